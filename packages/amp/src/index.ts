@@ -24,12 +24,11 @@ export {
   type StepRecord,
   type UpdateRecord,
 } from "./numerics/step-record.js";
-export { type Observer, type OperatorEvent, observe, unobserved } from "./observe.js";
+export { type Observer, type OperatorEvent, observe } from "./observe.js";
 export { type Calibration, type CalibrationTask, calibrate, recommend } from "./observers/calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { compareModules, type ModuleError } from "./observers/compare-modules.js";
 export { Monitor, UpdateProbe, type WatchedStep } from "./observers/monitor.js";
-export { type LostShares, lostShares, rangeOf, type ValueRange } from "./observers/range.js";
 export { type Replay, replay } from "./observers/replay.js";
 export {
   autoTable,
@@ -49,6 +48,5 @@ export {
   type PolicyRow,
   policies,
   policyByName,
-  policyDifferences,
   withOperators,
 } from "./policy/policy.js";

@@ -5,7 +5,7 @@ import { loadSafetensors, type Tensor } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../src/model/rfdetr.js";
 import { resolveModel } from "../src/model/variants.js";
-import { loadCheckpoint, saveCheckpoint } from "../src/run/files/checkpoint.js";
+import { loadCheckpoint, saveCheckpoint, soundCheckpoint } from "../src/run/files/checkpoint.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";
@@ -84,7 +84,7 @@ function spoil(name: string, kind: "model" | "ema" | "expAvg" | "expAvgSq" | "ex
     expAvgScale: tensors.optimizer.expAvgScale?.find((scales) => scales !== null),
   }[kind] as Tensor;
   found.flatten().narrow(0, 0, 1).fill_(value);
-  saveCheckpoint(where, progress, tensors);
+  saveCheckpoint(where, progress, tensors, soundCheckpoint(where).settings);
   for (const tensor of [
     ...tensors.model.values(),
     ...average.values(),

@@ -26,8 +26,6 @@ export class Operator {
   #id = -1;
   #arguments: ArgumentInfo[] = [];
   #results: string[] = [];
-  /** A place where interceptors may keep what they decided about this operator. */
-  readonly notes = new Map<unknown, unknown>();
 
   constructor(
     readonly name: string,

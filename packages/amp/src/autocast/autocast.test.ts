@@ -16,7 +16,7 @@ import {
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { observe } from "../observe.js";
-import { cudaPolicy, defaultPolicy, withOperators } from "../policy/policy.js";
+import { cudaPolicy, defaultPolicy, type Policy, withOperators } from "../policy/policy.js";
 import { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast.js";
 
 class Block extends nn.Module {
@@ -224,10 +224,16 @@ describe("watching", () => {
 });
 
 describe("policies and overrides", () => {
-  it("pytorch-cuda raises norms, as PyTorch does", () => {
-    const block = new Block();
-    scope(() => new Autocast("bf16-mixed", { policy: cudaPolicy }).run(() => block.call(randn([5, 8]))));
-    expect(block.seen).toEqual({ first: "bfloat16", norm: "float32", second: "bfloat16" });
+  it("pytorch-cuda keeps what PyTorch's lists do not name, where the default raises it", () => {
+    const x = randn([5, 8]).to("bfloat16");
+    const dtypes = (policy: Policy): string[] =>
+      scope(() =>
+        new Autocast("bf16-mixed", { policy }).run(() =>
+          [ops.topk(x, 2)[0], ops.logSigmoid(x), ops.softmax(x, -1)].map(({ dtype }) => dtype),
+        ),
+      );
+    expect(dtypes(cudaPolicy)).toEqual(["bfloat16", "bfloat16", "float32"]);
+    expect(dtypes(defaultPolicy)).toEqual(["float32", "float32", "float32"]);
   });
 
   it("an operator can be changed", () => {

@@ -1,9 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { PolicyError } from "../errors.js";
-import { editDistance, nearest } from "./nearest.js";
 import { checkOverrides, pathPattern } from "./overrides.js";
-import { cudaPolicy, defaultPolicy, policyByName, policyDifferences, withOperators } from "./policy.js";
 
 const paths = [
   "",
@@ -65,39 +62,5 @@ describe("mistakes", () => {
     expect(() => checkOverrides({ encoder: "fp8" as "fp32" }, paths)).toThrow(
       /Expected one of lower, fp32, .* for the override of encoder but received fp8/,
     );
-  });
-  it("so is an unknown operator or policy", () => {
-    expect(() => withOperators(defaultPolicy, { layernorm: "fp32" })).toThrow(
-      /received layernorm; near it are .*layer_norm/,
-    );
-    expect(() => withOperators(defaultPolicy, { layernorm: "fp32" })).toThrow(PolicyError);
-    expect(withOperators(defaultPolicy, { hardtanh: "fp32" }).rows.get("hardtanh")?.rule).toBe("fp32");
-    expect(() => policyByName("cuda")).toThrow(/Expected one of default, pytorch-cuda/);
-  });
-});
-
-describe("the tables", () => {
-  it("give a reason for every row", () => {
-    for (const policy of [defaultPolicy, cudaPolicy])
-      for (const [op, row] of policy.rows) expect(row.reason, op).not.toBe("");
-  });
-  it("list the same operators", () => {
-    const missing = (a: typeof defaultPolicy, b: typeof defaultPolicy): string[] =>
-      [...a.rows.keys()].filter((op) => !b.rows.has(op));
-    expect([missing(defaultPolicy, cudaPolicy), missing(cudaPolicy, defaultPolicy)]).toEqual([
-      ["binary_cross_entropy"],
-      [],
-    ]);
-  });
-  it("differ where docs/precision.md says so", () => {
-    expect(policyDifferences(defaultPolicy, cudaPolicy).map((d) => d.operator)).toContain("topk");
-  });
-});
-
-describe("near names", () => {
-  it("are few edits away", () => {
-    expect(editDistance("kitten", "sitting")).toBe(3);
-    expect(editDistance("lienar", "linear")).toBe(1);
-    expect(nearest("lienar", ["linear", "conv2d", "bilinear"])).toEqual(["linear"]);
   });
 });

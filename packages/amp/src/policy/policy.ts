@@ -182,13 +182,6 @@ export function policyByName(name: string): Policy {
   return named;
 }
 
-/** The operators that two policies treat differently, with both rules. */
-export function policyDifferences(a: Policy, b: Policy): { operator: string; a: CastRule; b: CastRule }[] {
-  return [...new Set([...a.rows.keys(), ...b.rows.keys()])]
-    .map((operator) => ({ operator, a: a.rows.get(operator)?.rule ?? "keep", b: b.rows.get(operator)?.rule ?? "keep" }))
-    .filter((row) => row.a !== row.b);
-}
-
 /**
  * A policy with the rules of some operators changed.
  * @param changes rules by base name of the operator, such as `layer_norm`

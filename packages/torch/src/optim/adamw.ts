@@ -5,7 +5,7 @@ import { TorchError } from "../errors.js";
 import * as ops from "../ops.generated.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
-import { type FusedGroup, fitsFused, fusedAdamW } from "./fused-adamw.js";
+import { cudaFusedAdamW, fitsCudaFused, type GroupUpdate } from "./cuda-fused-adamw.js";
 import { fitsParameter, Moment, type MomentFormat } from "./moments.js";
 
 /** Parameters with the same settings. */
@@ -50,7 +50,7 @@ export interface StepOptions {
 const chunkBytes = 1 << 25;
 
 /** Whether the CPU kernels apply: they need contiguous float32 memory. */
-export function fitsKernel(tensors: readonly Tensor[]): boolean {
+export function fitsCpuKernel(tensors: readonly Tensor[]): boolean {
   return tensors.every((t) => t.dtype === "float32" && t.device === "cpu" && t.isContiguous);
 }
 
@@ -148,25 +148,25 @@ export class AdamW {
 
   /** @returns the parameters whose averages are updated */
   #update(entries: Entry[], { gradientScale, average, ...rest }: Required<StepOptions>): ReadonlySet<Tensor> {
-    if (!fitsKernel(entries.flatMap(({ parameter, gradient }) => [parameter, gradient]))) {
+    if (!fitsCpuKernel(entries.flatMap(({ parameter, gradient }) => [parameter, gradient]))) {
       for (const chunk of chunks(entries)) {
-        scope(() => this.#composed(chunk, gradientScale));
+        scope(() => this.#onLibtorch(chunk, gradientScale));
         if (rest.freeGradients) freeGradients(chunk.entries);
       }
       return new Set();
     }
     const means = average === null ? [] : entries.flatMap(({ parameter }) => average.of.get(parameter) ?? []);
-    const follows = means.length === entries.length && fitsKernel(means);
+    const follows = means.length === entries.length && fitsCpuKernel(means);
     for (const coded of [false, true]) {
       const own = entries.filter(({ expAvg }) => (expAvg.scales !== null) === coded);
-      this.#fused(own, gradientScale, follows ? average : null);
+      this.#onCpuKernel(own, gradientScale, follows ? average : null);
     }
     if (rest.freeGradients) freeGradients(entries);
     return new Set(follows ? entries.map(({ parameter }) => parameter) : []);
   }
 
   /** One pass over memory by the kernel. */
-  #fused(entries: Entry[], scale: number, average: MovingAverage | null): void {
+  #onCpuKernel(entries: Entry[], scale: number, average: MovingAverage | null): void {
     if (entries.length === 0) return;
     const [beta1, beta2] = this.betas;
     const moments = (of: (entry: Entry) => Moment): [values: Tensor[], scales: Tensor[]] => [
@@ -192,7 +192,7 @@ export class AdamW {
   }
 
   /** What the kernels compute, by operators of libtorch, for parameters of one group. */
-  #composed({ group: { lr, weightDecay }, entries }: Chunk, scale: number): void {
+  #onLibtorch({ group: { lr, weightDecay }, entries }: Chunk, scale: number): void {
     const gradients = entries.map(({ gradient }) => gradient);
     const { betas, eps } = this;
     const update = {
@@ -202,7 +202,7 @@ export class AdamW {
       expAvgSq: entries.map((entry) => entry.expAvgSq.read()),
       ...{ lr, weightDecay, betas, eps, step: this.#steps },
     };
-    if (fitsFused([...update.params, ...update.gradients])) fusedAdamW(update);
+    if (fitsCudaFused([...update.params, ...update.gradients])) cudaFusedAdamW(update);
     else foreachAdamW(update);
     entries.forEach((entry, i) => {
       entry.expAvg.write(update.expAvg[i] as Tensor, null);
@@ -266,8 +266,8 @@ export class AdamW {
   }
 }
 
-/** AdamW in single operators; see {@link fusedAdamW}. */
-function foreachAdamW({ params, gradients, expAvg, expAvgSq, ...rates }: FusedGroup): void {
+/** AdamW in single operators; see {@link cudaFusedAdamW}. */
+function foreachAdamW({ params, gradients, expAvg, expAvgSq, ...rates }: GroupUpdate): void {
   const { lr, weightDecay, eps, step } = rates;
   const [beta1, beta2] = rates.betas;
   if (weightDecay !== 0) ops._foreachMul_(params, 1 - lr * weightDecay);

@@ -3,7 +3,7 @@ import { noGrad } from "../autograd.js";
 import * as ops from "../ops.generated.js";
 import { scope } from "../scope.js";
 import type { Tensor } from "../tensor.js";
-import { fitsKernel } from "./adamw.js";
+import { fitsCpuKernel } from "./adamw.js";
 
 /** The L2 norm of all gradients, taken as one vector. It is NaN or Infinity when an element is. */
 export function gradientNorm(parameters: readonly Tensor[]): number {
@@ -11,7 +11,7 @@ export function gradientNorm(parameters: readonly Tensor[]): number {
     scope(() => {
       const gradients = parameters.map((p) => p.grad).filter((g) => g !== null);
       if (gradients.length === 0) return 0;
-      if (fitsKernel(gradients)) return ops.gradientNorm(gradients);
+      if (fitsCpuKernel(gradients)) return ops.gradientNorm(gradients);
       return ops.linalgVectorNorm(ops.stack(ops._foreachNorm(gradients))).item();
     }),
   );

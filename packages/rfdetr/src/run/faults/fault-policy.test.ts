@@ -1,8 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { StepResult } from "../../train/step/step.js";
+import { initialProgress } from "../steps/progress.js";
 import { FaultJudge, type FaultPolicy, loweredRate, mostRollbacks } from "./fault-policy.js";
 import { mostlySkipped } from "./run-messages.js";
+
+const noFaults = initialProgress().faults;
 
 const faulty = (loss: number): StepResult =>
   ({ loss, applied: false, fault: { what: "loss", parameter: null } }) as unknown as StepResult;
@@ -17,7 +20,7 @@ describe("what a run does about faulty steps", () => {
         fc.constantFrom(3, Number.NaN, Number.POSITIVE_INFINITY),
         (policy, scale, loss) => {
           const explained = scale > 1 && Number.isFinite(loss);
-          const verdict = new FaultJudge(policy).judge(7, faulty(loss), scale, null);
+          const verdict = new FaultJudge(policy, noFaults).judge(7, faulty(loss), scale, null);
           expect(verdict).toMatchObject({ action: explained ? "skip" : policy, explained });
           expect("message" in verdict).toBe(verdict.action !== "skip");
         },
@@ -28,7 +31,7 @@ describe("what a run does about faulty steps", () => {
   it("gives up after fifty in a row, with the first of them, and knows the first of all", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 49 }), { maxLength: 5 }), (rows) => {
-        const judge = new FaultJudge("skip");
+        const judge = new FaultJudge("skip", noFaults);
         let step = 0;
         for (const row of rows) {
           for (let i = 0; i < row; i++) judge.judge(++step, faulty(Number.NaN), 1, null);

@@ -37,7 +37,7 @@ export class FaultJudge {
 
   constructor(
     readonly policy: FaultPolicy,
-    { wasted, replays, since = null }: FaultCounts = { wasted: 0, replays: 0 },
+    { wasted, replays, since }: FaultCounts,
   ) {
     this.since = since;
     this.#wasted = wasted;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tensor } from "@rfdetr/torch";
 import { beforeEach, describe, expect, it } from "vitest";
+import { initialProgress } from "../steps/progress.js";
 import {
   type CheckpointTensors,
   loadCheckpoint,
@@ -20,10 +21,11 @@ const progress = (step: number): SavedProgress => ({
   applied: step,
   skipped: 0,
   trainSeconds: 1.5,
-  epochSums: { loss: 3, steps: 2, images: 16, seconds: 1, terms: { loss_ce: 1 } },
+  epochSums: { loss: 3, steps: 2, images: 16, seconds: 1, terms: { loss_ce: 1 }, norms: { sum: 4, steps: 2 } },
   best: null,
   earlyStopping: { best: -1, waited: 0 },
   scaler: null,
+  faults: initialProgress().faults,
   finished: false,
 });
 
@@ -33,6 +35,9 @@ const tensors = (value: number): CheckpointTensors => ({
   optimizer: { step: 9, expAvg: [tensor([value])], expAvgSq: [tensor([value * value])] },
 });
 
+const save = (progress: SavedProgress, tensors: CheckpointTensors): void =>
+  saveCheckpoint(folder, progress, tensors, { seed: 1 });
+
 let folder: string;
 beforeEach(() => {
   folder = join(mkdtempSync(join(tmpdir(), "checkpoint-")), "checkpoint");
@@ -40,7 +45,7 @@ beforeEach(() => {
 
 describe("checkpoints", () => {
   it("come back as they were written", () => {
-    saveCheckpoint(folder, progress(5), tensors(3));
+    save(progress(5), tensors(3));
     const read = loadCheckpoint(folder);
     expect(read.progress).toEqual(progress(5));
     expect(read.model.get("w")?.toList()).toEqual([3, 2]);
@@ -51,10 +56,10 @@ describe("checkpoints", () => {
   });
 
   it("stay whole when writing the next one fails half-way", () => {
-    saveCheckpoint(folder, progress(5), tensors(3));
+    save(progress(5), tensors(3));
     const failing = tensors(4);
     failing.optimizer.expAvg[0].dispose();
-    expect(() => saveCheckpoint(folder, progress(6), failing)).toThrow();
+    expect(() => save(progress(6), failing)).toThrow();
     expect(readProgress(folder).step).toBe(5);
     expect(loadCheckpoint(folder).model.get("w")?.toList()).toEqual([3, 2]);
     expect(readdirSync(join(folder, ".."))).toEqual(["checkpoint"]);
@@ -69,7 +74,7 @@ describe("checkpoints", () => {
       expAvgScale: [null, tensor([0.5])],
       expAvgSqScale: [null, tensor([0.25])],
     };
-    saveCheckpoint(folder, progress(5), { ...tensors(3), optimizer });
+    save(progress(5), { ...tensors(3), optimizer });
     const read = loadCheckpoint(folder).optimizer;
     expect(read.expAvg.map((t) => [t.dtype, t.toList()])).toEqual([
       ["float32", [1]],
@@ -80,13 +85,13 @@ describe("checkpoints", () => {
   });
 
   it("do without an average", () => {
-    saveCheckpoint(folder, progress(1), { ...tensors(1), ema: null });
+    save(progress(1), { ...tensors(1), ema: null });
     expect(loadCheckpoint(folder).ema).toBeNull();
     expect(existsSync(join(folder, "ema.safetensors"))).toBe(false);
   });
 
   it("have checksums, those of the bytes that were meant", () => {
-    saveCheckpoint(folder, progress(1), tensors(1));
+    save(progress(1), tensors(1));
     const sums = readFileSync(join(folder, "SHA256SUMS"), "utf8");
     const names = ["model", "ema", "optimizer"].map((name) => `${name}.safetensors`);
     for (const name of [...names, "state.json"])
@@ -100,8 +105,8 @@ describe("checkpoints", () => {
   it.each(["model.safetensors", "optimizer.safetensors", "ema.safetensors", "state.json", "SHA256SUMS"])(
     "with one bit of %s turned give way to the one before, with a warning that names the file",
     (name) => {
-      saveCheckpoint(folder, progress(5), tensors(3));
-      saveCheckpoint(folder, progress(6), tensors(4));
+      save(progress(5), tensors(3));
+      save(progress(6), tensors(4));
       const path = join(folder, name);
       const content = readFileSync(path);
       content[content.length - 2] ^= 1;
@@ -117,7 +122,7 @@ describe("checkpoints", () => {
   );
 
   it("whose list of checksums was cut off between two lines count as damaged", () => {
-    saveCheckpoint(folder, progress(5), tensors(3));
+    save(progress(5), tensors(3));
     const sums = join(folder, "SHA256SUMS");
     writeFileSync(sums, `${readFileSync(sums, "utf8").split("\n")[0]}\n`);
     expect(() => soundCheckpoint(folder)).toThrow(
@@ -126,8 +131,8 @@ describe("checkpoints", () => {
   });
 
   it("that are damaged both are named, and stay where they are", () => {
-    saveCheckpoint(folder, progress(5), tensors(3));
-    saveCheckpoint(folder, progress(6), tensors(4));
+    save(progress(5), tensors(3));
+    save(progress(6), tensors(4));
     for (const path of [folder, `${folder}.previous`]) truncateSync(join(path, "model.safetensors"), 100);
     expect(() => soundCheckpoint(folder)).toThrow(
       `${folder} cannot be used: ${folder}/model.safetensors does not have the bytes that were written; nor the one before it: ${folder}.previous/model`,
@@ -136,24 +141,24 @@ describe("checkpoints", () => {
   });
 
   it("of the second layout, which has the state of a random generator, are still read", () => {
-    saveCheckpoint(folder, progress(5), tensors(3));
+    save(progress(5), tensors(3));
     const path = join(folder, "state.json");
     writeFileSync(path, readFileSync(path, "utf8").replace('"layout":3', '"layout":2'));
     expect(loadCheckpoint(folder).model.get("w")?.toList()).toEqual([3, 2]);
   });
 
   it("of the first layout, which has no checksums, are still read", () => {
-    saveCheckpoint(folder, progress(5), tensors(3));
+    save(progress(5), tensors(3));
     const path = join(folder, "state.json");
     writeFileSync(path, readFileSync(path, "utf8").replace('"layout":3', '"layout":1'));
     rmSync(join(folder, "SHA256SUMS"));
-    expect(soundCheckpoint(folder)).toEqual({ progress: progress(5), warning: null });
+    expect(soundCheckpoint(folder)).toEqual({ progress: progress(5), settings: { seed: 1 }, warning: null });
     truncateSync(join(folder, "model.safetensors"), 100);
     expect(() => loadCheckpoint(folder)).toThrow(/^The checkpoint .* cannot be read: Expected a safetensors file/);
   });
 
   it("are refused when cut in half or of another layout", () => {
-    saveCheckpoint(folder, progress(1), tensors(1));
+    save(progress(1), tensors(1));
     writeFileSync(join(folder, "state.json"), '{"layout": 99}');
     expect(() => loadCheckpoint(folder)).toThrow("Expected a checkpoint of layout 1 to 3");
     writeFileSync(join(folder, "state.json"), '{"lay');
@@ -171,7 +176,7 @@ describe("checkpoints", () => {
     [{ scaler: { scale: [] } }, "for progress.scaler.scale but received []"],
     [{ finished: undefined }, "Expected true or false for progress.finished but received nothing"],
   ])("with the value %j are refused by its name", (changes, message) => {
-    saveCheckpoint(folder, progress(1), tensors(1));
+    save(progress(1), tensors(1));
     const path = join(folder, "state.json");
     const state = JSON.parse(readFileSync(path, "utf8"));
     Object.assign(state.progress, changes);

@@ -34,8 +34,8 @@ export interface SavedProgress {
     images: number;
     seconds: number;
     terms: Record<string, number>;
-    /** Gradient norms of applied steps; absent in checkpoints of earlier versions. */
-    norms?: { sum: number; steps: number };
+    /** Gradient norms of applied steps. */
+    norms: { sum: number; steps: number };
     /** Figures of callbacks; absent where there are none. */
     metrics?: Record<string, { sum: number; steps: number }>;
   };
@@ -45,8 +45,7 @@ export interface SavedProgress {
   scaler: ScalerState | null;
   /** Absent in checkpoints of runs that never went back after a fault. */
   rollbacks?: Rollbacks;
-  /** Absent in checkpoints of earlier versions. */
-  faults?: FaultCounts;
+  faults: FaultCounts;
   /** Absent in checkpoints of runs without callbacks. */
   callbacks?: SavedCallbacks;
   finished: boolean;
@@ -67,8 +66,8 @@ export interface FaultCounts {
   wasted: number;
   /** Faulty steps that were run again to find where they began. */
   replays: number;
-  /** The first faulty step; null where there was none, absent in checkpoints of earlier versions. */
-  since?: number | null;
+  /** The first faulty step; null where there was none. */
+  since: number | null;
 }
 
 /** What rollbacks have changed so far. */
@@ -95,8 +94,8 @@ interface StateFile {
   progress: SavedProgress;
   optimizerStep: number;
   emaUpdates: number | null;
-  /** The settings that the run had, by their names in files. Absent in checkpoints of earlier versions. */
-  settings?: Record<string, unknown>;
+  /** The settings that the run had, by their names in files. */
+  settings: Record<string, unknown>;
 }
 
 /**
@@ -107,7 +106,7 @@ export function saveCheckpoint(
   folder: string,
   progress: SavedProgress,
   { model, ema, optimizer }: CheckpointTensors,
-  settings?: Record<string, unknown>,
+  settings: Record<string, unknown>,
 ): void {
   replaceFolder(folder, (temporary) => {
     const sums = new Checksums();

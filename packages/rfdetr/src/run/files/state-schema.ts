@@ -19,7 +19,7 @@ const progress = z.object({
     images: count,
     seconds: z.number(),
     terms: z.record(z.string(), figure),
-    norms: z.object({ sum: z.number(), steps: count }).optional(),
+    norms: z.object({ sum: z.number(), steps: count }),
     metrics: z.record(z.string(), z.object({ sum: figure, steps: count })).optional(),
   }),
   best: z.object({ figure, epoch: count, AP: figure, AP50: figure }).nullable(),
@@ -34,7 +34,7 @@ const progress = z.object({
     })
     .nullable(),
   rollbacks: z.object({ inEpoch: count, undone: count, lrFactor: z.number() }).optional(),
-  faults: z.object({ wasted: count, replays: count, since: count.nullable().optional() }).optional(),
+  faults: z.object({ wasted: count, replays: count, since: count.nullable() }),
   callbacks: z
     .object({
       states: z.record(z.string(), z.json()),
@@ -49,7 +49,7 @@ const state = z.object({
   progress,
   optimizerStep: count,
   emaUpdates: count.nullable(),
-  settings: z.record(z.string(), z.unknown()).optional(),
+  settings: z.record(z.string(), z.unknown()),
 });
 
 /** The first value that is not of its kind, in words; null where all are. */

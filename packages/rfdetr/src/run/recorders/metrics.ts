@@ -48,7 +48,7 @@ function metricsRow(
     lr: event.lr,
     "train/loss": event.loss,
     ...Object.fromEntries(lossTerms.map((name) => [`train/${name}`, event.terms[name] ?? 0])),
-    "train/grad_norm": norms === undefined || norms.steps === 0 ? null : norms.sum / norms.steps,
+    "train/grad_norm": norms.steps === 0 ? null : norms.sum / norms.steps,
     "val/loss": event.valLoss,
     ...Object.fromEntries(lossTerms.map((name) => [`val/${name}`, orNull(event.valTerms[name])])),
     "val/AP": event.ap,

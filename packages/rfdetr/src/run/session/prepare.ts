@@ -205,7 +205,7 @@ function assemble(parts: SessionParts): Session {
     callbacks: parts.callbacks?.runner ?? null,
     callbacksHash: parts.callbacks?.sha256 ?? null,
     resumed: resumed !== null,
-    started: resumed === null ? new Date().toISOString() : (resumed.config.started ?? null),
+    started: resumed === null ? new Date().toISOString() : resumed.config.started,
     notes,
     warnings: [...data.warnings, ...obsolete(settings)],
     classRows: parts.classRows,

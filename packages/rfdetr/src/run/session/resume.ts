@@ -108,7 +108,6 @@ function editedSettings(
   settings: TrainSettings,
   changes: ResumeChanges,
 ): string | null {
-  if (saved === undefined) return null;
   const made = settings.precisionChanges.filter((change) => change.step <= step);
   const now = comparedSettings({ ...settings, precisionChanges: made }, readRunConfig(directory).seed);
   const named = new Set(Object.keys(toFile(changes as TrainSettings)));
@@ -166,7 +165,6 @@ export function compareData({ config, dataNamed }: ResumedRun, data: TrainData, 
       `Expected the classes of the run, ${old.join(", ")}, in ${datasetDir} but found ${is.join(", ")}`,
       { hint: "Continue with the data of the run; other classes need a new run" },
     );
-  if (config.data === undefined) return [];
   const differences = dataDifferences(config.data, data.contents);
   if (differences.length > 0 && !dataNamed)
     throw new DataError(`The data of the run in ${datasetDir} have changed: ${differences.join("; ")}`, {
@@ -204,10 +202,10 @@ export function recordChanges(session: Session, before: RunConfig, differences: 
       : [[name, [before.settings[name], now]] as const];
   });
   const data = boundData(session);
-  const moved = before.data !== undefined && before.data.path !== data.path;
+  const moved = before.data.path !== data.path;
   const callbacks = session.callbacksHash ?? undefined;
   const others = callbacks !== before.callbacks_sha256;
-  if (moved || before.data === undefined || changed.length > 0 || differences.length > 0 || others)
+  if (moved || changed.length > 0 || differences.length > 0 || others)
     directory.writeJson("config.json", {
       ...before,
       settings: {

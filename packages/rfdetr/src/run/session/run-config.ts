@@ -39,8 +39,8 @@ interface RunChange {
 
 /** The content of `config.json`. */
 export interface RunConfig {
-  /** When the run was first started, ISO 8601. Absent in runs of earlier versions. */
-  started?: string;
+  /** When the run was first started, ISO 8601. */
+  started: string;
   /** By their names in files. */
   settings: Record<string, unknown>;
   seed: number;
@@ -55,8 +55,7 @@ export interface RunConfig {
   versions: RunVersions;
   /** SHA-256 of the module of the callbacks; absent without callbacks. */
   callbacks_sha256?: string;
-  /** Absent in runs of earlier versions. */
-  data?: BoundData;
+  data: BoundData;
   /** What was changed each time that the run was continued; absent where nothing was. */
   changes?: RunChange[];
 }
@@ -69,7 +68,7 @@ export function runVersions(): RunVersions {
 /** The configuration of a session that begins. */
 export function runConfig(session: Session): RunConfig {
   return {
-    ...(session.started === null ? {} : { started: session.started }),
+    started: session.started,
     settings: toFile(session.settings),
     seed: session.seed,
     class_names: [...session.data.classNames],
@@ -103,22 +102,20 @@ export function boundData({ settings, directory, data }: Pick<Session, "settings
 
 const split = z.object({ images: z.number(), objects: z.number(), sha256: z.string() });
 const schema = z.object({
-  started: z.string().optional(),
+  started: z.string(),
   settings: z.record(z.string(), z.unknown()),
   seed: z.number().int().nonnegative(),
   class_names: z.array(z.string()),
   precision: z.enum(precisions),
   reason: z.string(),
   callbacks_sha256: z.string().optional(),
-  data: z
-    .object({
-      path: z.string(),
-      relative: z.string(),
-      train: split,
-      valid: split,
-      modules: z.record(z.string(), z.string()).optional(),
-    })
-    .optional(),
+  data: z.object({
+    path: z.string(),
+    relative: z.string(),
+    train: split,
+    valid: split,
+    modules: z.record(z.string(), z.string()).optional(),
+  }),
   changes: z.array(z.unknown()).optional(),
 });
 

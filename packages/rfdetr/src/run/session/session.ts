@@ -35,8 +35,8 @@ export interface Session extends Training {
   callbacksHash: string | null;
   /** Whether the run was begun before, by another process. */
   resumed: boolean;
-  /** When the run was first started, ISO 8601; null where it was not recorded. */
-  started: string | null;
+  /** When the run was first started, ISO 8601. */
+  started: string;
   /** The row of the stored class heads that each class started from; null where training started from no weights. */
   classRows: ClassRow[] | null;
   /** What was found and decided while the run was prepared, in sentences to print. */

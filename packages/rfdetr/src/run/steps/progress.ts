@@ -1,11 +1,14 @@
 // Where a run is: counts, and the sums and means of the epoch in progress.
 
 import type { StepResult } from "../../train/step/step.js";
-import type { Rollbacks, SavedProgress } from "../files/checkpoint.js";
+import type { FaultCounts, Rollbacks, SavedProgress } from "../files/checkpoint.js";
 import type { Session } from "../session/session.js";
 
 /** The state of a run that never went back. */
 export const noRollbacks: Rollbacks = { inEpoch: 0, undone: 0, lrFactor: 1 };
+
+/** The counts of a run without a faulty step. */
+const noFaults: FaultCounts = { wasted: 0, replays: 0, since: null };
 
 /** The state of a run that has not taken a step. */
 export function initialProgress(): SavedProgress {
@@ -20,6 +23,7 @@ export function initialProgress(): SavedProgress {
     best: null,
     earlyStopping: { best: -1, waited: 0 },
     scaler: null,
+    faults: noFaults,
     finished: false,
   };
 }
@@ -37,8 +41,8 @@ export function addStep(progress: SavedProgress, result: StepResult, images: num
   const sums = progress.epochSums;
   if (result.applied) {
     progress.applied++;
-    const { sum, steps } = sums.norms ?? { sum: 0, steps: 0 };
-    sums.norms = { sum: sum + result.gradNorm, steps: steps + 1 };
+    sums.norms.sum += result.gradNorm;
+    sums.norms.steps++;
   } else progress.skipped++;
   sums.images += images;
   sums.seconds += seconds;

@@ -4,7 +4,7 @@ import * as ops from "../ops.generated.js";
 import type { Tensor } from "../tensor.js";
 
 /** Parameters with one learning rate, and what a step needs of them. Lists are in the same order. */
-export interface FusedGroup {
+export interface GroupUpdate {
   params: readonly Tensor[];
   gradients: readonly Tensor[];
   expAvg: readonly Tensor[];
@@ -18,13 +18,13 @@ export interface FusedGroup {
 }
 
 /** Whether the fused kernel takes these tensors: float32 or float64 on one NVIDIA GPU. */
-export function fitsFused(tensors: readonly Tensor[]): boolean {
+export function fitsCudaFused(tensors: readonly Tensor[]): boolean {
   const device = tensors[0]?.device ?? "";
   return device.startsWith("cuda") && tensors.every((t) => t.device === device && t.isFloatingPoint);
 }
 
 /** Updates a group as torch.optim.AdamW with `fused`. Nothing is read from the device. */
-export function fusedAdamW({ params, gradients, expAvg, expAvgSq, ...rates }: FusedGroup): void {
+export function cudaFusedAdamW({ params, gradients, expAvg, expAvgSq, ...rates }: GroupUpdate): void {
   const { lr, weightDecay, betas, eps, step } = rates;
   // The kernel reads the number of the step from the device, for each parameter.
   const count = full([], step, { device: params[0]?.device });

@@ -1,6 +1,7 @@
-// Hammers the table of operators from several threads. Run it under ThreadSanitizer:
+// Hammers the table of operators from several threads. A test runs it under ThreadSanitizer. By hand, in
+// packages/torch:
 //
-//   g++ -std=c++20 -O1 -g -fsanitize=thread -pthread -Ipackages/torch/native tools/stable-table-threads.cc
+//   g++ -std=c++20 -O1 -g -fsanitize=thread -pthread -Inative test/threads/stable-table.cc
 //   ./a.out
 //
 // With -DDEQUE it does the same to a std::deque that is pushed to under a lock and indexed without one: that is a race.

@@ -1,8 +1,9 @@
 // Hammers the team of threads that shares the work of operators: every task runs once, in calls of many sizes from
-// several threads at once, and tasks of a call may wait for each other. Run it under ThreadSanitizer:
+// several threads at once, and tasks of a call may wait for each other. A test runs it under ThreadSanitizer. By hand,
+// in packages/torch:
 //
-//   g++ -std=c++20 -O1 -g -fsanitize=thread -pthread -Ipackages/torch/native tools/team-threads.cc \
-//     packages/torch/native/team.cc
+//   g++ -std=c++20 -O1 -g -fsanitize=thread -pthread -Inative test/threads/team.cc \
+//     native/team.cc
 //   ./a.out
 #include "team.h"
 

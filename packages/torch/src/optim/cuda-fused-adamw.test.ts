@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { manualSeed, noGrad, optim, randn, type Tensor } from "../index.js";
-import { fitsFused, fusedAdamW } from "./fused-adamw.js";
+import { cudaFusedAdamW, fitsCudaFused } from "./cuda-fused-adamw.js";
 
 it("libtorch's fused kernel, which GPUs use, makes the step of our own", () => {
   manualSeed(1);
@@ -17,7 +17,7 @@ it("libtorch's fused kernel, which GPUs use, makes the step of our own", () => {
     });
     optimizer.step();
     noGrad(() =>
-      fusedAdamW({
+      cudaFusedAdamW({
         ...settings,
         params: copies,
         gradients,
@@ -42,9 +42,9 @@ it("libtorch's fused kernel, which GPUs use, makes the step of our own", () => {
 });
 
 it("takes tensors of one NVIDIA GPU", () => {
-  expect(fitsFused([randn([2])])).toBe(false);
-  expect(fitsFused([randn([2], { device: "meta" })])).toBe(false);
+  expect(fitsCudaFused([randn([2])])).toBe(false);
+  expect(fitsCudaFused([randn([2], { device: "meta" })])).toBe(false);
   const like = (device: string): Tensor => ({ device, isFloatingPoint: true }) as Tensor;
-  expect(fitsFused([like("cuda:0"), like("cuda:0")])).toBe(true);
-  expect(fitsFused([like("cuda:0"), like("cuda:1")])).toBe(false);
+  expect(fitsCudaFused([like("cuda:0"), like("cuda:0")])).toBe(true);
+  expect(fitsCudaFused([like("cuda:0"), like("cuda:1")])).toBe(false);
 });
