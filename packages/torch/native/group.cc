@@ -1,4 +1,3 @@
-// compile: -Inative/gloo_stub
 // Joining a group of processes, leaving it, and its store. Blocking calls: training has a thread of its own.
 #define USE_C10D_GLOO
 #include "group.h"
@@ -33,10 +32,10 @@ std::shared_ptr<Group>& current() {
   return *pointer;
 }
 /// Guards the pointer. abort() comes from another thread than the one that is in a collective.
-std::mutex mutex;
+std::mutex group_mutex;
 
 std::shared_ptr<Group> held() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(group_mutex);
   return current();
 }
 
@@ -141,7 +140,7 @@ void join_group(napi_env env, const Args<10>& args) {
   group.gather = connect("gather");
   const c10::Device device(to_string(env, args[9], "device"));
   if (!device.is_cpu()) group.nccl = make_nccl(under("nccl"), group.rank, group.size, device, group.timeout);
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(group_mutex);
   current() = joined;
   kept_store() = group.store;
 }
@@ -159,7 +158,7 @@ void close_connections(const Group& group, const c10::intrusive_ptr<c10d::Backen
 void abort_group(napi_env) {
   std::shared_ptr<Group> aborted;
   {
-    const std::lock_guard lock(mutex);
+    const std::lock_guard lock(group_mutex);
     aborted.swap(current());
   }
   if (!aborted) return;
@@ -169,7 +168,7 @@ void abort_group(napi_env) {
 }
 
 void leave_group(napi_env) {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(group_mutex);
   current().reset();
 }
 

@@ -1,5 +1,6 @@
 // The group of processes that this one belongs to: c10d inside libtorch, over Gloo (CPU) or NCCL (GPU).
 #pragma once
+#include <ATen/ATen.h>
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/Store.hpp>
 

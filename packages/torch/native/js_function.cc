@@ -27,7 +27,7 @@ struct Inbox {
 };
 
 /// Guard all inboxes and tasks. Calls come a few hundred times in a pass.
-std::mutex mutex;
+std::mutex inbox_mutex;
 std::condition_variable changed;
 
 thread_local Inbox own;
@@ -66,7 +66,7 @@ void ask(Inbox& other, std::function<void()> body) {
     const at::ThreadLocalStateGuard guard(state);
     body();
   }};
-  std::unique_lock lock(mutex);
+  std::unique_lock lock(inbox_mutex);
   other.tasks.push_back(&task);
   changed.notify_all();
   wait_for(task, lock);
@@ -100,10 +100,10 @@ void run_pass(at::ArrayRef<at::Tensor> roots, const std::function<void()>& pass)
     const at::ThreadLocalStateGuard guard(state);
     pass();
   }};
-  std::unique_lock lock(mutex);
+  std::unique_lock lock(inbox_mutex);
   inboxes.push_back(&own);
   std::thread worker([&task] {
-    std::unique_lock lock(mutex);
+    std::unique_lock lock(inbox_mutex);
     run(task, lock);
   });
   wait_for(task, lock);
@@ -125,7 +125,7 @@ void JsFunction::call(at::ArrayRef<at::Tensor> gradients, const std::function<vo
   if (std::this_thread::get_id() != thread_) {
     Inbox* home = nullptr;
     {
-      const std::lock_guard lock(mutex);
+      const std::lock_guard lock(inbox_mutex);
       for (Inbox* inbox : inboxes)
         if (inbox->thread == thread_) home = inbox;
     }

@@ -57,7 +57,7 @@ struct BySize {
 };
 
 /// Guards the free blocks, and the neighbours and the `free` of all blocks in segments.
-std::mutex mutex;
+std::mutex cache_mutex;
 std::set<Block*, BySize> free_blocks;
 
 char* data_of(Block* block) { return reinterpret_cast<char*>(block) + alignment; }
@@ -79,7 +79,7 @@ Block* new_segment(size_t size) {
 /// Takes the smallest free block that fits, and cuts it to size. Null when there is no memory.
 Block* take(size_t requested) {
   const size_t keep = round_up(requested, 4096);
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(cache_mutex);
   Block key{keep, 0, nullptr, nullptr, false, false};
   // Blocks of the same size are ordered by address: lower_bound skips those below the address of the key.
   auto found = free_blocks.lower_bound(&key);
@@ -112,7 +112,7 @@ void merge_with_next(Block* block) {
 
 /// Makes a block free, together with free neighbours.
 void give_back(Block* block) {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(cache_mutex);
   block->free = true;
   block->requested = 0;
   if (block->after && block->after->free) {
@@ -173,7 +173,7 @@ int64_t peak_bytes() { return peak.load(std::memory_order_relaxed); }
 void reset_peak_bytes() { peak.store(live_bytes(), std::memory_order_relaxed); }
 
 int64_t release_cached_memory() {
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(cache_mutex);
   const auto page = static_cast<size_t>(getpagesize());
   int64_t released = 0;
   for (auto next = free_blocks.begin(); next != free_blocks.end();) {

@@ -2,7 +2,6 @@
 // (setup/compile.mjs), which takes less than half as long then. Every file still includes what it needs itself.
 #pragma once
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>

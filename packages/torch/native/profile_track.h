@@ -13,7 +13,7 @@
 namespace rfdetr::profile {
 
 /// JavaScript opens and closes spans; libtorch begins and ends the others.
-enum class Kind : uint8_t { Operator, Backward, Span };
+enum class EventKind : uint8_t { Operator, Backward, Span };
 
 struct Event {
   int64_t start;
@@ -24,7 +24,7 @@ struct Event {
   int64_t outputs;
   int32_t name;    // index into the track's names, or the number of a span
   int32_t parent;  // index of an event; −1 for none
-  Kind kind;
+  EventKind kind;
 };
 
 constexpr int32_t chunk_size = 4096;
@@ -77,7 +77,7 @@ struct Track {
     if (count % chunk_size == 0) chunks.push_back(std::make_unique<std::array<Event, chunk_size>>());
     const int32_t parent = open.empty() ? -1 : open.back().event;
     Event& added = event(count);
-    added = {0, -1, -1, 0, -1, -1, 0, parent, Kind::Span};
+    added = {0, -1, -1, 0, -1, -1, 0, parent, EventKind::Span};
     open.push_back({owner, count++});
     return &added;
   }

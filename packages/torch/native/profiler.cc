@@ -1,9 +1,6 @@
-// compile: -DNDEBUG
 // The recorder behind profile(): which record functions of libtorch and spans of JavaScript began and ended when, for
 // each thread. Backward may run in threads of the autograd engine, so the callbacks are global; they are installed only
 // while a recording runs.
-//
-// Compiled with NDEBUG, as libtorch's own binaries are: otherwise inputs() asserts a flag that only debug builds set.
 #include "profile_track.h"
 
 #include <algorithm>
@@ -48,7 +45,7 @@ std::unique_ptr<at::ObserverContext> on_start(const at::RecordFunction& function
   if (track->closed) return nullptr;
   Event* event = track->begin(&function);
   if (!event) return nullptr;
-  event->kind = function.scope() == at::RecordScope::BACKWARD_FUNCTION ? Kind::Backward : Kind::Operator;
+  event->kind = function.scope() == at::RecordScope::BACKWARD_FUNCTION ? EventKind::Backward : EventKind::Operator;
   event->name = track->name_index(function.name());
   event->sequence = function.seqNr();
   event->forward_thread = function.forwardThreadId();

@@ -17,7 +17,7 @@ namespace rfdetr {
 
 namespace {
 
-napi_value version(napi_env env) { return from_string(env, TORCH_VERSION); }
+napi_value engine_version(napi_env env) { return from_string(env, TORCH_VERSION); }
 
 /// The CPU that libtorch chose its kernels for, such as AVX512.
 napi_value capability(napi_env env) { return from_string(env, at::get_cpu_capability()); }
@@ -150,7 +150,7 @@ napi_value is_tf32(napi_env env) {
 }  // namespace
 
 void register_runtime(Exports& exports) {
-  define<version>(exports, "engineVersion");
+  define<engine_version>(exports, "engineVersion");
   define<capability>(exports, "capability");
   define<kernel_isa>(exports, "kernelIsa");
   define<has_cuda>(exports, "hasCuda");

@@ -5,14 +5,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, uti
 import { createRequire } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { accepts, compile, compilersFor, findCompiler, ownFlags, run, usesLibtorch, withHeaders } from "./compile.mjs";
+import { accepts, compile, compilersFor, findCompiler, run } from "./compile.mjs";
 import { cudaHeaders } from "./engine.mjs";
 import { cacheFolder, platformHere } from "./machine.mjs";
 import { SetupError, say } from "./report.mjs";
+import { filesBelow, hashesOf, unitsOf } from "./sources.mjs";
 
 /** The package that the addon belongs to, in a checkout or installed. */
 export const torch = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const native = join(torch, "native");
+const precompiled = join(native, "precompiled.h");
 
 /** Level of Node-API that the addon needs. */
 export const nodeApi = 9;
@@ -26,13 +28,6 @@ export function nodeHeaders() {
   } catch {
     return null;
   }
-}
-
-/** @param {string} folder @returns {string[]} */
-export function filesBelow(folder) {
-  return readdirSync(folder, { withFileTypes: true })
-    .flatMap((entry) => (entry.isDirectory() ? filesBelow(join(folder, entry.name)) : [join(folder, entry.name)]))
-    .sort();
 }
 
 /** What an addon is linked with that is built for others, and the symbols that it stands for. */
@@ -74,6 +69,103 @@ export function compilerOrError(fault, platform = platformHere) {
 }
 
 /**
+ * Flags of all files. @param {import("./compile.mjs").Command} compiler @param {string} platform
+ * @internal for tests
+ */
+export const commonFlags = (compiler, platform = platformHere) => [
+  "-std=c++20",
+  "-O2",
+  "-fPIC",
+  "-fvisibility=hidden",
+  // As libtorch's own binaries are: some of its classes have other members, and more checks, without it.
+  "-DNDEBUG",
+  // Nobody looks at errno after a square root. It defines a macro, so that files which ask for it themselves could not
+  // share the precompiled header of others.
+  "-fno-math-errno",
+  // On macOS torch has LLVM's OpenMP, for which compilers there have no header. The addon's threads are its own.
+  ...(!platform.startsWith("darwin") && accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
+  ...(isForeignMacos(platform) ? likeApple : []),
+  // Relative to the package, where the compiler runs: its place is no part of an object.
+  "-Inative",
+];
+
+const isForeignMacos = (/** @type {string} */ platform) => platform.startsWith("darwin") && platform !== platformHere;
+
+/** @param {import("./engine.mjs").Engine} engine */
+function engineFlags(engine) {
+  const headers = nodeHeaders();
+  if (headers === null)
+    throw new SetupError("The headers of Node-API were not found", {
+      tried: [`${process.execPath}/../../include/node`, "the npm package node-api-headers"],
+      remedies: ["run npm install", "use a Node.js that was installed with its headers"],
+    });
+  const { root } = engine;
+  const folders = [`${root}/include`, `${root}/include/torch/csrc/api/include`, headers, ...cudaHeaders(engine)];
+  return [`-DNAPI_VERSION=${nodeApi}`, ...folders.map((path) => `-I${path}`), "-Inative/gloo_stub"];
+}
+
+/**
+ * What there is to compile: all for an engine, or what includes nothing of it.
+ * @param {string[]} sources @param {import("./compile.mjs").Command} compiler @param {string} platform
+ * @param {import("./engine.mjs").Engine | null} engine
+ * @internal for tests
+ */
+export function jobsOf(sources, compiler, platform, engine) {
+  const objects = join(cacheFolder(), "objects");
+  mkdirSync(objects, { recursive: true });
+  const plain = commonFlags(compiler, platform);
+  const withEngine = engine === null ? [] : [...plain, ...engineFlags(engine)];
+  /** @type {Map<string, boolean>} asking takes a run of the compiler */
+  const accepted = new Map();
+  const isAccepted = (/** @type {string} */ flag) => {
+    if (!accepted.has(flag)) accepted.set(flag, accepts(compiler, flag));
+    return accepted.get(flag);
+  };
+  return unitsOf(sources, native, precompiled)
+    .filter((unit) => engine !== null || !unit.usesLibtorch)
+    .map((unit) => {
+      const common = unit.usesLibtorch ? withEngine : plain;
+      const flags = unit.flags.filter(isAccepted);
+      const hashes = hashesOf(unit, native);
+      const version = unit.usesLibtorch ? engine?.version : "";
+      const parts = [...hashes].map(([file, hash]) => `${relative(native, file)} ${hash}`);
+      const text = JSON.stringify([compiler.join(" "), common, version, flags, parts]);
+      const name = createHash("sha256").update(text).digest("hex").slice(0, 24);
+      return { ...unit, common, flags, hashes, object: join(objects, `${name}.o`) };
+    });
+}
+
+/**
+ * Compiles what has no object yet. @param {ReturnType<typeof jobsOf>} jobs @param {(line: string) => void} tell
+ * @internal for tests
+ */
+export async function compileMissing(jobs, compiler, tell, what = "files") {
+  const todo = jobs.filter((job) => !existsSync(job.object));
+  const count = todo.flatMap((job) => job.sources).length;
+  if (count > 0) say(`  compiling ${count} ${what} with ${compiler.join(" ")}`);
+  await compile(todo, compiler, torch, precompiled, tell);
+  // The name of an object is the hash of what was there before it was compiled.
+  const changedOf = (/** @type {ReturnType<typeof jobsOf>[number]} */ job) => {
+    const now = hashesOf(job, native);
+    return [...job.hashes.keys(), ...now.keys()].find((file) => now.get(file) !== job.hashes.get(file));
+  };
+  const changed = todo.filter((job) => changedOf(job) !== undefined);
+  for (const { object } of changed) rmSync(object, { force: true });
+  if (changed.length > 0)
+    throw new SetupError(`${relative(native, changedOf(changed[0]) ?? "")} was changed while it was compiled`, {
+      tried: [],
+      remedies: ["run it again when nobody edits the C++ files"],
+    });
+}
+
+/** Compiles the files that need no libtorch, while that is fetched. It says little: a bar is drawn meanwhile. */
+export async function compileEarly() {
+  const compiler = compilerOrError(null);
+  const jobs = jobsOf(addonSources(), compiler, platformHere, null);
+  await compileMissing(jobs, compiler, () => {}, "files that need no libtorch");
+}
+
+/**
  * Compiles the files that have changed, and links all.
  * @param {import("./engine.mjs").Engine} engine
  * @param {string} file the addon to write
@@ -83,52 +175,10 @@ export function compilerOrError(fault, platform = platformHere) {
 export async function compileAddon(engine, file, options = {}) {
   const { fault = null, isPrebuilt = false, platform = platformHere } = options;
   const compiler = compilerOrError(fault, platform);
-  const headers = nodeHeaders();
-  if (headers === null)
-    throw new SetupError("The headers of Node-API were not found", {
-      tried: [`${process.execPath}/../../include/node`, "the npm package node-api-headers"],
-      remedies: ["run npm install", "use a Node.js that was installed with its headers"],
-    });
-  const objects = join(cacheFolder(), "objects");
-  mkdirSync(objects, { recursive: true });
   const isMacos = platform.startsWith("darwin");
-  const isForeignMacos = isMacos && platform !== platformHere;
-  const common = [
-    "-std=c++20",
-    "-O2",
-    "-fPIC",
-    "-fvisibility=hidden",
-    `-DNAPI_VERSION=${nodeApi}`,
-    // On macOS torch has LLVM's OpenMP, for which compilers there have no header. The addon's threads are its own.
-    ...(!isMacos && accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
-    ...(isForeignMacos ? likeApple : []),
-    ...[`${engine.root}/include`, `${engine.root}/include/torch/csrc/api/include`, headers, ...cudaHeaders(engine)].map(
-      (path) => `-I${path}`,
-    ),
-    // Relative to the package, where the compiler runs: its place is no part of an object.
-    "-Inative",
-  ];
-  const jobOf = (/** @type {string} */ source) => {
-    const flags = ownFlags(readFileSync(source, "utf8")).filter((flag) => accepts(compiler, flag));
-    const files = withHeaders(source, [native]);
-    const hash = createHash("sha256").update(JSON.stringify([compiler.join(" "), common, engine.version, flags]));
-    for (const each of files) hash.update(`${relative(native, each)}\n`).update(readFileSync(each));
-    const object = join(objects, `${hash.digest("hex").slice(0, 24)}.o`);
-    return { source, flags, object, usesLibtorch: usesLibtorch(files) };
-  };
   const older = isPrebuilt && platform.startsWith("linux");
-  const jobs = [...addonSources(), ...(older ? [olderSymbols] : [])].map(jobOf);
-  const todo = jobs.filter((job) => !existsSync(job.object));
-  if (todo.length > 0) say(`  compiling ${todo.length} files with ${compiler.join(" ")}`);
-  await compile(todo, compiler, common, torch, join(native, "precompiled.h"));
-  // The name of an object is the hash of what was there before it was compiled.
-  const changed = todo.filter((job) => jobOf(job.source).object !== job.object);
-  for (const { object } of changed) rmSync(object, { force: true });
-  if (changed.length > 0)
-    throw new SetupError(`${relative(native, changed[0].source)} was changed while it was compiled`, {
-      tried: [],
-      remedies: ["run it again when nobody edits the C++ files"],
-    });
+  const jobs = jobsOf([...addonSources(), ...(older ? [olderSymbols] : [])], compiler, platform, engine);
+  await compileMissing(jobs, compiler, say);
 
   const lib = join(engine.root, "lib");
   // Its name differs among the wheels of a version: a prebuilt addon takes the one that libtorch_cpu loads.
@@ -143,16 +193,16 @@ export async function compileAddon(engine, file, options = {}) {
     `-Wl,-rpath,${isPrebuilt ? `${here}/engine/lib` : lib}`,
     // Node has the symbols of Node-API. Those of C++ are in the system's library, which libtorch loads.
     ...(isMacos ? ["-undefined", "dynamic_lookup"] : ["-Wl,--no-as-needed"]),
-    ...(isForeignMacos ? ["-nostdlib++"] : []),
+    ...(isForeignMacos(platform) ? ["-nostdlib++"] : []),
     "-ltorch_cpu",
     "-lc10",
     ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []),
     ...(gomp === undefined ? [] : [join(lib, gomp)]),
   ];
-  await run(compiler, [...link, "-o", file], "the addon");
+  await run(compiler, [...link, "-o", file], ["the addon"]);
   const now = new Date();
   for (const { object } of jobs) utimesSync(object, now, now);
-  forget(objects, now);
+  forget(dirname(jobs[0].object), now);
 }
 
 const hour = 3600 * 1000;

@@ -1,6 +1,6 @@
-// Runs the C++ compiler: many files side by side, with one precompiled header for those that include libtorch.
+// Runs the C++ compiler: many units side by side, with one precompiled header for those that include it.
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { oldestMacos, platformHere } from "./machine.mjs";
@@ -38,64 +38,45 @@ export const findCompiler = (platform = platformHere) =>
   compilersFor(platform).find((compiler) => accepts(compiler, "-std=c++20")) ?? null;
 
 /**
- * Flags that a file asks for itself in its first line, `// compile: …`: its code is only run on CPUs that have them.
- * @param {string} text of the file
+ * GCC takes a precompiled header whose flags do not fit for a plain one; Clang ends with an error.
+ * @internal for tests
  */
-export const ownFlags = (text) =>
-  /^\/\/ compile: (.*)$/m.exec(text.slice(0, text.indexOf("\n") + 1))?.[1].split(/\s+/) ?? [];
-
-/** GCC takes a precompiled header whose flags do not fit for a plain one; Clang ends with an error. */
-const isGcc = (/** @type {Command} */ compiler) =>
+export const isGcc = (/** @type {Command} */ compiler) =>
   accepts(compiler, "-std=c++20", "#ifdef __clang__\n#error\n#endif\n");
 
-/**
- * A file and all headers of this project that it includes, directly or not.
- * @param {string} file @param {string[]} folders where headers are looked for, after the folder of the file itself
- * @param {Set<string>} [seen]
- */
-export function withHeaders(file, folders, seen = new Set()) {
-  seen.add(file);
-  for (const [, name] of readFileSync(file, "utf8").matchAll(/^\s*#\s*include\s*"(.+)"/gm)) {
-    const header = [dirname(file), ...folders].map((folder) => join(folder, name)).find((path) => existsSync(path));
-    if (header !== undefined && !seen.has(header)) withHeaders(header, folders, seen);
-  }
-  return seen;
-}
-
-/** Whether a file or a header of it includes libtorch. @param {Iterable<string>} files */
-export const usesLibtorch = (files) =>
-  [...files].some((file) => /^\s*#\s*include\s*<(ATen|torch|c10)\//m.test(readFileSync(file, "utf8")));
-
-/** Files from which on parsing the headers of libtorch once, for all, is faster. */
+/** Units from which on parsing the headers of libtorch once, for all, is faster. */
 const worthPrecompiling = 4;
 
 /**
- * @typedef {{source: string, flags: string[], object: string, usesLibtorch: boolean}} Job
+ * `common`: flags beside those that the files ask for.
+ * @typedef {import("./sources.mjs").Unit & {common: string[], object: string}} Job
  * @param {Job[]} todo
  * @param {Command} compiler
- * @param {string[]} common the flags of all jobs
  * @param {string} cwd where the compiler runs
  * @param {string} header the one to precompile
+ * @param {(line: string) => void} [tell]
  */
-export async function compile(todo, compiler, common, cwd, header) {
-  const slow = todo.filter((job) => job.usesLibtorch);
+export async function compile(todo, compiler, cwd, header, tell = say) {
+  const slow = todo.filter((job) => job.usesPrecompiled);
   const precompiles = slow.length >= worthPrecompiling && isGcc(compiler);
   const folder = precompiles ? mkdtempSync(join(dirname(todo[0].object), "precompiled-")) : "";
   const copy = join(folder, "precompiled.h");
-  const precompiled = precompiles ? precompile(compiler, common, header, copy) : Promise.resolve(false);
-  // Meanwhile the others: one core is taken.
-  const queue = [...todo.filter((job) => !job.usesLibtorch), ...slow];
+  let isPrecompiled = false;
+  // It takes one core. Those that are free meanwhile parse the headers themselves.
+  const precompiling =
+    precompiles && precompile(compiler, slow[0].common, header, copy).then((is) => (isPrecompiled = is));
+  const queue = [...todo.filter((job) => !job.usesPrecompiled), ...slow];
+  const files = queue.flatMap((job) => job.sources).length;
   let done = 0;
+  let told = 0;
   const worker = async (/** @type {number} */ index) => {
-    if (index === 0) await precompiled;
+    if (index === 0) await precompiling;
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const include = job.usesLibtorch && (await precompiled) ? ["-include", copy] : [];
-      const temporary = `${job.object}.${process.pid}.tmp.o`;
-      const flags = [...include, ...common, ...job.flags];
-      await run(compiler, [...flags, "-c", relative(cwd, job.source), "-o", temporary], job.source, cwd);
-      renameSync(temporary, job.object);
-      done++;
-      if (done % 5 === 0 && done < todo.length) say(`  compiled ${done} of ${todo.length}`);
+      await compileOne(job, compiler, cwd, job.usesPrecompiled && isPrecompiled ? ["-include", copy] : []);
+      done += job.sources.length;
+      if (done < told + 5 || done === files) continue;
+      tell(`  compiled ${done} of ${files}`);
+      told = done;
     }
   };
   try {
@@ -105,11 +86,21 @@ export async function compile(todo, compiler, common, cwd, header) {
   }
 }
 
+/** Each file of a unit is included before the last one. @param {Job} job @param {string[]} first flags */
+async function compileOne({ sources, common, flags, object }, compiler, cwd, first) {
+  const paths = sources.map((source) => relative(cwd, source));
+  const included = paths.slice(0, -1).flatMap((path) => ["-include", path]);
+  const temporary = `${object}.${process.pid}.tmp.o`;
+  const last = ["-c", ...paths.slice(-1), "-o", temporary];
+  await run(compiler, [...first, ...common, ...flags, ...included, ...last], paths, cwd);
+  renameSync(temporary, object);
+}
+
 /** Whether the header could be precompiled: half a gigabyte, which a full disk refuses. */
 async function precompile(compiler, common, header, copy) {
   try {
     copyFileSync(header, copy);
-    await run(compiler, [...common, "-x", "c++-header", copy, "-o", `${copy}.gch`], header);
+    await run(compiler, [...common, "-x", "c++-header", copy, "-o", `${copy}.gch`], [header]);
     return true;
   } catch {
     rmSync(`${copy}.gch`, { force: true });
@@ -117,8 +108,17 @@ async function precompile(compiler, common, header, copy) {
   }
 }
 
+/** The one of some files that the first error is in, or is included from; all of them if that is unknown. */
+function nameOfFault(/** @type {string[]} */ files, /** @type {string} */ output) {
+  const before = output.slice(0, output.indexOf("error:") + 1);
+  const at = (/** @type {string} */ file) => before.lastIndexOf(`${file}:`);
+  const [found] = files.toSorted((a, b) => at(b) - at(a));
+  return at(found) < 0 ? files.join(", ") : found;
+}
+
 /**
- * Runs a compiler. @param {Command} compiler @param {string[]} args @param {string} what it makes @param {string} [cwd]
+ * Runs a compiler.
+ * @param {Command} compiler @param {string[]} args @param {string[]} what it makes something of @param {string} [cwd]
  * @returns {Promise<void>}
  */
 export function run([program, ...first], args, what, cwd) {
@@ -131,7 +131,7 @@ export function run([program, ...first], args, what, cwd) {
       if (code === 0) resolve();
       else
         reject(
-          new SetupError(`${program} could not build ${what}`, {
+          new SetupError(`${program} could not build ${nameOfFault(what, errors.join(""))}`, {
             tried: errors
               .join("")
               .split("\n")

@@ -62,12 +62,13 @@ export function removeLeftovers(...folders) {
 const compilesAnyway = ({ noPrebuilt = false }) => noPrebuilt || Boolean(process.env.CXX);
 
 /**
- * Ends with an error if the addon must be compiled and cannot be: asked before half a gigabyte is fetched.
+ * Whether the addon must be compiled. Ends with an error if it cannot be: asked before half a gigabyte is fetched.
  * @param {string} torch @param {{noPrebuilt?: boolean}} options
  */
-export function checkCompiler(torch, options) {
+export function mustCompile(torch, options) {
   const fault = compilesAnyway(options) ? "" : faultOfPrebuilt(torch, null);
   if (fault !== null) compilerOrError(fault);
+  return fault !== null;
 }
 
 /**

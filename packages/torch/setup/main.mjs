@@ -4,10 +4,10 @@ import { spawn } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { torch } from "./addon.mjs";
+import { compileEarly, torch } from "./addon.mjs";
 import { chosenLibtorch, forgetLibtorch, namedLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
 import { hasCudaEngine, inspect, resolveEngine, rootOf } from "./engine.mjs";
-import { builtFor, checkCompiler, forgetEngine, installAddon, isWanted, removeLeftovers } from "./install.mjs";
+import { builtFor, forgetEngine, installAddon, isWanted, mustCompile, removeLeftovers } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
 import { explained, SetupError, say } from "./report.mjs";
@@ -134,10 +134,14 @@ async function installPackages(stamps) {
 /** @param {Stamps} stamps @param {Promise<void>} npm brings headers that the compiler needs @param {Options} options */
 async function makeAddon(stamps, npm, options) {
   say("libtorch");
-  const beforeDownload = () => checkCompiler(torch, options);
+  let early = Promise.resolve();
+  const beforeDownload = () => {
+    if (mustCompile(torch, options)) early = compileEarly();
+    early.catch(() => {}); // awaited below
+  };
   const engine = await resolveEngine({ ...options, cuda: wantsCuda(options), beforeDownload });
   say(`  ${engine.version} from ${engine.source === "wheel" ? "the wheel" : engine.source}: ${engine.root}`);
-  await npm;
+  await Promise.all([npm, early]);
   const print = prints.addon();
   await installAddon(torch, engine, options);
   if (engine.source === "LIBTORCH") rememberLibtorch(engine.root);

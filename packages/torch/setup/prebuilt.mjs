@@ -6,10 +6,11 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { compileAddon, compilerOrError, filesBelow, nodeApi } from "./addon.mjs";
+import { compileAddon, compilerOrError, nodeApi } from "./addon.mjs";
 import { resolveEngine } from "./engine.mjs";
 import { glibcHere, platformHere } from "./machine.mjs";
 import { say } from "./report.mjs";
+import { filesBelow } from "./sources.mjs";
 
 /**
  * @typedef {object} Manifest

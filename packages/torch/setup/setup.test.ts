@@ -14,7 +14,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
-import { withHeaders } from "./compile.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
 import { pythonTorch, pythonWithPip } from "./python.mjs";
@@ -179,23 +178,6 @@ describe("a fault of the disk", () => {
     expect(explained(fault, "/opt").problem).toBe("/opt/app/.cache could not be written: permission denied");
     const other = new TypeError("x is not a function");
     expect(explained(other, "/opt")).toBe(other);
-  });
-});
-
-describe("the object of a C++ file", () => {
-  it("is made again when a header that it includes has changed, at any depth, and no other", () => {
-    const native = join(folder, "native");
-    mkdirSync(join(native, "kernels"), { recursive: true });
-    const write = (name: string, text: string) => {
-      writeFileSync(join(native, name), text);
-      return join(native, name);
-    };
-    const source = write("kernels/a.cc", '#include "b.h"\n#include <vector>\n#include "root.h"\n');
-    const inner = write("kernels/b.h", '#pragma once\n  #include "c.h"\n');
-    const last = write("kernels/c.h", '#include "b.h"\n');
-    const root = write("root.h", "");
-    write("kernels/other.h", "");
-    expect([...withHeaders(source, [native])].sort()).toEqual([source, inner, last, root].sort());
   });
 });
 

@@ -5,7 +5,8 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
-import { findCompiler, ownFlags } from "../setup/compile.mjs";
+import { findCompiler } from "../setup/compile.mjs";
+import { ownFlags } from "../setup/sources.mjs";
 
 const torch = fileURLToPath(new URL("..", import.meta.url));
 const pairs = ["gemm_avx512", "pack_avx512", "attention_avx512"];

@@ -43,7 +43,7 @@ at::Tensor as_written(const at::Tensor& query, const at::Tensor& key, const at::
   return at::matmul(scores.softmax(-1), value.to(dtype)).to(query.scalar_type());
 }
 
-at::Tensor composed(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
+at::Tensor attention_composed(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, double scale) {
   const at::Tensor q = query.transpose(1, 2), k = key.transpose(1, 2), v = value.transpose(1, 2);
   // libtorch's CPU kernel takes a row of NaN scores, or of minus infinity, for one whose keys are all masked, and gives
   // zeros.
@@ -78,7 +78,7 @@ void with_kernel(const at::Tensor& query, double scale, Body&& body) {
   return body(takes_pairs(query.size(3), scale) ? attention::bf16_pair_kernel() : vector_kernels().bf16);
 }
 
-bool kernel_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
+bool attention_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
   const auto dtype = query.scalar_type();
   return (dtype == at::kFloat || dtype == at::kBFloat16) && key.scalar_type() == dtype &&
          value.scalar_type() == dtype && query.device().is_cpu() && key.device().is_cpu() && value.device().is_cpu() &&
@@ -192,7 +192,7 @@ at::Tensor attention_entry(const at::Tensor& query, const at::Tensor& key, const
           query.size(3) == key.size(3),
       "Expected key and value of one shape that agrees with the query in batch, heads and width but received query ",
       query.sizes(), ", key ", key.sizes(), ", value ", value.sizes());
-  if (!kernel_applies(query, key, value)) return composed(query, key, value, scale);
+  if (!attention_applies(query, key, value)) return attention_composed(query, key, value, scale);
   return at::GradMode::is_enabled() ? Attention::apply(query, key, value, scale)
                                     : run_forward(query, key, value, scale).first;
 }
@@ -203,7 +203,7 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def("attention(Tensor query, Tensor key, Tensor value, float scale) -> Tensor");
   library.impl("attention", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(attention_entry));
   library.def("attention_composed(Tensor query, Tensor key, Tensor value, float scale) -> Tensor");
-  library.impl("attention_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(composed));
+  library.impl("attention_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(attention_composed));
 }
 
 }  // namespace rfdetr

@@ -25,7 +25,7 @@ at::Tensor composed(const at::Tensor& input, at::TensorList weights, at::TensorL
   return at::baddbmm(at::stack(biases).unsqueeze(1), each, at::stack(weights).transpose(1, 2));
 }
 
-bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
+bool grouped_linear_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
   if (!gemm::kernels(false) || input.scalar_type() != at::kFloat || !input.device().is_cpu() || input.numel() == 0)
     return false;
   for (const auto list : {weights, biases})
@@ -111,7 +111,7 @@ at::Tensor grouped_linear(const at::Tensor& input, at::TensorList weights, at::T
                     biases[g].size(0) == weights[g].size(0),
                 "Expected weights [O, ", input.size(2), "] and biases [O] of one size but received ",
                 weights[g].sizes(), " and ", biases[g].sizes());
-  if (!kernel_applies(input, weights, biases)) return composed(input, weights, biases);
+  if (!grouped_linear_applies(input, weights, biases)) return composed(input, weights, biases);
   if (!at::GradMode::is_enabled()) return multiply_groups(input, weights, biases, split);
   std::vector<at::Tensor> parameters = weights.vec();
   parameters.insert(parameters.end(), biases.begin(), biases.end());

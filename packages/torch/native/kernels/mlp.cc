@@ -166,7 +166,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
   }
 };
 
-bool kernel_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
+bool mlp_applies(const at::Tensor& input, at::TensorList weights, at::TensorList biases) {
   const Kernels* const kernels = input.dim() < 2 ? nullptr : kernels_for(input);
   if (!kernels) return false;
   const auto dtype = weights[0].scalar_type();
@@ -185,7 +185,7 @@ at::Tensor mlp(const at::Tensor& input, at::TensorList weights, at::TensorList b
   TORCH_CHECK(!weights.empty() && weights.size() == biases.size(), "Expected as many biases as weights but received ",
               weights.size(), " weights and ", biases.size(), " biases");
   const Activation activation = activation_of(name);
-  if (!kernel_applies(input, weights, biases)) return composed(input, weights, biases, activation);
+  if (!mlp_applies(input, weights, biases)) return composed(input, weights, biases, activation);
   std::vector<at::Tensor> parameters = weights.vec();
   parameters.insert(parameters.end(), biases.begin(), biases.end());
   return Mlp::apply(input, at::TensorList(parameters), static_cast<int64_t>(activation), recompute);

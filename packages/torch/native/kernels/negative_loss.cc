@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t piece = 1 << 17;  // elements
 
-at::Tensor composed(const at::Tensor& logits) {
+at::Tensor negative_loss_composed(const at::Tensor& logits) {
   return at::softplus(logits).mul(logits.sigmoid().pow(2)).flatten(1).sum(-1);
 }
 
@@ -62,7 +62,7 @@ at::Tensor negative_loss(const at::Tensor& logits) {
   TORCH_CHECK(logits.dim() >= 2, "Expected logits of two or more dimensions but received ", logits.sizes());
   return logits.device().is_cpu() && at::isFloatingType(logits.scalar_type()) && logits.numel() > 0
              ? NegativeLoss::apply(logits)
-             : composed(logits);
+             : negative_loss_composed(logits);
 }
 
 }  // namespace
@@ -71,7 +71,7 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def("negative_loss(Tensor logits) -> Tensor");
   library.impl("negative_loss", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(negative_loss));
   library.def("negative_loss_composed(Tensor logits) -> Tensor");
-  library.impl("negative_loss_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(composed));
+  library.impl("negative_loss_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(negative_loss_composed));
 }
 
 }  // namespace rfdetr
