@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { writeDetails } from "../../eval/details/details-file.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
 import { runSummary } from "../../testing/runs/run-events.js";
-import { nextCommand } from "./next-command.js";
+import { mendCommand, nextCommand } from "./next-command.js";
 
 const root = mkdtempSync(join(tmpdir(), "next-"));
 const before = process.cwd();
@@ -43,4 +43,9 @@ it("detects at the best threshold of the evaluation, where that is one of the be
 
 it("continues a run that was interrupted", () => {
   expect(after("a b", "owls", { ...runSummary, stop_reason: "interrupted" })).toBe("npx rfdetr train --resume 'a b'");
+});
+
+it("parts data that only lacks a split, and repairs a copy of all other data", () => {
+  expect(mendCommand("my birds", ["missing split"])[0]).toBe("npx rfdetr data split 'my birds' OUT");
+  expect(mendCommand("birds", ["missing split", "missing file"])[0]).toBe("npx rfdetr data check birds --fix OUT");
 });

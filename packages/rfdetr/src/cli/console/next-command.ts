@@ -20,8 +20,16 @@ export const serveCommand = (dir: string): string => `${startedAs()} demo-page $
 /** The command that ends a pause of a run. */
 export const goOnCommand = (dir: string): string => `${startedAs()} control ${shellWord(shownPath(dir))} go-on`;
 
-/** The command that writes a copy of a dataset without its faults. */
-export const repairCommand = (data: string): string => `${startedAs()} data check ${shellWord(data)} --fix OUT`;
+/**
+ * The command that makes data fit for training, and what it does.
+ * @param refused names of the checks for which training refuses the data
+ */
+export function mendCommand(data: string, refused: readonly string[]): [command: string, effect: string] {
+  const command = (words: string): string => `${startedAs()} data ${words}`;
+  return refused.every((check) => check === "missing split")
+    ? [command(`split ${shellWord(data)} OUT`), "writes a copy with the splits that are missing"]
+    : [command(`check ${shellWord(data)} --fix OUT`), "writes a copy without what can be left out"];
+}
 
 /**
  * The command that detects with weights.

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Finding } from "../../data/index.js";
 import { counted } from "../../support/format.js";
 import type { Console } from "../console/console.js";
-import { repairCommand } from "../console/next-command.js";
+import { mendCommand } from "../console/next-command.js";
 import { unbroken } from "../console/style.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
 import { addDataConvert } from "./data-convert.js";
@@ -101,8 +101,11 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
     console.result("its images are links to the originals, or copies where there can be no links");
     return whole ? exit.done : exit.failed;
   }
-  if (!report.ok) console.sentence(`${unbroken(repairCommand(folder))} writes a copy without what can be left out`);
-  return report.ok ? exit.done : exit.failed;
+  if (report.ok) return exit.done;
+  const refused = report.findings.filter(({ training }) => training === "refused").map((finding) => finding.check);
+  const [command, effect] = mendCommand(folder, refused);
+  console.sentence(`${unbroken(command)} ${effect}`);
+  return exit.failed;
 }
 
 const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
