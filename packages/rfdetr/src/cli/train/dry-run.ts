@@ -3,7 +3,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { DryRun } from "../../run/dry-run.js";
 import type { StartEvent } from "../../run/files/events.js";
 import { headerFields, repeatedImages, startAdvice } from "../../run/transcript/header.js";
-import { type Field, grouped, hms } from "../../support/format.js";
+import { counted, type Field, grouped, hms } from "../../support/format.js";
 import { snakeCase } from "../../support/names.js";
 import type { Console } from "../console/console.js";
 
@@ -48,13 +48,14 @@ function memoryInWords({ memory }: DryRun): string[] {
   );
   return [
     `${formatBytes(peak)} of tensors at the peak of the step, with ${held.join(", ")}`,
-    `${formatBytes(process)} of the process at most; ${formatBytes(available)} were available`,
+    `${formatBytes(process)} of the process in these steps, to which a run adds loading ahead and evaluations; ${formatBytes(available)} were available`,
   ];
 }
 
 function timeInWords({ seconds, start }: DryRun): string {
   const steps = `${grouped(start.stepsPerEpoch)} steps of ${seconds.step.toFixed(2)} s`;
-  return `about ${hms(seconds.epoch)} an epoch (${steps}), without evaluation`;
+  const all = `${hms(seconds.epoch * start.epochs)} for ${counted(start.epochs, "epoch")}`;
+  return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, without loading and evaluation`;
 }
 
 /** By names as in the other JSON of the command. */
