@@ -54,7 +54,7 @@ function memoryInWords({ memory }: DryRun): string[] {
 
 function timeInWords({ seconds, start }: DryRun): string {
   const steps = `${grouped(start.stepsPerEpoch)} steps of ${seconds.step.toFixed(2)} s`;
-  const all = `${hms(seconds.epoch * start.epochs)} for ${counted(start.epochs, "epoch")}`;
+  const all = `${hms(seconds.step * start.totalSteps)} for ${counted(start.totalSteps, "step")}`;
   return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, without loading and evaluation`;
 }
 
