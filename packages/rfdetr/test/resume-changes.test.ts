@@ -14,7 +14,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { sumsName } from "../src/run/files/checksums.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData, TrainData } from "../src/run/session/training-data.js";
@@ -209,15 +208,6 @@ describe("a run whose config.json was edited after its checkpoint", () => {
         message: expect.stringContaining(`have changed since the checkpoint: ${words}`),
       });
     }
-  });
-
-  it("goes on without a comparison from a checkpoint that holds no settings", async () => {
-    edit({ lr: 0.9001 });
-    const checkpoint = join(folder, "edited", "checkpoint");
-    const { settings: _, ...state } = json("edited", "checkpoint/state.json");
-    writeFileSync(join(checkpoint, "state.json"), JSON.stringify({ ...state, layout: 1 }));
-    rmSync(join(checkpoint, sumsName));
-    expect(stepsOf(await run("edited", { changes: {}, stopAfter: 4 }))).toEqual([4]);
   });
 });
 

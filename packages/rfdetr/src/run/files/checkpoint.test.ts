@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tensor } from "@rfdetr/torch";
@@ -140,19 +140,8 @@ describe("checkpoints", () => {
     expect(readdirSync(join(folder, "..")).sort()).toEqual(["checkpoint", "checkpoint.previous"]);
   });
 
-  it("of the second layout, which has the state of a random generator, are still read", () => {
+  it("are refused when a file of tensors is cut off", () => {
     save(progress(5), tensors(3));
-    const path = join(folder, "state.json");
-    writeFileSync(path, readFileSync(path, "utf8").replace('"layout":3', '"layout":2'));
-    expect(loadCheckpoint(folder).model.get("w")?.toList()).toEqual([3, 2]);
-  });
-
-  it("of the first layout, which has no checksums, are still read", () => {
-    save(progress(5), tensors(3));
-    const path = join(folder, "state.json");
-    writeFileSync(path, readFileSync(path, "utf8").replace('"layout":3', '"layout":1'));
-    rmSync(join(folder, "SHA256SUMS"));
-    expect(soundCheckpoint(folder)).toEqual({ progress: progress(5), settings: { seed: 1 }, warning: null });
     truncateSync(join(folder, "model.safetensors"), 100);
     expect(() => loadCheckpoint(folder)).toThrow(/^The checkpoint .* cannot be read: Expected a safetensors file/);
   });
@@ -160,12 +149,12 @@ describe("checkpoints", () => {
   it("are refused when cut in half or of another layout", () => {
     save(progress(1), tensors(1));
     writeFileSync(join(folder, "state.json"), '{"layout": 99}');
-    expect(() => loadCheckpoint(folder)).toThrow("Expected a checkpoint of layout 1 to 3");
+    expect(() => loadCheckpoint(folder)).toThrow("Expected a checkpoint of layout 3");
     writeFileSync(join(folder, "state.json"), '{"lay');
     expect(() => readProgress(folder)).toThrow(/state\.json but it ends in the middle.*: the file was cut off/);
     for (const text of ["null", "5", "[]"]) {
       writeFileSync(join(folder, "state.json"), text);
-      expect(() => readProgress(folder)).toThrow("Expected a checkpoint of layout 1 to 3");
+      expect(() => readProgress(folder)).toThrow("Expected a checkpoint of layout 3");
     }
   });
 

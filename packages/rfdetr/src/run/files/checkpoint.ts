@@ -177,9 +177,8 @@ export function soundCheckpoint(folder: string): Pick<StateFile, "progress" | "s
 /** What is wrong with a checkpoint, in words that name the file; null where nothing is. */
 function faultOf(folder: string): string | null {
   try {
-    const { layout: found } = readState(folder);
-    // The first layout has no checksums.
-    return found === 1 && !existsSync(join(folder, sumsName)) ? null : faultOfSums(folder);
+    readState(folder);
+    return faultOfSums(folder);
   } catch (error) {
     if (!(error instanceof CheckpointError)) throw error;
     return error.message;
@@ -200,9 +199,9 @@ function readState(folder: string): StateFile {
   const path = join(folder, "state.json");
   const state = readJson(path, (message, cause) => new CheckpointError(message, { cause }));
   const found = (state as Partial<StateFile> | null)?.layout;
-  if (found !== 1 && found !== 2 && found !== layout)
+  if (found !== layout)
     throw new CheckpointError(
-      `Expected a checkpoint of layout 1 to ${layout} in ${path} but received ${shown(found)}: it was written by another version`,
+      `Expected a checkpoint of layout ${layout} in ${path} but received ${shown(found)}: it was written by another version`,
     );
   const wrong = faultOfState(state);
   if (wrong !== null) throw new CheckpointError(`${wrong} in ${path}`);
