@@ -1,7 +1,6 @@
 // Runs a faulty step once more to find where it first was not finite.
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
-import { inFloat32 } from "../../model/outputs.js";
 import { badTerms } from "../step/settle-step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "../step/step-parts.js";
 import { seedForward, type WholeStep, wholeStep } from "../step/whole-step.js";
@@ -40,7 +39,7 @@ export function replayStep(
         microBatches.forEach(({ targets }, i) =>
           scope(() => {
             seedForward(whole, whole.numbers[i]);
-            const outputs = inFloat32(autocast.run(() => model.call(images[i])));
+            const outputs = autocast.run(() => model.call(images[i]));
             const { total, terms } = criterion.compute(outputs, targets, { training: true, boxes: whole.boxes });
             if (!Number.isFinite(total.item())) bad ??= i;
             for (const [name, term] of terms) values.set(name, (values.get(name) ?? 0) + term.item());
