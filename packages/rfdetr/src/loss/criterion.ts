@@ -107,7 +107,7 @@ export class Criterion {
     terms: Map<string, Tensor>,
   ): Tensor {
     const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
-    const stack = (of: keyof Prediction): Tensor => scope(() => ops.stack(layers.map(([, p]) => raise(p[of]))));
+    const stack = (of: "predLogits" | "predBoxes"): Tensor => scope(() => ops.stack(layers.map(([, p]) => raise(p[of]))));
     const [logits, boxes] = [stack("predLogits"), stack("predBoxes")];
     const matchings = span("matcher", () => {
       const each = layers.map((_, i) => ({ predLogits: logits.select(0, i), predBoxes: boxes.select(0, i) }));

@@ -1,4 +1,5 @@
 // The configuration of a model, and what it detects.
+import type { Mask } from "../masks/mask.js";
 
 /** Architecture of the DINOv2 encoder (Oquab et al. 2023, arXiv:2304.07193). */
 export interface EncoderConfig {
@@ -55,6 +56,10 @@ export interface ModelConfig {
   numClasses: number;
   /** Query groups in training (Group DETR, arXiv:2207.13085). */
   groupDetr: number;
+  /** Whether the model predicts a mask for each query. */
+  segmentationHead: boolean;
+  /** Pixels of the image along each side of a pixel of the masks. */
+  maskDownsampleRatio: number;
 }
 
 /** One detected object. */
@@ -66,6 +71,8 @@ export interface Detection {
   /** Index of the class. */
   classId: number;
   className: string;
+  /** Its pixels in the original image; models with a segmentation head alone have it. */
+  mask?: Mask;
 }
 
 /**

@@ -21,6 +21,8 @@ const common = {
   numSelect: 300,
   numClasses: 90,
   groupDetr: 13,
+  segmentationHead: false,
+  maskDownsampleRatio: 4,
 } satisfies Partial<ModelConfig>;
 
 /** The first models of the family, with the patches and the position table of DINOv2. */

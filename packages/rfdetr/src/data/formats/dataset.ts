@@ -1,5 +1,7 @@
 // A dataset in memory: its images with their annotations. Pixels are read later.
 
+import type { Outline } from "../../masks/outline.js";
+
 /** Annotated boxes of one image. */
 export interface Regions {
   /** `[n × 4]` left, top, right, bottom in pixels, clipped to the image; none is empty. */
@@ -8,6 +10,8 @@ export interface Regions {
   labels: Int32Array;
   /** `[n]` annotated areas in square pixels. */
   areas: Float64Array;
+  /** `[n]` outlines of the objects, where the data was opened with them; null for an object that has none. */
+  outlines?: (Outline | null)[];
 }
 
 /** An image with its objects; crowd regions are separate. */

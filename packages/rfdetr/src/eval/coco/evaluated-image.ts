@@ -1,4 +1,5 @@
 // What the evaluator receives of an image.
+import type { Mask } from "../../masks/mask.js";
 import type { IntegerList, NumberList } from "./box-table.js";
 
 /** Ground truth of one image. */
@@ -14,6 +15,8 @@ export interface GroundTruth {
   area?: NumberList;
   /** `[n]` 1 for a crowd region: it is never missed, and detections inside it are not counted. */
   crowd?: IntegerList;
+  /** `[n]` masks at the size of the image, where masks are evaluated. */
+  masks?: readonly Mask[];
 }
 
 /** Detections of one image, in any order; of equal scores the earlier counts as better. */
@@ -24,6 +27,8 @@ export interface ImageDetections {
   scores: NumberList;
   /** `[n]` class indices; a detection whose class is not among the evaluated ones (a background slot) is left out. */
   labels: IntegerList;
+  /** `[n]` masks at the size of the image, where masks are evaluated. */
+  masks?: readonly Mask[];
 }
 
 /** What is known of an image beside its objects. Figures do not depend on it. */

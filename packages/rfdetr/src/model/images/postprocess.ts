@@ -1,6 +1,7 @@
 // Post-processing: converts raw outputs to scored boxes in pixels.
 
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
+import type { Mask } from "../../masks/mask.js";
 import type { Prediction } from "../outputs.js";
 
 /** The k detections of one image as tensors, by descending score. */
@@ -21,6 +22,8 @@ export interface ScoredBoxes {
   scores: Float32Array;
   /** `[k]`: class indices. */
   labels: Int32Array;
+  /** `[k]`: the pixels of each in the original image; models with a segmentation head alone have them. */
+  masks?: Mask[];
 }
 
 /**

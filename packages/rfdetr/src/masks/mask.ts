@@ -1,0 +1,84 @@
+// The mask of an object: runs of pixels, as COCO stores them (Lin et al. 2014, arXiv:1405.0312; `maskApi` of its API).
+
+/**
+ * The pixels of one object. A mask is some hundred numbers where its bits would be a byte for each pixel of the image.
+ */
+export interface Mask {
+  /** Of the image, in pixels. */
+  height: number;
+  width: number;
+  /**
+   * Lengths of runs, down the columns from the left one on: background, object, background and so on. They add up to
+   * height · width. The first may be 0.
+   */
+  counts: Uint32Array;
+}
+
+/**
+ * Makes a mask of bits.
+ * @param bits `[height × width]`, row by row; everything but 0 is the object
+ * @example
+ * import { encodeMask } from "rfdetr/masks";
+ * const { counts } = encodeMask(Uint8Array.of(0, 1, 0, 1), 2, 2); // 2, 2
+ */
+export function encodeMask(bits: ArrayLike<number>, height: number, width: number): Mask {
+  const counts: number[] = [];
+  let [run, value] = [0, 0];
+  for (let x = 0; x < width; x++)
+    for (let y = 0, at = x; y < height; y++, at += width) {
+      const bit = bits[at] === 0 ? 0 : 1;
+      if (bit !== value) {
+        counts.push(run);
+        [run, value] = [0, bit];
+      }
+      run++;
+    }
+  counts.push(run);
+  return { height, width, counts: Uint32Array.from(counts) };
+}
+
+/**
+ * The bits of a mask.
+ * @returns `[height × width]`, row by row: 1 for the object, 0 for the background
+ */
+export function decodeMask({ height, width, counts }: Mask): Uint8Array {
+  const bits = new Uint8Array(height * width);
+  let [x, y] = [0, 0];
+  for (const [i, count] of counts.entries()) {
+    const object = i % 2 === 1;
+    for (let left = count; left > 0; ) {
+      const rows = Math.min(left, height - y);
+      if (object) for (let at = y * width + x, end = at + rows * width; at < end; at += width) bits[at] = 1;
+      left -= rows;
+      y += rows;
+      if (y === height) [x, y] = [x + 1, 0];
+    }
+  }
+  return bits;
+}
+
+/** Number of pixels of the object. */
+export function maskArea({ counts }: Mask): number {
+  let area = 0;
+  for (let i = 1; i < counts.length; i += 2) area += counts[i];
+  return area;
+}
+
+/** The box around the object: left, top, right, bottom in pixels; null if the mask is empty. */
+export function maskBox({ height, counts }: Mask): [number, number, number, number] | null {
+  let [left, top, right, bottom] = [Infinity, Infinity, -1, -1];
+  let at = 0;
+  for (const [i, count] of counts.entries()) {
+    if (i % 2 === 1 && count > 0) {
+      const last = at + count - 1;
+      const columns = [Math.floor(at / height), Math.floor(last / height)];
+      left = Math.min(left, columns[0]);
+      right = Math.max(right, columns[1]);
+      // A run that goes on in the next column touches the lower and the upper edge.
+      top = Math.min(top, columns[0] === columns[1] ? at % height : 0);
+      bottom = Math.max(bottom, columns[0] === columns[1] ? last % height : height - 1);
+    }
+    at += count;
+  }
+  return right < 0 ? null : [left, top, right + 1, bottom + 1];
+}
