@@ -33,6 +33,8 @@ const sizes = z
     numSelect: upTo(1_000_000),
     numClasses: upTo(100_000),
     groupDetr: upTo(64),
+    segmentationHead: z.boolean(),
+    maskDownsampleRatio: upTo(64),
   })
   .refine(({ hiddenDim, saNheads }) => divides(hiddenDim, saNheads), "saNheads does not divide hiddenDim")
   .refine(({ hiddenDim, caNheads }) => divides(hiddenDim, caNheads), "caNheads does not divide hiddenDim")
