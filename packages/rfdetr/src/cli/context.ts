@@ -3,6 +3,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { precisionNames, precisionWords } from "../settings/precision-words.js";
 import { expected, UsageError } from "../support/errors.js";
+import { secondsOf } from "../support/duration.js";
 import { either } from "../support/format.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";
@@ -51,6 +52,14 @@ export function consoleOf(flags: OutputFlags): Console {
  */
 export function numeric(text: string): number | string {
   return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+/** Reads a flag that is a length of time, in seconds. @throws UsageError */
+export function duration(text: string): number {
+  const seconds = secondsOf(text);
+  if (seconds === null || seconds <= 0)
+    throw new UsageError(`Expected a time such as 8h, 90m or 1h30m for time-budget but received ${text}`);
+  return seconds;
 }
 
 /** Collects the values of a flag that may be repeated. */

@@ -14,6 +14,8 @@ export interface ResumeOptions {
   /** More epochs than the run had. */
   epochs?: number;
   maxSteps?: number;
+  /** Seconds that the run may take, with those that it has taken. */
+  timeBudget?: number;
   lr?: number;
   lrEncoder?: number;
   /** Keeps the optimizer's moments otherwise than before; those of the checkpoint are converted. */
@@ -32,6 +34,7 @@ const resumeOptions = {
   data: anyData,
   epochs: count,
   maxSteps: count,
+  timeBudget: positive,
   lr: positive,
   lrEncoder: positive,
   optimizerState: oneOf("float32", "8bit"),

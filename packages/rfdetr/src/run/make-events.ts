@@ -40,6 +40,7 @@ export function startEvent({
     stepsPerEpoch: session.stepsPerEpoch,
     totalSteps: session.totalSteps,
     epochs: settings.epochs,
+    timeBudget: settings.timeBudget,
     batch: effectiveBatch(settings),
     accumulate: microBatchesOf(settings),
     processes: session.leader.ranks.size,
@@ -183,9 +184,16 @@ export function writtenSummary({ directory, progress }: Pick<Session, "directory
   return written.stop_reason === "interrupted" || written.stop_reason === "failed" ? null : written;
 }
 
+/** Why a run that has taken its last step has no more. */
+export function endOfSteps({ progress, settings, totalSteps }: Session): RunSummary["stop_reason"] {
+  if (progress.plannedSteps !== undefined) return "time_budget";
+  return settings.maxSteps !== null && totalSteps >= settings.maxSteps ? "max_steps" : "finished";
+}
+
 /** Why a finished run ended, as its checkpoint tells. */
-export function reasonOfEnd({ progress, settings, totalSteps }: Session): RunSummary["stop_reason"] {
+export function reasonOfEnd(session: Session): RunSummary["stop_reason"] {
+  const { progress, settings, totalSteps } = session;
   if (progress.callbacks?.stopped != null) return "callback";
   if (progress.epoch < settings.epochs && progress.step < totalSteps) return "early_stopping";
-  return settings.maxSteps !== null && progress.step >= settings.maxSteps ? "max_steps" : "finished";
+  return endOfSteps(session);
 }

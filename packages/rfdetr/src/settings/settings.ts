@@ -109,6 +109,14 @@ export const settings = {
     about: "stop after this many optimizer steps, also within an epoch; null trains all epochs",
     ours: true,
   },
+  time_budget: {
+    type: z.number().positive().nullable(),
+    takes: "seconds",
+    fallback: null,
+    about:
+      "seconds of training and evaluation that the run may take: its last step is planned from its speed, and lr_scheduler falls towards it; null takes the steps of all epochs",
+    ours: true,
+  },
   batch_size: {
     type: z.union([count, z.literal("auto")]),
     takes: "positive integer",

@@ -60,4 +60,8 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
 }
 
 const howToGoOn = ({ stop_reason: reason, steps, epochs }: RunSummary): string =>
-  reason === "max_steps" ? `--set max_steps=N above ${steps}` : `--epochs above ${epochs}`;
+  reason === "time_budget"
+    ? "a longer --time-budget"
+    : reason === "max_steps"
+      ? `--set max_steps=N above ${steps}`
+      : `--epochs above ${epochs}`;

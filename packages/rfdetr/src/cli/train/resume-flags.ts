@@ -5,7 +5,7 @@ import type { SettingName } from "../../settings/settings.js";
 import { UsageError } from "../../support/errors.js";
 import { camelCase } from "../../support/names.js";
 import { parseAssignment } from "./setting-flags.js";
-import { flagOfSetting, settingOfFlag } from "./train-flags.js";
+import { flagOfSetting, settingOfFlag, writtenFlag } from "./train-flags.js";
 
 /** The flags beside `--resume`. */
 type ResumeFlags = Record<string, unknown> & {
@@ -20,7 +20,7 @@ export function resumeChanges(flags: ResumeFlags): ResumeChanges {
   const asked: [shown: string, name: string, value: unknown][] = [
     ...Object.entries(settingOfFlag)
       .filter(([flag]) => flags[flag] !== undefined)
-      .map(([flag, name]): [string, string, unknown] => [`--${flag}`, name, flags[flag]]),
+      .map(([flag, name]): [string, string, unknown] => [writtenFlag(flag), name, flags[flag]]),
     ...(flags.set ?? []).map((text): [string, string, unknown] => {
       const [name, value] = parseAssignment(text);
       return [`--set ${name}`, name, value];

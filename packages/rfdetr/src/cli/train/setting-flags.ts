@@ -3,7 +3,7 @@ import { checkSetting, readConfigFile } from "../../settings/resolve.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { expected, UsageError } from "../../support/errors.js";
 import { snakeCase } from "../../support/names.js";
-import { settingOfFlag } from "./train-flags.js";
+import { settingOfFlag, writtenFlag } from "./train-flags.js";
 
 /** The flags of `rfdetr train` that hold settings. */
 export type SettingFlags = Record<string, unknown> & {
@@ -32,7 +32,7 @@ export function settingsOf(flags: SettingFlags): Record<string, unknown> {
   }
   if (!flags.amp) give("amp", "--no-amp", false);
   for (const [flag, name] of Object.entries(settingOfFlag))
-    if (flags[flag] !== undefined) give(name, `--${flag}`, checkSetting(name, flags[flag], flag));
+    if (flags[flag] !== undefined) give(name, writtenFlag(flag), checkSetting(name, flags[flag], writtenFlag(flag).slice(2)));
   const file = Object.entries(typeof flags.config === "string" ? readConfigFile(flags.config) : (flags.config ?? {}));
   const settings = new Map<string, unknown>(file.filter(([key]) => !given.has(snakeCase(key))));
   for (const [name, { value }] of given) settings.set(name, value);

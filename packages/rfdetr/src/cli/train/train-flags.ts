@@ -16,10 +16,16 @@ export const settingOfFlag = {
   seed: "seed",
   resolution: "resolution",
   processes: "processes",
+  timeBudget: "time_budget",
 } as const satisfies Readonly<Record<string, SettingName>>;
+
+/** A flag as it is written, by its name in programs: `--time-budget` for `timeBudget`. */
+export function writtenFlag(flag: string): string {
+  return `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
 
 /** How a setting is given on the command line: its flag, or `--set`. */
 export function flagOfSetting(name: SettingName, value = "…"): string {
   const flag = Object.entries(settingOfFlag).find(([, setting]) => setting === name)?.[0];
-  return flag === undefined ? `--set ${name}=${value}` : `--${flag}`;
+  return flag === undefined ? `--set ${name}=${value}` : writtenFlag(flag);
 }

@@ -6,6 +6,7 @@ import { either } from "../../support/format.js";
 import {
   collect,
   consoleOf,
+  duration,
   exit,
   modelHelp,
   numeric,
@@ -32,6 +33,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       )
       .option("--out <dir>", "run folder (default: a new one under runs/)")
       .option("--epochs <n>", "passes over the training images (default: 100)", numeric)
+      .option("--time-budget <time>", "time to end in, such as 8h or 1h30m, evaluation included", duration)
       .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
       .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
@@ -61,7 +63,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         collect,
       )
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
-      .option("--resume <run>", "continue the run in this folder; --epochs, --lr, --data and --processes may change")
+      .option("--resume <run>", "continue the run in this folder; --epochs, --time-budget, --lr, --data and --processes may change")
       .option(
         "--dry-run",
         "open the data, build the model, take one step, say what the run would be, and keep nothing",

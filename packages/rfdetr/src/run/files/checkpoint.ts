@@ -27,6 +27,10 @@ export interface SavedProgress {
   applied: number;
   skipped: number;
   trainSeconds: number;
+  /** Seconds at the ends of epochs; only runs with a time budget have them. */
+  endSeconds?: number;
+  /** The last step that a time budget leaves, if it is earlier than that of the settings. */
+  plannedSteps?: number;
   /** Sums over the steps of the epoch in progress. */
   epochSums: {
     loss: number;

@@ -30,6 +30,8 @@ export interface StartEvent {
   validImages: number;
   stepsPerEpoch: number;
   totalSteps: number;
+  /** Seconds that the run may take; null for any. */
+  timeBudget: number | null;
   epochs: number;
   /** Images per optimizer step. */
   batch: number;

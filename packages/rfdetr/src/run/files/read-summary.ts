@@ -19,7 +19,7 @@ const schema = z.looseObject({
   train_seconds: z.number(),
   processes: count.default(1),
   peak_rss_bytes: z.number(),
-  stop_reason: z.enum(["finished", "max_steps", "early_stopping", "callback", "interrupted", "failed"]),
+  stop_reason: z.enum(["finished", "max_steps", "time_budget", "early_stopping", "callback", "interrupted", "failed"]),
   best_epoch: count.nullable().default(null),
   error: z.string().nullable().default(null),
   started: z.string().nullable().default(null),

@@ -41,7 +41,7 @@ export interface RunSummary {
   processes: number;
   /** Memory of rank 0, of several processes. */
   peak_rss_bytes: number;
-  stop_reason: "finished" | "max_steps" | "early_stopping" | "callback" | "interrupted" | "failed";
+  stop_reason: "finished" | "max_steps" | "time_budget" | "early_stopping" | "callback" | "interrupted" | "failed";
   /** The epoch of the best weights, counted from 1; null without any. */
   best_epoch: number | null;
   /** What a failed run failed with; null for every other end. */

@@ -13,6 +13,8 @@ const progress = z.object({
   applied: count,
   skipped: count,
   trainSeconds: z.number().nonnegative(),
+  endSeconds: z.number().nonnegative().optional(),
+  plannedSteps: count.optional(),
   epochSums: z.object({
     loss: figure,
     steps: count,

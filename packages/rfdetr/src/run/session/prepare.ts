@@ -19,6 +19,7 @@ import type { SavedProgress } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import type { Leader } from "../ranks/leader.js";
 import { initialProgress, noRollbacks } from "../steps/progress.js";
+import { TimeBudget } from "../steps/time-budget.js";
 import type { TrainRequest } from "../train-request.js";
 import { Waits } from "../waits.js";
 import { autoBatch } from "./auto-batch.js";
@@ -183,7 +184,8 @@ function assemble(parts: SessionParts): Session {
   const overrides = nextOverrides({ settings, progress });
   const { stepsPerEpoch } = data;
   const allSteps = stepsBefore(progress) + stepsPerEpoch * (settings.epochs - progress.epoch);
-  const totalSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
+  const mostSteps = settings.maxSteps === null ? allSteps : Math.min(allSteps, settings.maxSteps);
+  const totalSteps = Math.min(mostSteps, progress.plannedSteps ?? mostSteps);
   const classWeights = data.classWeights ?? null;
   const how = { device, precision: chosen.precision, overrides, stepsPerEpoch, totalSteps, classWeights };
   return {
@@ -197,6 +199,7 @@ function assemble(parts: SessionParts): Session {
     parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
     scales: sides,
     stepsPerEpoch,
+    mostSteps,
     totalSteps,
     ...precision,
     precisionNote: note,
@@ -236,6 +239,7 @@ function proceed(session: Session, resumed: ResumedRun, differences: readonly st
   callbacks?.load(progress.callbacks);
   if (resumed.extended) {
     progress.finished = false;
+    new TimeBudget(session).goOn();
     progress.earlyStopping.waited = 0;
     callbacks?.goOn();
     if (progress.callbacks !== undefined) progress.callbacks.stopped = null;

@@ -10,6 +10,7 @@ import { shown } from "../../support/shown.js";
 import { type SavedProgress, soundCheckpoint } from "../files/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { noRollbacks } from "../steps/progress.js";
+import { spentSeconds } from "../steps/time-budget.js";
 import { dataDifferences, moduleDifferences } from "./data-contents.js";
 import { boundData, comparedSettings, type RunConfig, readRunConfig } from "./run-config.js";
 import type { Session } from "./session.js";
@@ -20,6 +21,7 @@ export const changeable = [
   "dataset_dir",
   "epochs",
   "max_steps",
+  "time_budget",
   "lr",
   "lr_encoder",
   "optimizer_state",
@@ -28,7 +30,7 @@ export const changeable = [
 
 /** New values of settings for a run that is continued. Data that are named again may have changed. */
 export type ResumeChanges = Partial<
-  Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "lr" | "lrEncoder" | "optimizerState" | "callbacks">
+  Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "timeBudget" | "lr" | "lrEncoder" | "optimizerState" | "callbacks">
 >;
 
 /**
@@ -133,13 +135,19 @@ function editedSettings(
  */
 export function trainsOn(progress: SavedProgress, settings: TrainSettings, changes: ResumeChanges): boolean {
   const steps = progress.step - (progress.rollbacks ?? noRollbacks).undone;
-  const { epochs, maxSteps } = changes;
+  const { epochs, maxSteps, timeBudget } = changes;
   const most = maxSteps === undefined ? settings.maxSteps : maxSteps;
   if (epochs !== undefined && epochs < progress.epoch + (progress.stepInEpoch > 0 ? 1 : 0))
     throw new ConfigError(`Expected more epochs than the run has trained, ${progress.epoch}, but received ${epochs}`);
   if (typeof maxSteps === "number" && maxSteps < steps)
     throw new ConfigError(`Expected more max_steps than the run has taken, ${steps}, but received ${maxSteps}`);
-  if (!progress.finished || (epochs === undefined && maxSteps === undefined)) return !progress.finished;
+  if (!progress.finished) return true;
+  if (epochs === undefined && maxSteps === undefined && timeBudget === undefined) return false;
+  const budget = timeBudget === undefined ? settings.timeBudget : timeBudget;
+  if (budget !== null && budget <= spentSeconds(progress))
+    throw new ConfigError(
+      `Expected a time_budget above the ${Math.ceil(spentSeconds(progress))} seconds that the run has used but received ${budget}`,
+    );
   if ((epochs ?? settings.epochs) <= progress.epoch) return false;
   if (most === null || most > steps) return true;
   throw new ConfigError(`The run ended after max_steps = ${most} steps`, {

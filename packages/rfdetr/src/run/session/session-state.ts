@@ -54,11 +54,12 @@ export function rollBack(session: Session): number {
   const { progress, parts } = session;
   const saved = takeCheckpoint(session);
   const { inEpoch, undone, lrFactor } = progress.rollbacks ?? noRollbacks;
-  const { step, skipped, trainSeconds } = progress;
+  const { step, skipped, trainSeconds, endSeconds } = progress;
   Object.assign(progress, saved, {
     step,
     skipped,
     trainSeconds,
+    ...(endSeconds !== undefined && { endSeconds }),
     rollbacks: { inEpoch: inEpoch + 1, undone: undone + step - saved.step, lrFactor: loweredRate(lrFactor, inEpoch) },
   });
   if (progress.scaler !== null) {

@@ -20,6 +20,9 @@ export interface Session extends Training {
   /** Side lengths of multi-scale training; null trains at the resolution. */
   scales: number[] | null;
   stepsPerEpoch: number;
+  /** The last step by epochs and `max_steps`. */
+  mostSteps: number;
+  /** The last step; a time budget may move it to an earlier one than {@link mostSteps}. */
   totalSteps: number;
   reason: string;
   /** What the precision costs on this hardware, in words; null where nothing is to be said. */

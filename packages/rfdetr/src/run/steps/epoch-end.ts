@@ -5,7 +5,7 @@ import type { EpochHealth } from "../faults/epoch-health.js";
 import type { StateKeeper } from "../faults/state-keeper.js";
 import type { EpochEvent, TrainEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
-import { epochEvent } from "../make-events.js";
+import { endOfSteps, epochEvent } from "../make-events.js";
 import { drawPictures } from "../recorders/draw-pictures.js";
 import type { Recorder } from "../recorders/recorder.js";
 import type { Session } from "../session/session.js";
@@ -65,6 +65,7 @@ export class EpochEnd {
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
     if (progress.rollbacks !== undefined && healthy) progress.rollbacks.inEpoch = 0;
+    steps.budget.epoch((performance.now() - began) / 1000, figures.summary !== null);
     const reason = this.#reasonToEnd(epoch, watched);
     yield event;
     return reason;
@@ -86,8 +87,7 @@ export class EpochEnd {
   #reasonToEnd(epoch: number, watched: number | null): StopReason | null {
     const { session, stopping } = this.run;
     const { settings, callbacks, progress } = session;
-    if (stepsLeft(session) <= 0)
-      return settings.maxSteps !== null && session.totalSteps >= settings.maxSteps ? "max_steps" : "finished";
+    if (stepsLeft(session) <= 0) return endOfSteps(session);
     if (epoch >= settings.epochs) return "finished";
     if (callbacks !== null && callbacks.stopped !== null) return "callback";
     if (watched === null || stopping === null || epoch <= settings.skipBestEpochs) return null;

@@ -13,11 +13,13 @@ import { addMetrics, addStep, lrFactorOf, stepsLeft } from "./progress.js";
 import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
 import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
+import { TimeBudget } from "./time-budget.js";
 
 /** Makes the optimizer steps of a run. */
 export class StepMaker {
   readonly #speed = new SpeedMeter();
   readonly #watch: StepWatch;
+  readonly budget: TimeBudget;
   /** When the last step ended, or the epoch began: waiting for data counts as training time. */
   #mark = 0;
   /** When the loader was last asked for a step, and how many seconds it took. */
@@ -30,6 +32,7 @@ export class StepMaker {
 
   constructor(readonly run: FaultyRun) {
     const { parts, ema, settings } = run.session;
+    this.budget = new TimeBudget(run.session);
     this.#watch = new StepWatch(parts, ema, settings.monitorInterval);
   }
 
@@ -73,6 +76,7 @@ export class StepMaker {
     progress.scaler = parts.scaler.enabled ? parts.scaler.stateDict() : null;
     this.settled = false;
     addStep(progress, result, result.images, seconds);
+    const planned = this.budget.step(seconds);
     state.loss(result.loss);
     this.#mark = now;
     this.#speed.add(result.images, now);
@@ -92,6 +96,7 @@ export class StepMaker {
     for (const recorder of recorders) recorder.step?.(recorded);
     for (const message of session.warnings.splice(0)) yield { type: "warning", message };
     yield event;
+    if (planned !== null) yield { type: "note", message: planned };
     const wentBack = result.applied ? false : yield* afterFault(this.run, result, scale, report);
     if (result.applied) faults.applied();
     this.settled = true;
@@ -99,11 +104,12 @@ export class StepMaker {
   }
 
   #plan(): StepPlan {
-    const { settings, ema, scales, progress } = this.run.session;
+    const { settings, ema, scales, progress, totalSteps } = this.run.session;
     const { applied } = progress;
     return {
       step: progress.step + 1,
       applied,
+      totalSteps,
       lrFactor: lrFactorOf(this.run.session),
       size: scales === null ? null : scaleOfStep(applied, scales),
       averages: ema !== null && (applied + 1) % settings.emaUpdateInterval === 0,

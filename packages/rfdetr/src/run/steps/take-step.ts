@@ -14,6 +14,8 @@ export interface StepPlan {
   step: number;
   /** Steps that were applied before it. */
   applied: number;
+  /** The last step of the run, as it is planned now. */
+  totalSteps: number;
   /** Factor of all learning rates: after rollbacks, and where callbacks ask for it. */
   lrFactor: number;
   /** Side length of the images in pixels; null keeps their size. */
@@ -43,10 +45,11 @@ export function wholeStepOf(
 export function takeStep(
   { parts, ema, schedule }: Pick<Training, "parts" | "ema" | "schedule">,
   microBatches: readonly MicroBatch[],
-  { size, averages, applied, lrFactor }: StepPlan,
+  { size, averages, applied, totalSteps, lrFactor }: StepPlan,
   whole: WholeStep,
   { observer = null, peers }: { observer?: StepObserver | null; peers: StepPeers | null },
 ): { result: StepResult; lr: number } {
+  schedule.totalSteps = totalSteps;
   const lr = schedule.apply(parts.optimizer, applied, lrFactor);
   const average = averages ? ema : null;
   return { lr, result: trainingStep(parts, microBatches, { size, ema: average, observer, whole, peers }) };

@@ -10,6 +10,7 @@ import type { RunSummary } from "../files/run-directory.js";
 export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
   finished: "finished",
   max_steps: "stopped by max_steps",
+  time_budget: "stopped by its time budget",
   early_stopping: "stopped early, as its figure no longer improved",
   callback: "stopped by a callback",
   interrupted: "interrupted",

@@ -1,6 +1,6 @@
 // The header of a run in words: what is trained on what, from which weights, where, and in which precision.
 import { basename, dirname } from "node:path";
-import { counted, type Field, grouped, shownPath } from "../../support/format.js";
+import { counted, type Field, grouped, hms, shownPath } from "../../support/format.js";
 import { publishedWeights } from "../../weights/published/published-weights.js";
 import type { StartEvent } from "../files/events.js";
 
@@ -68,10 +68,11 @@ export const epochsWithSteps = ({
   Math.min(epochs, Math.ceil(totalSteps / stepsPerEpoch));
 
 function scheduleInWords(event: StartEvent): string {
-  const { epochs, stepsPerEpoch, totalSteps, batch, accumulate, seed } = event;
+  const { epochs, stepsPerEpoch, totalSteps, timeBudget, batch, accumulate, seed } = event;
   const limit = totalSteps < epochs * stepsPerEpoch ? `, ends after ${counted(totalSteps, "step")}` : "";
+  const time = timeBudget === null ? "" : `, ends within ${hms(timeBudget)}`;
   const parts = accumulate > 1 ? ` (${accumulate} micro-batches of ${batch / accumulate})` : "";
-  const step = `${counted(batch, "image")} a step${parts}${limit}`;
+  const step = `${counted(batch, "image")} a step${parts}${limit}${time}`;
   return `${counted(epochsWithSteps(event), "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
 }
 

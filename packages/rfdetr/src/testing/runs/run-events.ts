@@ -17,6 +17,7 @@ export const startEvent: StartEvent = {
   validImages: 250,
   stepsPerEpoch: 94,
   totalSteps: 4700,
+  timeBudget: null,
   epochs: 50,
   batch: 16,
   accumulate: 4,

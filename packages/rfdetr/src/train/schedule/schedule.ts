@@ -39,7 +39,8 @@ export class Schedule {
   constructor(
     readonly settings: ScheduleSettings,
     readonly stepsPerEpoch: number,
-    readonly totalSteps: number,
+    /** The step at which the rate has fallen; it may change as a run goes on. */
+    public totalSteps: number,
   ) {}
 
   /** The learning rate at a step of groups that have no factor of their own. */
