@@ -1,5 +1,5 @@
 // `rfdetr/masks`: masks of objects, for segmentation.
 
-export { type CocoRuns, fromCocoRuns, toCocoRuns } from "./coco-runs.js";
-export { decodeMask, encodeMask, type Mask, maskArea, maskBox } from "./mask.js";
-export type { Outline } from "./outline.js";
+export { type CocoRuns, decodeCounts, fromCocoRuns, toCocoRuns } from "./coco-runs.js";
+export { decodeMask, encodeMask, type Mask, maskArea, maskBox, uniteMasks } from "./mask.js";
+export { boxOutline, type Outline, outlineMask } from "./outline.js";

@@ -1,4 +1,5 @@
 // The mask of an object: runs of pixels, as COCO stores them (Lin et al. 2014, arXiv:1405.0312; `maskApi` of its API).
+import { UsageError } from "../support/errors.js";
 
 /**
  * The pixels of one object. A mask is some hundred numbers where its bits would be a byte for each pixel of the image.
@@ -57,6 +58,58 @@ export function decodeMask({ height, width, counts }: Mask): Uint8Array {
   return bits;
 }
 
+/**
+ * A mask of the places at which it begins and ends, down the columns.
+ * @param bounds ascending; equal ones cancel each other in pairs
+ * @internal
+ */
+export function maskOfBounds(bounds: ArrayLike<number>, height: number, width: number): Mask {
+  const counts: number[] = [];
+  let before = 0;
+  for (let i = 0; i < bounds.length; i++) {
+    // A run of no length joins its neighbours, except at the very beginning.
+    if (bounds[i] === before && counts.length > 0) before -= counts.pop() as number;
+    else {
+      counts.push(bounds[i] - before);
+      before = bounds[i];
+    }
+  }
+  const size = height * width;
+  if (before < size || counts.length === 0) counts.push(size - before);
+  return { height, width, counts: Uint32Array.from(counts) };
+}
+
+/**
+ * The pixels that lie in any of the masks.
+ * @param masks of one size, at least one
+ */
+export function uniteMasks(masks: readonly Mask[]): Mask {
+  const [{ height, width }] = masks;
+  if (masks.length === 1) return masks[0];
+  const other = masks.find((mask) => mask.height !== height || mask.width !== width);
+  if (other !== undefined)
+    throw new UsageError(
+      `Expected masks of one size but received ${height}×${width} and ${other.height}×${other.width} pixels`,
+    );
+  const runs = masks.flatMap(runsOf).sort((a, b) => a[0] - b[0]);
+  const bounds: number[] = [];
+  for (const [from, to] of runs) {
+    const end = bounds.at(-1);
+    if (end === undefined || from > end) bounds.push(from, to);
+    else if (to > end) bounds[bounds.length - 1] = to;
+  }
+  return maskOfBounds(bounds, height, width);
+}
+
+/** Where the runs of the object begin and end. */
+function runsOf({ counts }: Mask): [from: number, to: number][] {
+  const runs: [number, number][] = [];
+  let at = 0;
+  for (let i = 0; i < counts.length; at += counts[i++])
+    if (i % 2 === 1 && counts[i] > 0) runs.push([at, at + counts[i]]);
+  return runs;
+}
+
 /** Number of pixels of the object. */
 export function maskArea({ counts }: Mask): number {
   let area = 0;
@@ -65,12 +118,15 @@ export function maskArea({ counts }: Mask): number {
 }
 
 /** The box around the object: left, top, right, bottom in pixels; null if the mask is empty. */
-export function maskBox({ height, counts }: Mask): [number, number, number, number] | null {
+export function maskBox({
+  height,
+  counts,
+}: Omit<Mask, "counts"> & { counts: ArrayLike<number> }): [number, number, number, number] | null {
   let [left, top, right, bottom] = [Infinity, Infinity, -1, -1];
   let at = 0;
-  for (const [i, count] of counts.entries()) {
-    if (i % 2 === 1 && count > 0) {
-      const last = at + count - 1;
+  for (let i = 0; i < counts.length; at += counts[i++])
+    if (i % 2 === 1 && counts[i] > 0) {
+      const last = at + counts[i] - 1;
       const columns = [Math.floor(at / height), Math.floor(last / height)];
       left = Math.min(left, columns[0]);
       right = Math.max(right, columns[1]);
@@ -78,7 +134,5 @@ export function maskBox({ height, counts }: Mask): [number, number, number, numb
       top = Math.min(top, columns[0] === columns[1] ? at % height : 0);
       bottom = Math.max(bottom, columns[0] === columns[1] ? last % height : height - 1);
     }
-    at += count;
-  }
   return right < 0 ? null : [left, top, right + 1, bottom + 1];
 }

@@ -1,8 +1,29 @@
-// The outline of an object as annotations state it.
-import type { Mask } from "./mask.js";
+// The outline of an object as annotations state it, and its pixels.
+import { type Mask, uniteMasks } from "./mask.js";
+import { polygonMask } from "./polygon.js";
 
 /**
  * Polygons, each `x, y, x, y, …` in pixels of the annotated size, or a mask at that size. The object is all that lies
  * in any of the polygons.
  */
 export type Outline = { polygons: Float64Array[] } | { mask: Mask };
+
+/**
+ * The pixels of an object. Polygons are filled as the COCO API fills them.
+ * @param height of the annotated size in pixels
+ * @param width of the annotated size in pixels
+ * @example
+ * import { maskArea, outlineMask } from "rfdetr/masks";
+ * const square = { polygons: [Float64Array.of(2, 2, 6, 2, 6, 6, 2, 6)] };
+ * const area = maskArea(outlineMask(square, 10, 10)); // 16
+ */
+export function outlineMask(outline: Outline, height: number, width: number): Mask {
+  if ("mask" in outline) return outline.mask;
+  const masks = outline.polygons.map((points) => polygonMask(points, height, width));
+  return masks.length === 0 ? { height, width, counts: Uint32Array.of(height * width) } : uniteMasks(masks);
+}
+
+/** The outline of a box: left, top, right, bottom in pixels. */
+export function boxOutline([left, top, right, bottom]: ArrayLike<number> & Iterable<number>): Outline {
+  return { polygons: [Float64Array.of(left, top, right, top, right, bottom, left, bottom)] };
+}

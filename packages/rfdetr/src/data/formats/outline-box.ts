@@ -1,4 +1,6 @@
 // The box around an outline, for annotations that have no box.
+import { decodeCounts } from "../../masks/coco-runs.js";
+import { maskBox } from "../../masks/mask.js";
 
 /** Left, top, width and height in pixels. */
 type Box = [x: number, y: number, width: number, height: number];
@@ -12,8 +14,10 @@ export function outlineBox(segmentation: unknown): Box | null {
   const { size, counts } = (segmentation ?? {}) as { size?: unknown; counts?: unknown };
   if (!Array.isArray(size) || !size.slice(0, 2).every((side) => Number.isSafeInteger(side) && side > 0)) return null;
   if (size.length < 2) return null;
-  const runs = typeof counts === "string" ? decodeCounts(counts) : counts;
-  return Array.isArray(runs) ? runsBox(runs, size[0] as number) : null;
+  const runs: unknown = typeof counts === "string" ? decodeCounts(counts) : counts;
+  if (!Array.isArray(runs) || !runs.every((run) => Number.isSafeInteger(run) && run >= 0)) return null;
+  const box = maskBox({ height: size[0], width: size[1], counts: runs });
+  return box === null ? null : [box[0], box[1], box[2] - box[0], box[3] - box[1]];
 }
 
 /** The box around points `x, y, x, y, …`. */
@@ -25,47 +29,4 @@ export function pointsBox(numbers: readonly unknown[]): Box | null {
     [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
   }
   return right > left && bottom > top ? [left, top, right - left, bottom - top] : null;
-}
-
-/** The box around the odd runs, which are the object; pixels go down the columns. */
-function runsBox(runs: readonly unknown[], height: number): Box | null {
-  let [left, top, right, bottom] = [Infinity, Infinity, -1, -1];
-  let at = 0;
-  for (const [i, run] of runs.entries()) {
-    if (!Number.isSafeInteger(run) || (run as number) < 0) return null;
-    const length = run as number;
-    if (i % 2 === 1 && length > 0) {
-      const last = at + length - 1;
-      const columns = [Math.floor(at / height), Math.floor(last / height)];
-      left = Math.min(left, columns[0]);
-      right = Math.max(right, columns[1]);
-      // A run that goes on in the next column touches the lower and the upper edge.
-      top = Math.min(top, columns[0] === columns[1] ? at % height : 0);
-      bottom = Math.max(bottom, columns[0] === columns[1] ? last % height : height - 1);
-    }
-    at += length;
-  }
-  return right < 0 ? null : [left, top, right - left + 1, bottom - top + 1];
-}
-
-/**
- * The counts of COCO's compressed encoding: five bits a character, the lowest first, signed; from the third on each is
- * the difference to the one before the last (`rleFrString` of the COCO API).
- */
-function decodeCounts(text: string): number[] | null {
-  const counts: number[] = [];
-  for (let at = 0; at < text.length; ) {
-    let value = 0;
-    let factor = 1;
-    for (let more = true; more; ) {
-      const bits = text.charCodeAt(at++) - 48;
-      if (!(bits >= 0 && bits < 64) || factor > 2 ** 40) return null;
-      value += (bits & 31) * factor;
-      factor *= 32;
-      more = (bits & 32) !== 0;
-      if (!more && (bits & 16) !== 0) value -= factor;
-    }
-    counts.push(counts.length > 2 ? value + (counts.at(-2) as number) : value);
-  }
-  return counts;
 }
