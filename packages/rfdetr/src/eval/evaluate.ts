@@ -38,16 +38,18 @@ export interface EvaluationOptions extends EvaluatedModel {
 /**
  * Raw outputs of a batch: images normalised, the model under its autocast. Call it inside a scope.
  * @param dtype of the images; a model whose weights are float16 takes float16
+ * @param allMasks whether the predictions that only a loss uses get masks too
  */
 export function outputsOf(
   batch: EvaluationBatch,
   { model, autocast, device }: EvaluatedModel,
   dtype: DType = "float32",
+  allMasks = false,
 ): Outputs {
   const { images, imageIds, height, width } = batch;
   const normalised = normalise_(imagesToTensor(images, imageIds.length, height, width, device));
   const input = dtype === "float32" ? normalised : normalised.to(dtype);
-  return autocast.run(() => model.call(input));
+  return autocast.run(() => model.call(input, allMasks));
 }
 
 /** The images of a batch, as an evaluator takes them. */
@@ -133,7 +135,7 @@ export async function* scoredBatches(
     for await (const batch of options.batches) {
       const scored = noGrad(() =>
         scope(() => {
-          const outputs = inFloat32(outputsOf(batch, options));
+          const outputs = inFloat32(outputsOf(batch, options, "float32", loss !== undefined));
           const scored = scoredImages(batch, outputs, model.config.numSelect, change);
           return { ...scored, loss: loss?.of(batch, outputs) ?? null };
         }),

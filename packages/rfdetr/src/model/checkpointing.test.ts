@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Target } from "../data/target.js";
 import { fillImages, fillModel } from "../instruments/peers/deterministic-fill.js";
 import { Criterion } from "../loss/criterion.js";
+import { inFloat32, type MaskFeatures } from "./outputs.js";
 import { modelAutocast } from "./precision/precision.js";
 import { RFDETRModel } from "./rfdetr.js";
 import { memoryUses } from "./types.js";
@@ -100,5 +101,60 @@ describe("activation checkpointing with stochastic depth", () => {
     } finally {
       for (const path of paths) path.p = 0;
     }
+  });
+});
+
+describe.each(["32-true", "bf16-mixed"] as const)("masks in %s", (precision) => {
+  const config = resolveModel("seg-tiny");
+  const model = new RFDETRModel(config);
+  fillModel(model);
+  model.train();
+
+  /** A step whose loss are the squares of all mask features. @returns it, its gradients and what forward kept */
+  function maskStep(): { loss: number; gradients: Map<string, Float32Array>; kept: number } {
+    for (const parameter of model.parameters()) parameter.grad = null;
+    const autocast = modelAutocast(model, { precision });
+    const images = fillImages(1, config.resolution, config.resolution);
+    const result = scope(() => {
+      const before = memory().liveBytes;
+      const outputs = inFloat32(autocast.run(() => model.call(images)));
+      const kept = memory().liveBytes - autocast.cachedBytes - before;
+      const terms = [outputs, ...outputs.auxOutputs, outputs.encOutputs].flatMap(({ predMasks }) => {
+        const { spatialFeatures, queryFeatures, bias } = predMasks as MaskFeatures;
+        return [spatialFeatures, queryFeatures, bias].map((features) => features.mul(features).mean());
+      });
+      const total = terms.reduce((sum, term) => sum.add(term));
+      total.backward();
+      return { loss: total.item(), kept };
+    });
+    autocast.clearCache();
+    const gradients = new Map(
+      [...model.namedParameters()].flatMap(([name, { grad }]) =>
+        grad === null ? [] : [[name, grad.toArray() as Float32Array] as const],
+      ),
+    );
+    return { ...result, gradients };
+  }
+
+  it("have the loss and the gradients of a step without checkpointing, with less memory", () => {
+    const plain = maskStep();
+    model.checkpointing = true;
+    const spared = maskStep();
+    model.checkpointing = false;
+    expect(spared.loss).toBe(plain.loss);
+    expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
+    expect(plain.gradients.has("segmentation_head.blocks.0.dwconv.weight")).toBe(true);
+    expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
+    expect(spared.kept).toBeLessThan(0.7 * plain.kept);
+  });
+
+  it("have the loss and the gradients of a step with default memory in the leanest, with less memory", () => {
+    const plain = maskStep();
+    model.memory = "leanest";
+    const spared = maskStep();
+    model.memory = "default";
+    expect(spared.loss).toBe(plain.loss);
+    expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
+    expect(spared.kept).toBeLessThan(plain.kept);
   });
 });

@@ -3,9 +3,9 @@ import { describe, expect, it } from "vitest";
 import { RFDETRModel } from "./rfdetr.js";
 import { resolveModel } from "./variants.js";
 
-const build = (seed: number): Map<string, Tensor> => {
+const build = (seed: number, variant = "demo"): Map<string, Tensor> => {
   manualSeed(seed);
-  return new RFDETRModel(resolveModel("demo")).stateDict();
+  return new RFDETRModel(resolveModel(variant)).stateDict();
 };
 
 describe("a new model", () => {
@@ -60,5 +60,17 @@ describe("a new model", () => {
 
   it("draws content queries from the standard normal distribution", () => {
     for (const t of of(/^query_feat/)) expect(Math.abs(std(t) - 1)).toBeLessThan(4 / Math.sqrt(2 * t.numel));
+  });
+
+  it("with a segmentation head has the weights of a detector in all other parts", () => {
+    const masked = build(1, "seg-demo");
+    for (const [key, t] of state) expect(masked.get(key)?.toList(), key).toEqual(t.toList());
+    const head = [...masked].filter(([key]) => !state.has(key));
+    for (const [key] of head) expect(key).toMatch(/^segmentation_head\./);
+    expect(amax(masked.get("segmentation_head.bias") as Tensor)).toBe(0);
+    // PyTorch's default for a convolution: uniform up to 1/√fan.
+    const depthwise = amax(masked.get("segmentation_head.blocks.1.dwconv.weight") as Tensor);
+    expect(depthwise).toBeLessThanOrEqual(1 / 3);
+    expect(depthwise).toBeGreaterThan(0.99 / 3);
   });
 });

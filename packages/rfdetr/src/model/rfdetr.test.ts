@@ -160,6 +160,13 @@ describe("every variant", () => {
     ["2xlarge", 128_878_252, 531],
     ["demo", 1_882_732, undefined],
     ["tiny", 897_612, undefined],
+    ["seg-preview", 34_153_555, 544],
+    ["seg-nano", 33_577_475, 544],
+    ["seg-small", 33_711_107, 544],
+    ["seg-medium", 35_694_259, 572],
+    ["seg-large", 35_873_971, 572],
+    ["seg-xlarge", 38_113_635, 600],
+    ["seg-2xlarge", 38_648_163, 600],
   ])("%s has the right number of parameters", (variant, parameters, keys) => {
     scope(() => {
       const model = new RFDETRModel(resolveModel(variant));
@@ -168,5 +175,35 @@ describe("every variant", () => {
       if (keys !== undefined) expect(state.size).toBe(keys);
       for (const t of state.values()) t.dispose();
     });
+  });
+});
+
+describe("a model with a segmentation head", () => {
+  const config = resolveModel("seg-tiny");
+  const model = new RFDETRModel(config);
+  fillModel(model);
+  const images = fillImages(2, 96, 112);
+  const masksOf = ({ auxOutputs, encOutputs, ...last }: Outputs) =>
+    [last, ...auxOutputs, encOutputs].map(({ predMasks }) => predMasks?.queryFeatures.shape);
+
+  it("predicts masks of all layers in training, for all groups", () => {
+    scope(() => {
+      const outputs = model.train().call(images);
+      const rows = [2, config.numQueries * config.groupDetr, config.hiddenDim];
+      expect(masksOf(outputs)).toEqual([rows, rows, rows]);
+      expect(outputs.predMasks?.spatialFeatures.shape).toEqual([2, config.hiddenDim, 24, 28]);
+      expect(outputs.predMasks?.bias.shape).toEqual([1]);
+    });
+  });
+
+  it("predicts the masks of the last layer in evaluation, and all where a loss needs them", () => {
+    noGrad(() =>
+      scope(() => {
+        model.eval();
+        const rows = [2, config.numQueries, config.hiddenDim];
+        expect(masksOf(model.call(images))).toEqual([rows, undefined, undefined]);
+        expect(masksOf(model.call(images, true))).toEqual([rows, rows, rows]);
+      }),
+    );
   });
 });

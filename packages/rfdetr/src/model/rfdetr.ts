@@ -8,6 +8,7 @@ import { Decoder } from "./decoder/decoder.js";
 import type { LevelShapes } from "./decoder/deformable-attention.js";
 import { MLP } from "./decoder/mlp.js";
 import { QuerySelection, type Selection } from "./decoder/query-selection.js";
+import { SegmentationHead } from "./decoder/segmentation-head.js";
 import type { Outputs, Prediction } from "./outputs.js";
 import type { MemoryUse, ModelConfig } from "./types.js";
 
@@ -112,6 +113,7 @@ export class RFDETRModel extends nn.Module {
   bboxEmbed: MLP;
   refpointEmbed: nn.Embedding;
   queryFeat: nn.Embedding;
+  segmentationHead: SegmentationHead | null;
   #memory: MemoryUse = "default";
 
   /**
@@ -128,6 +130,7 @@ export class RFDETRModel extends nn.Module {
     this.bboxEmbed = new MLP(d, d, 4, 3);
     this.refpointEmbed = new nn.Embedding(numQueries * groupDetr, 4);
     this.queryFeat = new nn.Embedding(numQueries * groupDetr, d);
+    this.segmentationHead = config.segmentationHead ? new SegmentationHead(config) : null;
     this.#initialise();
   }
 
@@ -161,8 +164,9 @@ export class RFDETRModel extends nn.Module {
   }
 
   /**
-   * Activation checkpointing of the encoder and decoder layers (Chen et al. 2016, arXiv:1604.06174): backward
-   * recomputes their activations, so that training needs less memory and more time. The gradients are the same.
+   * Activation checkpointing of the layers of encoder and decoder and of the blocks of the segmentation head (Chen et
+   * al. 2016, arXiv:1604.06174): backward recomputes their activations, so that training needs less memory and more
+   * time. The gradients are the same.
    */
   get checkpointing(): boolean {
     return this.transformer.decoder.checkpointing;
@@ -170,6 +174,7 @@ export class RFDETRModel extends nn.Module {
   set checkpointing(on: boolean) {
     this.backbone.at(0).encoder.encoder.checkpointing = on;
     this.transformer.decoder.checkpointing = on;
+    if (this.segmentationHead !== null) this.segmentationHead.checkpointing = on;
   }
 
   /** How much of a forward pass is kept for backward; `default` keeps all. The gradients are the same. */
@@ -182,14 +187,16 @@ export class RFDETRModel extends nn.Module {
     this.transformer.decoder.recomputeEmbedding = use !== "default";
     this.backbone.at(0).encoder.encoder.recomputeHidden = use === "leanest";
     this.transformer.decoder.recomputeHidden = use === "leanest";
+    if (this.segmentationHead !== null) this.segmentationHead.recomputeHidden = use === "leanest";
   }
 
   /**
-   * Predicts logits and boxes.
+   * Predicts logits and boxes, and masks if the model has a segmentation head.
    * @param images `[B, 3, H, W]`, normalised; H and W are multiples of patchSize · numWindows
+   * @param allMasks whether the predictions that only a loss uses get masks too. Default: in training mode alone
    * @throws ModelConfigError if H or W is not such a multiple
    */
-  override forward(images: Tensor): Outputs {
+  override forward(images: Tensor, allMasks = this.training): Outputs {
     const { numQueries, groupDetr } = this.config;
     const groups = this.training ? groupDetr : 1;
     const rows = groups * numQueries;
@@ -200,12 +207,23 @@ export class RFDETRModel extends nn.Module {
       this.refpointEmbed.weight.narrow(0, 0, rows),
       groups,
     );
-    const encOutputs: Prediction = { predLogits: selection.logits, predBoxes: selection.boxes };
+    const [, , height, width] = images.shape;
+    const masks = this.segmentationHead?.call(maps[0], states, selection.states as Tensor, [height, width], allMasks);
+    const withMasks = (prediction: Prediction, layer: number): Prediction => {
+      const predMasks = masks?.[layer];
+      return predMasks === undefined ? prediction : { ...prediction, predMasks };
+    };
+    const encOutputs = withMasks({ predLogits: selection.logits, predBoxes: selection.boxes }, states.length);
     if (states.length === 0) return { ...encOutputs, auxOutputs: [], encOutputs };
-    const predictions = states.map((state) => ({
-      predLogits: this.classEmbed.call(state),
-      predBoxes: refineBoxes(this.bboxEmbed.call(state), reference),
-    }));
+    const predictions = states.map((state, layer) =>
+      withMasks(
+        {
+          predLogits: this.classEmbed.call(state),
+          predBoxes: refineBoxes(this.bboxEmbed.call(state), reference),
+        },
+        layer,
+      ),
+    );
     const final = predictions.pop() as Prediction;
     return { ...final, auxOutputs: predictions, encOutputs };
   }

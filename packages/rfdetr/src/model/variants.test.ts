@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ModelConfigError } from "../support/errors.js";
-import { resolveModel, variants } from "./variants.js";
+import { resolveModel, variantOfClass, variants } from "./variants.js";
 
 describe("resolveModel", () => {
   it.each(variants)("%s is valid without overrides", (variant) => {
@@ -36,5 +36,20 @@ describe("resolveModel", () => {
     expect(() => resolveModel("nano", { numQueries: 0 })).toThrow(
       "Expected positive integer for numQueries but received 0 of type number",
     );
+  });
+});
+
+describe("variantOfClass", () => {
+  it.each([
+    ["RFDETRNano", "nano"],
+    ["RFDETRLargeDeprecated", "large-deprecated"],
+    ["RFDETR2XLarge", "2xlarge"],
+    ["RFDETRSegPreview", "seg-preview"],
+    ["RFDETRSegNano", "seg-nano"],
+    ["RFDETRSegXLarge", "seg-xlarge"],
+    ["RFDETRSeg2XLarge", "seg-2xlarge"],
+  ])("%s is %s", (name, variant) => {
+    expect(variantOfClass(name)).toBe(variant);
+    expect(variants).toContain(variant);
   });
 });

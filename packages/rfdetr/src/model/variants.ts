@@ -46,6 +46,53 @@ const large = {
   numClasses: 365,
 } satisfies Partial<ModelConfig>;
 
+/** The models with a segmentation head. */
+const seg = {
+  ...common,
+  patchSize: 12,
+  segmentationHead: true,
+} satisfies Partial<ModelConfig>;
+
+const queries = (count: number) => ({ numQueries: count, numSelect: count });
+
+/** Trains from random weights on two CPU cores in minutes. */
+const demo: Omit<ModelConfig, "variant"> = {
+  ...common,
+  encoder: { width: 128, layers: 4, heads: 4, mlpRatio: 4 },
+  patchSize: 8,
+  resolution: 128,
+  positionalEncodingSize: 16,
+  outFeatureIndexes: [2, 4],
+  hiddenDim: 128,
+  decLayers: 2,
+  saNheads: 4,
+  caNheads: 8,
+  dimFeedforward: 512,
+  numQueries: 50,
+  numSelect: 100,
+  numClasses: 8,
+  groupDetr: 3,
+};
+
+/** For tests: trains within a minute. */
+const tiny: Omit<ModelConfig, "variant"> = {
+  ...common,
+  encoder: { width: 96, layers: 3, heads: 3, mlpRatio: 4 },
+  patchSize: 8,
+  resolution: 96,
+  positionalEncodingSize: 12,
+  outFeatureIndexes: [2, 3],
+  hiddenDim: 96,
+  decLayers: 2,
+  saNheads: 4,
+  caNheads: 4,
+  dimFeedforward: 256,
+  numQueries: 30,
+  numSelect: 60,
+  numClasses: 8,
+  groupDetr: 3,
+};
+
 const table: Record<string, Omit<ModelConfig, "variant">> = {
   nano: { ...common, resolution: 384, positionalEncodingSize: 24, decLayers: 2 },
   small: { ...common, resolution: 512, positionalEncodingSize: 32, decLayers: 3 },
@@ -64,52 +111,36 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
   },
   xlarge: { ...common, ...large, numWindows: 1, resolution: 700, positionalEncodingSize: 35 },
   "2xlarge": { ...common, ...large, resolution: 880, positionalEncodingSize: 44 },
-  /** Trains from random weights on two CPU cores in minutes. */
-  demo: {
-    ...common,
-    encoder: { width: 128, layers: 4, heads: 4, mlpRatio: 4 },
-    patchSize: 8,
-    resolution: 128,
-    positionalEncodingSize: 16,
-    outFeatureIndexes: [2, 4],
-    hiddenDim: 128,
-    decLayers: 2,
-    saNheads: 4,
-    caNheads: 8,
-    dimFeedforward: 512,
-    numQueries: 50,
-    numSelect: 100,
-    numClasses: 8,
-    groupDetr: 3,
+  "seg-preview": { ...seg, ...queries(200), resolution: 432, positionalEncodingSize: 36, decLayers: 4 },
+  "seg-nano": {
+    ...seg,
+    ...queries(100),
+    resolution: 312,
+    positionalEncodingSize: 26,
+    numWindows: 1,
+    decLayers: 4,
   },
-  /** For tests: trains within a minute. */
-  tiny: {
-    ...common,
-    encoder: { width: 96, layers: 3, heads: 3, mlpRatio: 4 },
-    patchSize: 8,
-    resolution: 96,
-    positionalEncodingSize: 12,
-    outFeatureIndexes: [2, 3],
-    hiddenDim: 96,
-    decLayers: 2,
-    saNheads: 4,
-    caNheads: 4,
-    dimFeedforward: 256,
-    numQueries: 30,
-    numSelect: 60,
-    numClasses: 8,
-    groupDetr: 3,
-  },
+  "seg-small": { ...seg, ...queries(100), resolution: 384, positionalEncodingSize: 32, decLayers: 4 },
+  "seg-medium": { ...seg, ...queries(200), resolution: 432, positionalEncodingSize: 36, decLayers: 5 },
+  "seg-large": { ...seg, ...queries(200), resolution: 504, positionalEncodingSize: 42, decLayers: 5 },
+  "seg-xlarge": { ...seg, resolution: 624, positionalEncodingSize: 52, decLayers: 6 },
+  "seg-2xlarge": { ...seg, resolution: 768, positionalEncodingSize: 64, decLayers: 6 },
+  demo,
+  tiny,
+  "seg-demo": { ...demo, segmentationHead: true },
+  "seg-tiny": { ...tiny, segmentationHead: true },
 };
-
 /** Names of all variants: `nano`, `small`, `medium` and so on. */
 export const variants: readonly string[] = Object.keys(table);
 
-/** Returns the variant of a class of the Python package: `RFDETRLargeDeprecated` gives `large-deprecated`. */
+/**
+ * Returns the variant of a class of the Python package: `RFDETRLargeDeprecated` gives `large-deprecated`,
+ * `RFDETRSeg2XLarge` gives `seg-2xlarge`.
+ */
 export function variantOfClass(name: string): string {
   return name
     .replace(/^RFDETR/, "")
-    .replace(/([a-z])([A-Z])/g, "$1-$2")
+    .replace(/([a-z])([A-Z0-9])/g, "$1-$2")
     .toLowerCase();
 }
 

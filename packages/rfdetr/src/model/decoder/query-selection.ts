@@ -55,7 +55,12 @@ export interface Selection {
   logits: Tensor;
   /** `[B, groups·k, 4]`: proposals (centre x, centre y, width, height as fractions of the image), with gradient. */
   boxes: Tensor;
+  /** `[B, groups·k, d]`: the normed tokens that logits and boxes are made of; only for a model that predicts masks. */
+  states: Tensor | undefined;
 }
+
+/** What is computed of the chosen tokens, `[groups, B·k, …]`. */
+type Heads = [logits: Tensor, delta: Tensor, states: Tensor];
 
 /**
  * Applies a class head and a box head to the tokens, and selects the k tokens with the highest class logits in each
@@ -73,10 +78,12 @@ export class QuerySelection extends nn.Module {
   /** Whether backward computes the heads of the chosen tokens again. */
   recompute = false;
   readonly #queries: number;
+  readonly #givesStates: boolean;
 
   constructor(config: ModelConfig) {
     super();
     const { hiddenDim: d, groupDetr, numClasses } = config;
+    this.#givesStates = config.segmentationHead;
     const each = <T>(make: () => T): T[] => Array.from({ length: groupDetr }, make);
     this.#queries = config.numQueries;
     this.encOutput = each(() => new nn.Linear(d, d));
@@ -111,31 +118,42 @@ export class QuerySelection extends nn.Module {
     // rows for each group.
     const inTokens = chosen.add(steps(batch, length).view(1, batch, 1));
     const inRanked = inTokens.add(steps(groups, batch * length).view(groups, 1, 1));
-    const [logits, delta] = isGradEnabled()
+    const [logits, delta, states] = isGradEnabled()
       ? this.#chosenHeads(tokens, inTokens.view(groups, batch * k))
       : this.#pickedHeads(ranked, inRanked.view(groups, batch * k));
     const anchors = ops.embedding(proposals.boxes, chosen);
     const boxes = refineBoxes(delta.view(groups, batch, k, 4), anchors);
     const join = (x: Tensor): Tensor => x.transpose(0, 1).flatten(1, 2);
-    return { logits: join(logits.view(groups, batch, k, -1)), boxes: join(boxes) };
+    return {
+      logits: join(logits.view(groups, batch, k, -1)),
+      boxes: join(boxes),
+      states: this.#givesStates ? join(states.view(groups, batch, k, d)) : undefined,
+    };
   }
 
-  /** Computes logits and box deltas of the chosen rows of the tokens with autograd. @param rows `[groups, B·k]` */
-  #chosenHeads(tokens: Tensor, rows: Tensor): [logits: Tensor, delta: Tensor] {
-    const heads = ([tokens, rows]: Tensor[]): [Tensor, Tensor] => {
+  /** Computes the heads of the chosen rows of the tokens with autograd. @param rows `[groups, B·k]` */
+  #chosenHeads(tokens: Tensor, rows: Tensor): Heads {
+    const heads = ([tokens, rows]: Tensor[]): Heads => {
       const hidden = this.#normed(affine(ops.embedding(tokens, rows), this.encOutput));
-      return [affine(hidden, this.encOutClassEmbed), this.#boxDelta(hidden)];
+      return [affine(hidden, this.encOutClassEmbed), this.#boxDelta(hidden), hidden];
     };
     if (!this.recompute) return heads([tokens, rows]);
-    const joined = checkpointed(this, [tokens, rows], (inputs) => ops.cat(heads(inputs), { dim: -1 }));
-    const classes = joined.shape[2] - 4;
-    return [joined.narrow(2, 0, classes), joined.narrow(2, classes, 4)];
+    const outputs = this.#givesStates ? 3 : 2;
+    const joined = checkpointed(this, [tokens, rows], (inputs) =>
+      ops.cat(heads(inputs).slice(0, outputs), { dim: -1 }),
+    );
+    const classes = this.encOutClassEmbed[0].outFeatures;
+    return [joined.narrow(2, 0, classes), joined.narrow(2, classes, 4), joined.slice(2, classes + 4)];
   }
 
-  /** Takes the logits of the chosen rows from what ranked them. @param rows `[groups, B·k]`, into all groups' rows */
-  #pickedHeads(ranked: { hidden: Tensor; logits: Tensor }, rows: Tensor): [logits: Tensor, delta: Tensor] {
+  /**
+   * Takes logits and states of the chosen rows from what ranked them.
+   * @param rows `[groups, B·k]`, into all groups' rows
+   */
+  #pickedHeads(ranked: { hidden: Tensor; logits: Tensor }, rows: Tensor): Heads {
     const picked = (x: Tensor): Tensor => ops.embedding(x.flatten(0, 1), rows);
-    return [picked(ranked.logits), this.#boxDelta(picked(ranked.hidden))];
+    const hidden = picked(ranked.hidden);
+    return [picked(ranked.logits), this.#boxDelta(hidden), hidden];
   }
 
   #boxDelta(hidden: Tensor): Tensor {

@@ -1,20 +1,14 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { noGrad, scope, type Tensor } from "@rfdetr/torch";
+import { noGrad, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { fillImages, fillModel } from "../../instruments/peers/deterministic-fill.js";
+import { agree, type Summary } from "../../testing/tensor-summary.js";
 import type { Outputs } from "../outputs.js";
 import { RFDETRModel } from "../rfdetr.js";
 import type { ModelConfig } from "../types.js";
 import { resolveModel } from "../variants.js";
 
-interface Summary {
-  shape: number[];
-  mean: number;
-  std: number;
-  first: number[];
-  last: number[];
-}
 type Case = Record<"predLogits" | "predBoxes" | "encLogits" | "encBoxes", Summary>;
 
 /** Written from the Python package rfdetr 1.11.2 by `tools/reference/model_goldens.py`. */
@@ -33,6 +27,9 @@ describe("state dict", () => {
     });
   });
 });
+
+/** Both interpolate the positional embeddings in float32; what follows are float64 sums in another order. */
+const bound = 1e-8;
 
 const cases: [string, keyof typeof reference.cases, ModelConfig, [number, number], boolean][] = [
   [
@@ -62,26 +59,9 @@ describe("unpublished configurations agree with the Python package in float64", 
         const { predLogits, predBoxes, encOutputs } = model.call(fillImages(2, height, width).to("float64")) as Outputs;
         const own = { predLogits, predBoxes, encLogits: encOutputs.predLogits, encBoxes: encOutputs.predBoxes };
         for (const [output, golden] of Object.entries(reference.cases[name]))
-          agree(own[output as keyof Case], golden, output);
+          agree(own[output as keyof Case], golden, output, bound);
       }),
     );
     for (const p of model.parameters()) p.dispose();
   });
 });
-
-/** 1e-8: both interpolate the positional embeddings in float32; what follows are float64 sums in another order. */
-function agree(own: Tensor, golden: Summary, name: string): void {
-  expect(own.shape, name).toEqual(golden.shape);
-  const flat = own.flatten();
-  const values = [
-    flat.mean().item(),
-    flat.std(undefined, 0).item(),
-    ...numbers(flat.narrow(0, 0, 6)),
-    ...numbers(flat.narrow(0, flat.numel - 6, 6)),
-  ];
-  [golden.mean, golden.std, ...golden.first, ...golden.last].forEach((value, i) => {
-    expect(Math.abs(values[i] - value), `${name} ${i}: ${values[i]} against ${value}`).toBeLessThan(1e-8);
-  });
-}
-
-const numbers = (t: Tensor): number[] => Array.from(t.toArray() as Float64Array);

@@ -12,7 +12,7 @@ import { modelAutocast, modelOverrides } from "./precision.js";
  * Output dtypes of every operator by `module path: operator`, in the order of the calls. Equal neighbours count once.
  */
 function dtypesOf(autocast: Autocast): Map<string, string> {
-  const config = resolveModel("tiny");
+  const config = resolveModel("seg-tiny");
   const model = new RFDETRModel(config);
   fillModel(model);
   model.train();
@@ -41,6 +41,7 @@ const encoder = "backbone.0.encoder.encoder";
 const projector = "backbone.0.projector.stages.0";
 const selection = "transformer.query_selection";
 const decoder = "transformer.decoder";
+const head = "segmentation_head";
 
 // Dtypes under PyTorch's bfloat16 autocast, traced on the model of the Python package.
 const cudaTable: [string, string][] = [
@@ -87,6 +88,19 @@ const cudaTable: [string, string][] = [
   ["class_embed: linear", "bfloat16"],
   ["pred_logits", "bfloat16"],
   ["pred_boxes", "float32"],
+  [`${head}: upsample_bilinear2d`, "float32"],
+  [`${head}.blocks.0.dwconv: conv2d`, "bfloat16"],
+  [`${head}.blocks.0.norm: layer_norm`, "float32"],
+  [`${head}.blocks.0.pwconv1: linear`, "bfloat16"],
+  [`${head}.blocks.0: gelu`, "bfloat16"],
+  [`${head}.blocks.0: add`, "float32"],
+  [`${head}.spatial_features_proj: linear`, "bfloat16"],
+  [`${head}.query_features_block.norm_in: layer_norm`, "float32"],
+  [`${head}.query_features_block.layers.0: linear`, "bfloat16"],
+  [`${head}.query_features_block: gelu`, "bfloat16"],
+  [`${head}.query_features_block.layers.2: linear`, "bfloat16"],
+  [`${head}.query_features_block: add`, "float32"],
+  [`${head}.query_features_proj: linear`, "bfloat16"],
 ];
 
 describe("dtypes of all tensors", () => {
