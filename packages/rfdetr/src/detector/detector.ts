@@ -183,7 +183,8 @@ export class RFDETR {
   predict(source: string, options?: PredictManyOptions): TextPredictions;
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
-   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded.
+   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded. Detections of a model
+   * with a segmentation head have a `mask` at the size of the image; `rfdetr/masks` reads it.
    * @throws PictureError if the image cannot be read, or downloaded
    * @throws CheckpointError if the weights cannot be loaded
    * @throws UsageError for a wrong option, or the name of a class that the model does not have
@@ -191,6 +192,13 @@ export class RFDETR {
    * const signal = AbortSignal.timeout(10_000);
    * const threshold = { "*": 0.5, heron: 0.3 };
    * const birds = await detector.predict("https://example.org/pond.jpg", { threshold, maxDetections: 20, signal });
+   * @example
+   * import { decodeMask, maskArea } from "rfdetr/masks";
+   * for (const { className, mask } of await detector.predict("bird.jpg")) {
+   *   if (mask === undefined) continue; // the model has no segmentation head
+   *   const bits = decodeMask(mask); // [height × width], row by row: 1 for the object
+   *   console.log(className, maskArea(mask), "pixels", bits[10 * mask.width + 20] === 1);
+   * }
    */
   predict(image: ImageInput, options?: PredictOptions): Promise<Detection[]>;
   /**

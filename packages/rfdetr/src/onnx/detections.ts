@@ -53,14 +53,15 @@ export function rowNames(classNames: readonly string[], rows: number): string[] 
   );
 }
 
-/** The detections whose score is above `threshold` as objects, best first. */
+/** The detections whose score is above `threshold` as objects, best first. Those of a model with masks have theirs. */
 export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
-  const { boxes, scores, labels } = found;
+  const { boxes, scores, labels, masks } = found;
   const detections: Detection[] = [];
   for (let i = 0; i < scores.length && scores[i] > threshold; i++) {
     const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
     const className = classNames[labels[i]] ?? `class ${labels[i]}`;
-    detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className });
+    const mask = masks === undefined ? {} : { mask: masks[i] };
+    detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className, ...mask });
   }
   return detections;
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { encodeMask, type Mask, maskBox } from "../masks/mask.js";
 import { detectPrepared, prepareImage } from "./prepared-image.js";
 import type { DecodedImage, ImagePrediction, SquareImage } from "./types.js";
 
@@ -37,6 +38,27 @@ describe("an image in tiles", () => {
     expect(found.detections.map(({ box }) => box)).toEqual([
       [0, 0, 150, 100],
       [120, 0, 270, 100],
+    ]);
+  });
+
+  it("has masks at the size of its file, also if it was decoded at a part of it", async () => {
+    const options = { tiles: 50 };
+    const full = {
+      detectSquares: async (images: readonly SquareImage[]) =>
+        (await finder([]).detectSquares(images)).map((found) => ({
+          ...found,
+          detections: found.detections.map((each) => ({
+            ...each,
+            mask: encodeMask(new Uint8Array(found.height * found.width).fill(1), found.height, found.width),
+          })),
+        })),
+    };
+    const prepared = prepareImage({ toSquare }, { ...image, original: { width: 270, height: 100 } }, options);
+    const [{ detections }] = await detectPrepared(full, [prepared], options, 8);
+    expect(detections.map(({ mask }) => maskBox(mask as Mask))).toEqual(detections.map(({ box }) => box));
+    expect(detections.map(({ mask }) => [mask?.height, mask?.width])).toEqual([
+      [100, 270],
+      [100, 270],
     ]);
   });
 

@@ -1,4 +1,5 @@
 // An image as a model sees it, whole or in tiles, and the way from what is found there back to the image.
+import { resizeMask } from "../masks/segments.js";
 import { lowestThreshold, select } from "./selection.js";
 import { cutTile, mergeTiles, tileBoxes } from "./tiles.js";
 import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
@@ -33,7 +34,9 @@ export function prepareImage(
       const merged = mergeTiles(perTile, tiles, settings);
       const [x, y] = [width / image.width, height / image.height];
       for (const { box } of merged) box.splice(0, 4, box[0] * x, box[1] * y, box[2] * x, box[3] * y);
-      return { width, height, detections: select(merged, options) };
+      const detections = select(merged, options);
+      for (const found of detections) if (found.mask !== undefined) found.mask = resizeMask(found.mask, height, width);
+      return { width, height, detections };
     },
   };
 }

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { encodeMask } from "../masks/mask.js";
 import type { Detection } from "../model/types.js";
 import { cornersIou, cutTile, mergeTiles, type TileBox, tileBoxes } from "./tiles.js";
 
@@ -48,6 +49,18 @@ describe("tiles", () => {
     const tile = cutTile({ data, width: 5, height: 4 }, [1, 2, 3, 4]);
     expect([tile.width, tile.height]).toEqual([2, 2]);
     expect([...tile.data]).toEqual([33, 34, 35, 36, 37, 38, 48, 49, 50, 51, 52, 53]);
+  });
+
+  it("have masks at their place in the image", () => {
+    const tiles: TileBox[] = [
+      [0, 0, 3, 2],
+      [2, 0, 5, 2],
+    ];
+    const mask = encodeMask([0, 1, 1, 0, 0, 1], 2, 3);
+    const found: Detection = { ...detection([1, 0, 3, 2, 0.5, 0]), mask };
+    const [first, second] = mergeTiles([[found], [found]], tiles, { size: 3 });
+    expect(first.mask).toEqual(encodeMask([0, 1, 1, 0, 0, 0, 0, 1, 0, 0], 2, 5));
+    expect(second.mask).toEqual(encodeMask([0, 0, 0, 1, 1, 0, 0, 0, 0, 1], 2, 5));
   });
 
   it("keep boxes of different classes, and of equal scores the first", () => {

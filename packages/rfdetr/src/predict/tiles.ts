@@ -1,6 +1,7 @@
 // Large images in overlapping tiles: where these lie, and how what is found in them becomes one list. No import of
 // Node.
 import type { RgbPixels } from "../data/images/rgb.js";
+import { placeMask } from "../masks/segments.js";
 import type { Detection } from "../model/types.js";
 
 /** How an image is cut. */
@@ -57,7 +58,7 @@ export function cutTile({ data, width }: RgbPixels, [left, top, right, bottom]: 
 /**
  * What was found in tiles as one list for the image: boxes are moved to their place, and by class, best first, each
  * box removes those that it overlaps (non-maximum suppression). Equal scores keep the order of the tiles. An object
- * that is larger than the overlap may be found in parts.
+ * that is larger than the overlap may be found in parts. Masks are moved with their boxes, and do not decide.
  * @param found detections of each tile, in its pixels
  */
 export function mergeTiles(
@@ -65,11 +66,13 @@ export function mergeTiles(
   tiles: readonly TileBox[],
   { iou = usualIou }: Tiling,
 ): Detection[] {
+  const [width, height] = [2, 3].map((edge) => Math.max(0, ...tiles.map((tile) => tile[edge])));
   const moved = found.flatMap((detections, i) => {
     const [left, top] = tiles[i];
     return detections.map((detection): Detection => {
       const [x1, y1, x2, y2] = detection.box;
-      return { ...detection, box: [x1 + left, y1 + top, x2 + left, y2 + top] };
+      const mask = detection.mask && { mask: placeMask(detection.mask, left, top, height, width) };
+      return { ...detection, box: [x1 + left, y1 + top, x2 + left, y2 + top], ...mask };
     });
   });
   const kept = new Map<number, Detection[]>();

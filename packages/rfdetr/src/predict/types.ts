@@ -35,7 +35,7 @@ export const sidesOf = (shape: Shape): readonly [height: number, width: number] 
 export interface ImagePrediction {
   width: number;
   height: number;
-  /** Best first, boxes in pixels of the image. */
+  /** Best first, boxes in pixels of the image, masks at its size. */
   detections: Detection[];
 }
 

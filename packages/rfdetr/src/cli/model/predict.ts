@@ -143,7 +143,10 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
     console.end();
     const text = output.finish(images, errors, detector.classNames ?? []);
-    if (json) console.data((await import("../../predict/outputs/result-formats.js")).jsonResults(images, errors));
+    const { jsonResults, lostMasks } = await import("../../predict/outputs/result-formats.js");
+    const lost = lostMasks(format, images);
+    if (lost !== null) console.warning(lost);
+    if (json) console.data(jsonResults(images, errors));
     else if (onStdout) console.text(text);
     conclude(console, { images, errors, signal, all: files.length }, output.path);
     if (signal !== null) return exitCodes[signal];

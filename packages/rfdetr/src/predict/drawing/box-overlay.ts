@@ -1,4 +1,5 @@
 // Boxes with labels as an SVG layer over a picture.
+import type { Mask } from "../../masks/mask.js";
 import { classColors, paletteColor, readableOn } from "../../support/class-colors.js";
 import { clamp, LabelPlaces, type Rectangle } from "./label-places.js";
 import { fittingLetters, inLine, type Lettering, strokes } from "./lettering.js";
@@ -11,6 +12,8 @@ export interface LabelledBox {
   score?: number;
   classId: number;
   className?: string;
+  /** The pixels of the object, at the size of the image. */
+  mask?: Mask;
   /** `faint` draws a thin line without a label, `dashed` a broken line; default a whole line with a label. */
   look?: "faint" | "dashed";
 }
@@ -37,6 +40,28 @@ const smallest = 9;
 /** Labels that would have to be smaller than this, in a tiny picture, are left out. */
 const illegible = 4;
 
+/** The boxes that can be drawn, best first; what has no score is true. */
+export const bestFirst = (detections: readonly LabelledBox[]): LabelledBox[] =>
+  detections
+    .filter(({ box }) => box.length === 4 && box.every(Number.isFinite))
+    .sort((a, b) => (b.score ?? 1) - (a.score ?? 1));
+
+/** The colour of each box, by its class. */
+export function colorsOf(classNames: readonly string[]): (box: LabelledBox) => string {
+  const colors = classColors(classNames);
+  return ({ className, classId }) => {
+    const place = className === undefined ? classId : classNames.indexOf(className);
+    return colors[place] ?? paletteColor(classId);
+  };
+}
+
+/**
+ * Width of lines in pixels. Of a picture ten times as large, one looks at a smaller copy or at a part: lines and
+ * letters grow less than the picture.
+ */
+export const lineOf = (width: number, height: number, wanted?: number): number =>
+  wanted ?? 1.5 + Math.sqrt(width * height) * 0.0025;
+
 /**
  * The boxes and labels as an SVG document of the image's size; undefined if there is nothing to draw. Better detections
  * lie above worse ones, labels above boxes.
@@ -48,26 +73,19 @@ export async function boxOverlay(
   detections: readonly LabelledBox[],
   { labels = true, lineWidth, fontSize, classNames = [] }: BoxOptions = {},
 ): Promise<string | undefined> {
-  const bestFirst = detections
-    .filter(({ box }) => box.length === 4 && box.every(Number.isFinite))
-    .sort((a, b) => (b.score ?? 1) - (a.score ?? 1));
-  if (bestFirst.length === 0) return undefined;
-  const colors = classColors(classNames);
-  const colorOf = ({ className, classId }: LabelledBox): string => {
-    const place = className === undefined ? classId : classNames.indexOf(className);
-    return colors[place] ?? paletteColor(classId);
-  };
-  // Of a picture ten times as large, one looks at a smaller copy or at a part: letters grow less than the picture.
+  const drawn = bestFirst(detections);
+  if (drawn.length === 0) return undefined;
+  const colorOf = colorsOf(classNames);
   const side = Math.sqrt(width * height);
-  const line = lineWidth ?? 1.5 + side * 0.0025;
-  const crowded = clamp(Math.sqrt(roomy / bestFirst.length), 0.7, 1);
+  const line = lineOf(width, height, lineWidth);
+  const crowded = clamp(Math.sqrt(roomy / drawn.length), 0.7, 1);
   const font = Math.min(fontSize ?? Math.max(smallest, (9 + side * 0.0135) * crowded), height * 0.6);
 
-  const texts = labels && font >= illegible ? await labelTexts(bestFirst, width, font) : [];
+  const texts = labels && font >= illegible ? await labelTexts(drawn, width, font) : [];
   const places = new LabelPlaces(width, height);
   const edges: string[] = [];
   const tags: string[] = [];
-  for (const [i, detection] of bestFirst.entries()) {
+  for (const [i, detection] of drawn.entries()) {
     const color = colorOf(detection);
     const faint = detection.look === "faint";
     const edge = edgeOf(detection.box, width, height, faint ? line * 0.6 : line);

@@ -1,4 +1,4 @@
-// Draws boxes with labels into pictures.
+// Draws masks, boxes and labels into pictures.
 
 import { statSync } from "node:fs";
 import { PictureError } from "../../support/errors.js";
@@ -14,6 +14,7 @@ import {
   type RawImage,
 } from "../inputs/picture.js";
 import { type BoxOptions, boxOverlay, type LabelledBox } from "./box-overlay.js";
+import { paintMasks } from "./mask-layer.js";
 
 export type { ImageSource, RawImage } from "../inputs/picture.js";
 export type { LabelledBox } from "./box-overlay.js";
@@ -34,11 +35,11 @@ const drawOptions: OptionKinds<DrawOptions> = {
 };
 
 /**
- * Draws boxes with class names and scores into an image. Better detections are drawn above worse ones, labels above
- * boxes. Labels stay inside the image, and hide each other as little as possible. Each class has a colour. Lines have
- * an edge and labels a filled background, so that both stand out on any picture. Plain Latin letters need no fonts on
- * the machine, others are drawn with its fonts; a name in letters that none has is drawn as `class N`: see
- * `fontWarning` of `rfdetr/predict`.
+ * Draws boxes with class names and scores into an image, and the masks of detections that have them: half transparent,
+ * below all boxes. Better detections are drawn above worse ones, labels above boxes. Labels stay inside the image, and
+ * hide each other as little as possible. Each class has a colour. Lines have an edge and labels a filled background, so
+ * that both stand out on any picture. Plain Latin letters need no fonts on the machine, others are drawn with its fonts;
+ * a name in letters that none has is drawn as `class N`: see `fontWarning` of `rfdetr/predict`.
  *
  * @returns the encoded picture, which is also written to `out` if that is given
  * @throws PictureError if the image cannot be read, if the file cannot be written, or if it is the image itself
@@ -82,7 +83,7 @@ export async function draw(
   const scaled = detections.map((found) => ({ ...found, box: found.box.map((c, i) => c * factors[i % 2]) }));
   const overlay = await boxOverlay(picture.width, picture.height, scaled, options);
   if (overlay === undefined) return picture;
-  const data = await asSharp(picture)
+  const data = await asSharp(paintMasks(picture, scaled, options))
     .composite([{ input: Buffer.from(overlay) }])
     .removeAlpha()
     .raw()

@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { fromCocoRuns } from "../../masks/coco-runs.js";
+import { encodeMask } from "../../masks/mask.js";
 import {
   classList,
   cocoResults,
@@ -6,6 +8,7 @@ import {
   type FilePrediction,
   inOneLine,
   jsonResults,
+  lostMasks,
   yoloLabels,
 } from "./result-formats.js";
 
@@ -19,6 +22,20 @@ const image: FilePrediction = {
   ],
 };
 const empty: FilePrediction = { file: "b.jpg", width: 8, height: 8, detections: [] };
+
+const ring = encodeMask([1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0], 4, 4);
+const masked: FilePrediction = {
+  file: "m.jpg",
+  width: 4,
+  height: 4,
+  detections: [
+    { box: [0, 0, 3, 3], score: 0.9, classId: 0, className: "ring", mask: ring },
+    { box: [0, 0, 4, 4], score: 0.6, classId: 0, className: "ring", mask: encodeMask(new Uint8Array(16), 4, 4) },
+  ],
+};
+const unmasked = ({ mask: _, ...rest }: (typeof masked.detections)[number]) => rest;
+const firstOf = (results: object): { mask?: unknown; segmentation?: unknown; area?: number } =>
+  Array.isArray(results) ? results[0] : (results as { images: { detections: object[] }[] }).images[0].detections[0];
 
 describe("results", () => {
   it("as JSON have every image, and errors if there are some", () => {
@@ -64,6 +81,27 @@ describe("results", () => {
     expect(yoloLabels(empty)).toBe("");
     expect(classList(["cat"], [image])).toBe('a "big", cat\ndog\n');
     expect(classList(["cat", "dog", "emu"], [])).toBe("cat\ndog\nemu\n");
+  });
+
+  it("as JSON and as COCO results have masks as COCO's runs", () => {
+    for (const detection of [jsonResults([masked], []), cocoResults([masked])].map(firstOf)) {
+      expect(fromCocoRuns(detection.mask ?? detection.segmentation)).toEqual(ring);
+      expect(detection.area).toBe("segmentation" in detection ? 8 : undefined);
+    }
+  });
+
+  it("as YOLO labels have a polygon for each mask, whose parts and holes are joined, and the box of an empty one", () => {
+    expect(yoloLabels(masked)).toBe(
+      "0 0.75 0 0.75 0.75 0 0.75 0 0 0.75 0 0.5 0.25 0.25 0.25 0.25 0.5 0.5 0.5 0.5 0.25\n" + "0 0.5 0.5 1 1\n",
+    );
+    expect(lostMasks("yolo", [masked])).toBe("yolo has no place for an empty mask: the box stands for 1 detection");
+  });
+
+  it("as a table have no masks, and say so", () => {
+    expect(csvResults([masked])).toBe(csvResults([{ ...masked, detections: masked.detections.map(unmasked) }]));
+    expect(lostMasks("csv", [masked])).toBe("csv has no place for masks: json, coco and yolo have them");
+    for (const format of ["json", "coco", null]) expect(lostMasks(format, [masked])).toBeNull();
+    expect(lostMasks("csv", [image])).toBeNull();
   });
 
   it("in a line for people have class, score and box, the best of many", () => {

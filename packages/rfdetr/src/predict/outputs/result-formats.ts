@@ -1,6 +1,10 @@
 // Predictions as the text of files that other tools read.
 import { basename, extname, relative, sep } from "node:path";
+import { toCocoRuns } from "../../masks/coco-runs.js";
+import { joinPolygons, maskPolygons } from "../../masks/contours.js";
+import { maskArea } from "../../masks/mask.js";
 import type { Detection } from "../../model/types.js";
+import { counted } from "../../support/format.js";
 import { fileNameOfImage, isLocal } from "../inputs/address.js";
 import type { ImagePrediction } from "../types.js";
 import { labelNames } from "./outputs.js";
@@ -32,11 +36,12 @@ export function jsonResults(images: readonly FilePrediction[], errors: readonly 
   };
 }
 
-const jsonDetection = ({ box, score, classId, className }: Detection): object => ({
+const jsonDetection = ({ box, score, classId, className, mask }: Detection): object => ({
   box,
   score,
   class_id: classId,
   class_name: className,
+  ...(mask === undefined ? {} : { mask: toCocoRuns(mask) }),
 });
 
 /** A line about a frame of a video. Detections that were followed have the number of their track, or null. */
@@ -56,16 +61,17 @@ export function frameResult(result: {
 /**
  * A COCO results file, with boxes as left, top, width, height in pixels. The id of an image is its file name without
  * the extension, as a number where it is one. Images that would share an id have their path below the folder that all
- * share. The id of a category is the class id.
+ * share. The id of a category is the class id. Masks are runs, and the area is theirs.
  */
 export function cocoResults(images: readonly FilePrediction[]): object[] {
   const ids = imageIds(images.map(({ file }) => file));
   return images.flatMap(({ detections }, i) =>
-    detections.map(({ box: [x1, y1, x2, y2], score, classId }) => ({
+    detections.map(({ box: [x1, y1, x2, y2], score, classId, mask }) => ({
       image_id: ids[i],
       category_id: classId,
       bbox: [x1, y1, x2 - x1, y2 - y1],
       score,
+      ...(mask === undefined ? {} : { segmentation: toCocoRuns(mask), area: maskArea(mask) }),
     })),
   );
 }
@@ -100,16 +106,32 @@ function cell(value: string | number): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** A YOLO label file: class, centre x, centre y, width and height as fractions of the image. */
+/**
+ * A YOLO label file: class, centre x, centre y, width and height as fractions of the image. A detection with a mask has
+ * the corners of its polygon in place of the box; parts and holes are joined by paths without area, so that a line is
+ * an object. An empty mask has no polygon: its line has the box.
+ */
 export function yoloLabels({ width, height, detections }: ImagePrediction): string {
-  return detections
-    .map(({ box: [x1, y1, x2, y2], classId }) =>
-      [classId, (x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
-        .map((value, i) => (i === 0 ? value : Number(value.toFixed(6))))
-        .join(" "),
-    )
-    .map((line) => `${line}\n`)
-    .join("");
+  const lines = detections.map(({ box: [x1, y1, x2, y2], classId, mask }) => {
+    const polygons = mask === undefined ? [] : maskPolygons(mask);
+    const fractions =
+      polygons.length === 0
+        ? [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height]
+        : Array.from(joinPolygons(polygons), (value, i) => value / (i % 2 === 0 ? width : height));
+    return `${[classId, ...fractions.map((value) => Number(value.toFixed(6)))].join(" ")}\n`;
+  });
+  return lines.join("");
+}
+
+/** What a format cannot hold of masks, in a sentence; null if nothing is lost. */
+export function lostMasks(format: string | null, images: readonly ImagePrediction[]): string | null {
+  const masks = images.flatMap(({ detections }) => detections.flatMap(({ mask }) => mask ?? []));
+  if (masks.length === 0) return null;
+  if (format === "csv") return "csv has no place for masks: json, coco and yolo have them";
+  const empty = masks.filter((mask) => maskArea(mask) === 0).length;
+  return format === "yolo" && empty > 0
+    ? `yolo has no place for an empty mask: the box stands for ${counted(empty, "detection")}`
+    : null;
 }
 
 /** Names of classes by id, a line each. Classes that were found without being among the names are added. */

@@ -41,6 +41,7 @@ function targetBoxes(target: Target, width: number, height: number, classNames: 
   return Array.from(target.labels, (classId, i) => {
     const [x, y, w, h] = target.boxes.subarray(i * 4, i * 4 + 4);
     const box = [(x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height];
-    return { box, classId, className: classNames[classId] };
+    const mask = target.masks === undefined ? {} : { mask: target.masks[i] };
+    return { box, classId, className: classNames[classId], ...mask };
   });
 }

@@ -1,13 +1,14 @@
 // Sheets of pictures with boxes: each picture is brought to the size of its tile before boxes are drawn, so that lines
 // and letters look the same on pictures of 64 and of 8000 pixels.
 import { type BoxOptions, boxOverlay, type LabelledBox } from "../drawing/box-overlay.js";
+import { paintMasks } from "../drawing/mask-layer.js";
 import { mosaic } from "../drawing/mosaic.js";
 import { asSharp, decode, type ImageSource, type RawImage } from "../inputs/picture.js";
 
 /** A picture of a sheet, with what is drawn on it. */
 export interface SheetTile {
   image: ImageSource;
-  /** Boxes in pixels of the image. */
+  /** Boxes in pixels of the image, masks at its size. */
   boxes: readonly LabelledBox[];
   caption: string;
 }
@@ -74,6 +75,6 @@ async function drawnTile(
   const scaled = boxes.map((each) => ({ ...each, box: each.box.map((value, i) => value * factors[i % 2]) }));
   const overlay = await boxOverlay(width, height, scaled, { classNames });
   if (overlay === undefined) return picture;
-  const drawn = asSharp(picture).composite([{ input: Buffer.from(overlay) }]);
+  const drawn = asSharp(paintMasks(picture, scaled, { classNames })).composite([{ input: Buffer.from(overlay) }]);
   return { ...picture, data: await drawn.removeAlpha().raw().toBuffer() };
 }

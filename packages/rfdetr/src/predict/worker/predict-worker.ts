@@ -1,8 +1,9 @@
 // The prediction thread: it owns the models, so that the thread of the caller stays free.
 import { parentPort } from "node:worker_threads";
-import { packError } from "../../support/error-transfer.js";
+import { packError, type SentError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
 import type { RawImage } from "../inputs/picture.js";
+import type { ImagePrediction } from "../types.js";
 import { ModelHost } from "./model-host.js";
 import type { Reply, Request } from "./remote-model.js";
 
@@ -27,8 +28,15 @@ port.on("message", async (request: Request) => {
   }
   running.delete(id);
   const buffers = lent.map(({ buffer }) => buffer as ArrayBuffer);
+  if (request.type === "detect" && "value" in reply) buffers.push(...maskBuffers(reply.value as ImagePrediction[]));
   port.postMessage(lent.length === 0 ? reply : { ...reply, back: lent }, buffers);
 });
+
+/** The memory of masks, which is moved to the caller and not copied. */
+function maskBuffers(results: readonly (ImagePrediction | SentError)[]): Set<ArrayBuffer> {
+  const masks = results.flatMap((result) => ("detections" in result ? result.detections : [])).map(({ mask }) => mask);
+  return new Set(masks.flatMap((mask) => (mask === undefined ? [] : (mask.counts.buffer as ArrayBuffer))));
+}
 
 function answer(request: Exclude<Request, { type: "cancel" }>): unknown {
   if (request.type === "load") return host.load(request.model);
