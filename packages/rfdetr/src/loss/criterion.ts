@@ -6,7 +6,9 @@ import type { Outputs, Prediction } from "../model/outputs.js";
 import { ModelConfigError } from "../support/errors.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
+import { defaultMaskOptions, type MaskLossOptions, maskLosses } from "./masks.js";
 import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
+import { TrueMasks } from "./true-masks.js";
 
 /** Settings of the training loss. */
 export interface CriterionOptions {
@@ -18,6 +20,8 @@ export interface CriterionOptions {
   costs?: MatcherCosts;
   /** Weights of the loss terms; default 1, 5 and 2. */
   weights?: { ce: number; bbox: number; giou: number };
+  /** How masks enter matching and loss, where the model predicts them; default {@link defaultMaskOptions}. */
+  masks?: Partial<MaskLossOptions>;
   /** `[K]`: weight of the classification loss of a match by its class, as `pos_weight` of PyTorch; default 1. */
   classWeights?: readonly number[] | null;
 }
@@ -29,7 +33,8 @@ export interface Losses {
   /**
    * Scalars by name, unweighted and without gradient: `loss_ce`, `loss_bbox`, `loss_giou` and `cardinality_error` of
    * the last decoder layer, of the earlier decoder layers with the suffixes `_0`, `_1`, …, and of the query selection
-   * with the suffix `_enc`. `class_error` exists for the last layer only.
+   * with the suffix `_enc`. `class_error` exists for the last layer only, `loss_mask_ce` and `loss_mask_dice` where the
+   * model predicts masks.
    *
    * `class_error` is the percentage of matched queries whose highest logit is not the class of their target.
    * `cardinality_error` is the mean over images of |queries with a score above ½ − targets|.
@@ -41,7 +46,8 @@ export interface Losses {
  * Computes the training loss. Each prediction layer (every decoder layer and the query selection) gets its own matching
  * and contributes 1 · classification + 5 · L1 + 2 · (1 − GIoU), under the default weights. The classification loss is
  * summed over all logits, the other two terms over the matched pairs. Each sum is divided by
- * max(1, target boxes of the batch · query groups), or by another count.
+ * max(1, target boxes of the batch · query groups), or by another count. Where the model predicts masks, the pairs also
+ * contribute 5 · cross-entropy + 5 · Dice of them, which {@link maskLosses} says.
  *
  * Float16 and bfloat16 outputs are converted to float32 first; float64 outputs stay float64. Sources: DETR
  * (arXiv:2005.12872, §3.1), Group DETR (arXiv:2207.13085), `rfdetr.models.criterion: SetCriterion`.
@@ -53,9 +59,11 @@ export interface Losses {
 export class Criterion {
   readonly matcher: HungarianMatcher;
   readonly #options: CriterionOptions;
+  readonly #masks: MaskLossOptions;
 
   constructor(options: CriterionOptions) {
-    this.matcher = new HungarianMatcher(options.costs ?? defaultCosts);
+    this.#masks = { ...defaultMaskOptions, ...options.masks };
+    this.matcher = new HungarianMatcher(options.costs ?? defaultCosts, this.#masks);
     this.#options = options;
   }
 
@@ -66,7 +74,8 @@ export class Criterion {
    * @param options `training`: whether the outputs hold all query groups or the first one only. `boxes`: the number of
    * target boxes to divide by, in place of those of the batch; several processes divide by the mean over all their
    * batches (`rfdetr.models.criterion: SetCriterion.forward`)
-   * @throws ModelConfigError if a label is negative or the class head has no logit for it
+   * @throws ModelConfigError if a label is negative or the class head has no logit for it, or if the model predicts
+   * masks and a target or some layer has none
    */
   compute(outputs: Outputs, targets: readonly Target[], options: { training: boolean; boxes?: number | null }): Losses {
     return scope(() => {
@@ -83,7 +92,17 @@ export class Criterion {
             throw new ModelConfigError(
               `Expected labels from 0 to ${classes - 1} but received ${label} in image ${target.imageId}: the model has too few classes for this dataset`,
             );
-      const count = Math.max(1, groups * (options.boxes ?? boxesOf(targets)));
+      const [bare] = layers.find(([, p]) => (p.predMasks === undefined) !== (outputs.predMasks === undefined)) ?? [];
+      if (bare !== undefined)
+        throw new ModelConfigError(
+          `Expected masks of every prediction layer but received none of "${bare}": call a model in evaluation mode with allMasks`,
+        );
+      const batch: Batch = {
+        targets,
+        groups,
+        count: Math.max(1, groups * (options.boxes ?? boxesOf(targets))),
+        masks: outputs.predMasks === undefined ? null : new TrueMasks(targets, outputs.predLogits.device),
+      };
 
       // Layers of one shape are computed together. The query selection has fewer rows than the decoder if there are
       // fewer tokens than queries.
@@ -93,7 +112,7 @@ export class Criterion {
       const terms = new Map<string, Tensor>();
       const totals = [shared, ...rest.map((layer) => [layer])]
         .filter((list) => list.length > 0)
-        .map((list) => this.#layers(list, targets, groups, count, terms));
+        .map((list) => this.#layers(list, batch, terms));
       return { total: totals.length === 1 ? totals[0] : ops.stack(totals).sum(), terms };
     });
   }
@@ -101,17 +120,19 @@ export class Criterion {
   /** Adds the terms of layers of one shape to `terms`. @returns their weighted sum, a scalar */
   #layers(
     layers: [string, Prediction][],
-    targets: readonly Target[],
-    groups: number,
-    count: number,
+    { targets, groups, count, masks }: Batch,
     terms: Map<string, Tensor>,
   ): Tensor {
     const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
-    const stack = (of: "predLogits" | "predBoxes"): Tensor => scope(() => ops.stack(layers.map(([, p]) => raise(p[of]))));
+    const stack = (of: "predLogits" | "predBoxes"): Tensor =>
+      scope(() => ops.stack(layers.map(([, p]) => raise(p[of]))));
     const [logits, boxes] = [stack("predLogits"), stack("predBoxes")];
     const matchings = span("matcher", () => {
-      const each = layers.map((_, i) => ({ predLogits: logits.select(0, i), predBoxes: boxes.select(0, i) }));
-      return this.matcher.match(each, targets, groups);
+      const each = layers.map(([, { predMasks }], i) => {
+        const own = { predLogits: logits.select(0, i), predBoxes: boxes.select(0, i) };
+        return predMasks ? { ...own, predMasks } : own;
+      });
+      return this.matcher.match(each, targets, groups, masks);
     });
     const pairs = gatherPairs(matchings, targets, logits.shape);
     const { dtype, device } = boxes;
@@ -129,6 +150,12 @@ export class Criterion {
       tensor([...classWeights], { dtype, device }).indexSelect(0, ops.remainder(matched.index, logits.shape[3]));
     const ce = classificationLoss(kind, logits, weight ? { ...matched, weight } : matched).div(count);
 
+    const maskTerms = layers.flatMap(([suffix, { predMasks }], i) => {
+      if (predMasks === undefined || masks === null) return [];
+      const own = scope(() => maskLosses(predMasks, matchings[i], masks, this.#masks));
+      return [{ suffix, ce: own.ce.div(count), dice: own.dice.div(count) }];
+    });
+
     noGrad(() => {
       const counts = targets.map((target) => target.labels.length);
       const truths = tensor(counts, { dtype, device });
@@ -138,11 +165,29 @@ export class Criterion {
         terms.set(`loss_bbox${suffix}`, bbox.detach().select(0, i));
         terms.set(`loss_giou${suffix}`, generalised.detach().select(0, i));
         terms.set(`cardinality_error${suffix}`, cardinality.select(0, i));
+        const mask = maskTerms.find((own) => own.suffix === suffix);
+        if (mask !== undefined) {
+          terms.set(`loss_mask_ce${suffix}`, mask.ce.detach());
+          terms.set(`loss_mask_dice${suffix}`, mask.dice.detach());
+        }
         if (suffix === "") terms.set("class_error", classError(logits.select(0, i), matchings[i], targets));
       });
     });
-    return ce.mul(weights.ce).add(bbox.mul(weights.bbox)).add(generalised.mul(weights.giou)).sum();
+    const total = ce.mul(weights.ce).add(bbox.mul(weights.bbox)).add(generalised.mul(weights.giou)).sum();
+    return maskTerms.reduce((sum, own) => {
+      return sum.add(own.ce.mul(this.#masks.ce)).add(own.dice.mul(this.#masks.dice));
+    }, total);
   }
+}
+
+/** What all prediction layers of a batch are compared with. */
+interface Batch {
+  targets: readonly Target[];
+  groups: number;
+  /** What the sums of the losses are divided by. */
+  count: number;
+  /** Null where no masks are predicted. */
+  masks: TrueMasks | null;
 }
 
 /** The number of target boxes of a batch. */

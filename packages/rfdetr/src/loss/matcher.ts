@@ -4,6 +4,8 @@ import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
+import { defaultMaskOptions, type MaskLossOptions, maskCosts, raised } from "./masks.js";
+import { TrueMasks } from "./true-masks.js";
 
 /** Weights of the three terms of the matching cost. */
 export interface MatcherCosts {
@@ -45,6 +47,8 @@ const alpha = 0.25;
  *
  *     5 · ‖b − b̂‖₁ + 2 · (α·(1−p)²·softplus(−z) − (1−α)·p²·softplus(z)) − 2 · GIoU(b, b̂)
  *
+ * and where masks are predicted also what {@link maskCosts} says, over points that all queries of a layer share.
+ *
  * Costs are computed in the dtype of the predictions. Then they are rounded to float32, as in the Python package, and
  * the assignment is solved in float64. A NaN or infinite cost is replaced by one above all finite costs. Sources: DETR
  * (arXiv:2005.12872, §3.1), `rfdetr.models.matcher: HungarianMatcher`.
@@ -57,7 +61,11 @@ export class HungarianMatcher {
   sawNonFinite = false;
   #warned = false;
 
-  constructor(readonly costs: MatcherCosts = defaultCosts) {}
+  /** @param masks what masks cost, where they are predicted */
+  constructor(
+    readonly costs: MatcherCosts = defaultCosts,
+    readonly masks: MaskLossOptions = defaultMaskOptions,
+  ) {}
 
   /** Returns a warning on the first call after a cost was NaN or infinite, and null on every other call. */
   warning(): string | null {
@@ -71,9 +79,15 @@ export class HungarianMatcher {
    * @param layers predictions of one shape: logits `[B, N, K]` and boxes `[B, N, 4]`
    * @param targets one for each image; every label must be below K
    * @param groups number of query groups: equal chunks of the query axis, each matched with all targets of its image
+   * @param truth the masks of the targets, if the caller has them
    * @returns one matching for each layer, with groups · min(N / groups, targets) pairs for each image
    */
-  match(layers: readonly Prediction[], targets: readonly Target[], groups: number): Matching[] {
+  match(
+    layers: readonly Prediction[],
+    targets: readonly Target[],
+    groups: number,
+    truth: TrueMasks | null = null,
+  ): Matching[] {
     const most = Math.max(0, ...targets.map((t) => t.labels.length));
     const [batch, queries] = layers[0].predLogits.shape;
     const each = queries / groups;
@@ -91,10 +105,21 @@ export class HungarianMatcher {
         Array.from({ length: groups }, (_, group) => ({ layer, image, group, count: labels.length })),
       ),
     );
-    const costs = (first: number, image: number): Tensor =>
-      this.#costs(layers.slice(first, first + atOnce), image, targets.slice(image, image + images), most).to("float32");
     const { rows, columns } = noGrad(() =>
       scope(() => {
+        const points = this.#maskPoints(layers);
+        const has = points.some((own) => own !== null);
+        const masks = has ? (truth ?? new TrueMasks(targets, layers[0].predLogits.device)) : null;
+        const costs = (first: number, image: number): Tensor => {
+          const some = layers.slice(first, first + atOnce);
+          const own = this.#costs(some, image, targets.slice(image, image + images), most);
+          if (masks !== null)
+            some.forEach((layer, i) => {
+              const part = { layer, points: points[first + i], truth: masks, firstImage: image };
+              this.#addMaskCosts(own.select(0, i), targets, part);
+            });
+          return own.to("float32");
+        };
         const parts: Tensor[] = [];
         for (let first = 0; first < layers.length; first += atOnce)
           for (let image = 0; image < batch; image += images) parts.push(scope(() => costs(first, image).flatten()));
@@ -148,6 +173,44 @@ export class HungarianMatcher {
     const distance = scope(() => predicted.sub(truth).abs().sum(-1).mul(this.costs.bbox));
     const overlap = scope(() => overlaps(centreToCorners(predicted), centreToCorners(truth)).giou.mul(this.costs.giou));
     return distance.add(classes).sub(overlap);
+  }
+
+  /** The points at which the masks of each layer are compared, `[1, P, 2]`; null where no masks are predicted. */
+  #maskPoints(layers: readonly Prediction[]): (Tensor | null)[] {
+    return layers.map(({ predMasks }) => {
+      if (predMasks === undefined) return null;
+      const { device, shape } = predMasks.spatialFeatures;
+      return this.masks.draw([1, Math.floor((shape[2] * shape[3]) / this.masks.pointSampleRatio), 2], device);
+    });
+  }
+
+  /** Adds the costs of masks to those of one layer, `[B, N, most]`, for the images from `firstImage` on. */
+  #addMaskCosts(
+    costs: Tensor,
+    targets: readonly Target[],
+    part: { layer: Prediction; points: Tensor | null; truth: TrueMasks; firstImage: number },
+  ): void {
+    const { layer, points, truth, firstImage } = part;
+    if (points === null || layer.predMasks === undefined) return;
+    const { spatialFeatures, queryFeatures, bias } = layer.predMasks;
+    for (let b = 0; b < costs.shape[0]; b++) {
+      const image = firstImage + b;
+      const count = targets[image].labels.length;
+      if (count === 0) continue;
+      scope(() => {
+        const own = raised({
+          spatialFeatures: spatialFeatures.narrow(0, image, 1),
+          queryFeatures: queryFeatures.select(0, image),
+          bias,
+        });
+        const order = Int32Array.from({ length: count }, (_, i) => i);
+        const values = truth.sample(new Int32Array(count).fill(image), order, points);
+        costs
+          .select(0, b)
+          .narrow(1, 0, count)
+          .add_(maskCosts(own, points, values, this.masks));
+      });
+    }
   }
 
   /**
