@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Goldens for COCO mean average precision, from pycocotools.
+"""Goldens for COCO mean average precision of boxes and masks, from pycocotools.
 
     pip install numpy pycocotools && python tools/reference/coco_eval_goldens.py
 
 Writes small datasets with their results and every curve's summary: crowds, ignored areas, ties in score and in overlap,
-images without anything, classes without ground truth or without detections, more detections than the limit.
+images without anything, classes without ground truth or without detections, more detections than the limit. The masks
+are ellipses with holes and specks, polygons among the ground truth, and empty ones.
 """
 
 import contextlib
@@ -13,10 +14,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+from pycocotools import mask as masks
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-OUT = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/coco/fixtures/coco.json"
+FIXTURES = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/coco/fixtures"
+MASK_SIZE = (150, 200)
 
 
 def dataset(seed, images, categories, truths, detections, *, crowd=0.0, levels=0, spread=0.1, grid=0, sizes=(4, 200)):
@@ -75,13 +78,61 @@ def dataset(seed, images, categories, truths, detections, *, crowd=0.0, levels=0
     )
 
 
-def reference(annotations, results, max_dets):
+def blob(rng, box):
+    """The bits of an ellipse in a box (x, y, width, height), with some of its pixels gone and some specks around it."""
+    y, x = np.mgrid[: MASK_SIZE[0], : MASK_SIZE[1]]
+    radii = max(box[2], 0.1) / 2, max(box[3], 0.1) / 2
+    inside = ((x - box[0]) / radii[0] - 1) ** 2 + ((y - box[1]) / radii[1] - 1) ** 2 < 1
+    hole = rng.uniform(0, 1, 4) * [*MASK_SIZE, 12, 12]
+    inside[int(hole[0]) :, int(hole[1]) :][: int(hole[2]), : int(hole[3])] ^= True
+    return inside
+
+
+def runs(bits, numbers=False):
+    if not numbers:
+        encoded = masks.encode(np.asfortranarray(bits.astype(np.uint8)))
+        return dict(size=encoded["size"], counts=encoded["counts"].decode())
+    flat = np.concatenate([[0], bits.T.reshape(-1).astype(int)])
+    changes = np.flatnonzero(np.diff(flat))
+    return dict(size=list(bits.shape), counts=np.diff([0, *changes.tolist(), bits.size]).tolist())
+
+
+def masked(seed, *args, polygons=0.0, empty=0.0, **options):
+    """The same with masks in the boxes' places. Areas of ground truth are a little off their masks, as COCO's are."""
+    annotations, results = dataset(seed, *args, **options)
+    rng = np.random.default_rng(seed + 1000)
+    for image in annotations["images"]:
+        image.update(height=MASK_SIZE[0], width=MASK_SIZE[1])
+    for annotation in annotations["annotations"]:
+        x, y, w, h = (v / 2 for v in annotation["bbox"])
+        if annotation["iscrowd"] or rng.random() >= polygons:
+            bits = blob(rng, [x, y, w, h])
+            annotation["segmentation"] = runs(bits, numbers=annotation["iscrowd"] == 1)
+            annotation["area"] = round(float(bits.sum()) * 0.98, 2)
+        else:
+            count = int(rng.integers(6, 12))
+            angles = (np.arange(count) + rng.uniform(0, 0.8, count)) * 2 * np.pi / count
+            corners = np.stack([x + w / 2 + w / 2 * np.cos(angles), y + h / 2 + h / 2 * np.sin(angles)], 1)
+            annotation["segmentation"] = [corners.round(2).reshape(-1).tolist()]
+            annotation["area"] = round(w * h / 2, 2)
+        annotation["bbox"] = [x, y, w, h]
+    for result in results:
+        box = [v / 2 for v in result["bbox"]]
+        bits = blob(rng, box) if rng.random() >= empty else np.zeros(MASK_SIZE, bool)
+        result.update(bbox=box, segmentation=runs(bits))
+    return annotations, results
+
+
+def reference(annotations, results, max_dets, kind="bbox"):
+    # Where results have boxes, pycocotools takes the areas of these also for masks.
+    if kind == "segm":
+        results = [{key: value for key, value in result.items() if key != "bbox"} for result in results]
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = json.loads(json.dumps(annotations))
         truth.createIndex()
         detections = truth.loadRes(json.loads(json.dumps(results)))
-        evaluation = COCOeval(truth, detections, "bbox")
+        evaluation = COCOeval(truth, detections, kind)
         evaluation.params.maxDets = list(max_dets)
         evaluation.evaluate()
         evaluation.accumulate()
@@ -164,19 +215,37 @@ def main():
         "detections of a trained detector": (trained(), [1, 10, 100]),
         "detections of a trained detector, limit 500": (trained(), [1, 10, 500]),
     }
+    write("coco.json", cases, ["bbox"])
+    near = dict(spread=0.05, sizes=(40, 400))
+    write(
+        "coco-masks.json",
+        {
+            "masks": (masked(11, 8, 3, 5, 14, **near), [1, 10, 100]),
+            "masks with crowds and empty masks": (masked(12, 8, 3, 5, 14, crowd=0.4, empty=0.1, **near), [1, 10, 100]),
+            "masks with ties, limits 1 2 3": (masked(13, 6, 2, 5, 12, levels=4, grid=20, sizes=(20, 300)), [1, 2, 3]),
+            "polygons": (masked(16, 8, 3, 5, 14, polygons=0.8, crowd=0.1, **near), [1, 10, 100]),
+            "masks of mostly empty images": (masked(15, 12, 4, 1, 2, **near), [1, 10, 100]),
+        },
+        ["bbox", "segm"],
+    )
+
+
+def write(name, cases, kinds):
+    names = {"bbox": "expected", "segm": "expected_masks"}
     document = [
         {
-            "name": name,
+            "name": case,
             "annotations": annotations,
             "results": results,
             "max_dets": max_dets,
-            "expected": reference(annotations, results, max_dets),
+            **{names[kind]: reference(annotations, results, max_dets, kind) for kind in kinds},
         }
-        for name, ((annotations, results), max_dets) in cases.items()
+        for case, ((annotations, results), max_dets) in cases.items()
     ]
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    OUT.write_text(json.dumps(document, separators=(",", ":")) + "\n")
-    print(f"{len(document)} cases, {OUT.stat().st_size} bytes -> {OUT}")
+    FIXTURES.mkdir(parents=True, exist_ok=True)
+    path = FIXTURES / name
+    path.write_text(json.dumps(document, separators=(",", ":")) + "\n")
+    print(f"{len(document)} cases, {path.stat().st_size} bytes -> {path}")
 
 
 if __name__ == "__main__":

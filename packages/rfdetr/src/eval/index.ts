@@ -2,7 +2,7 @@
 export type { EvaluationBatch } from "./batch.js";
 export { type ClassSummary, CocoEvaluator, type CocoEvaluatorOptions, type CocoSummary } from "./coco/coco.js";
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
-export { stockFigures } from "./coco/coco-summary.js";
+export { type CocoFigures, stockFigures } from "./coco/coco-summary.js";
 export type { EvaluatedImage, GroundTruth, ImageDetections, ImageFacts } from "./coco/evaluated-image.js";
 export { type ConfusionMatrix, type ConfusionMatrixOptions, confusionMatrix } from "./details/confusion-matrix.js";
 export { evaluationDetails } from "./details/describe-evaluation.js";

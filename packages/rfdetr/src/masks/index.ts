@@ -4,3 +4,4 @@ export { type CocoRuns, decodeCounts, fromCocoRuns, toCocoRuns } from "./coco-ru
 export { joinPolygons, maskPolygons } from "./contours.js";
 export { decodeMask, encodeMask, type Mask, maskArea, maskBox, uniteMasks } from "./mask.js";
 export { boxOutline, type Outline, outlineMask } from "./outline.js";
+export { type MeasuredMask, maskIntersection, maskIou, measureMask } from "./overlap.js";

@@ -1,6 +1,7 @@
 // Detections matched with ground truths, as pycocotools does it (`COCOeval.evaluateImg`).
 import { boxIou, crowdIou } from "../box-iou.js";
 import { AREA_MAX, AREA_MIN, IOU_THRESHOLDS } from "./coco-parameters.js";
+import type { MaskTable } from "./mask-table.js";
 import type { OrderedTables, RowRange } from "./ordered-tables.js";
 
 const AREAS = AREA_MIN.length;
@@ -55,13 +56,16 @@ export class ImageMatcher {
   #ignore = new Uint8Array(16);
   #taken = new Uint8Array(16);
 
+  /** @param masks of the rows, to match by masks; otherwise boxes are matched */
+  constructor(readonly masks?: MaskTable) {}
+
   /**
    * Appends the detections of an image and class to `out`, matched with its ground truths, for every area range and IoU
    * threshold.
    * @param limit how many of the detections count, the best first
    */
   match(tables: OrderedTables, { gStart, gEnd, dStart, dEnd }: RowRange, limit: number, out: ClassMatches): void {
-    const { truths, truthOrder, detections, detectionOrder } = tables;
+    const { detections, detectionOrder } = tables;
     const G = gEnd - gStart;
     const D = Math.min(dEnd - dStart, limit);
     const first = out.count;
@@ -72,24 +76,13 @@ export class ImageMatcher {
     out.count += D;
 
     this.#begin(D, G);
-    let overlapping = false;
-    let countable = 0;
-    for (let g = 0; g < G; g++) {
-      const row = truthOrder[gStart + g];
-      this.#crowd[g] = truths.crowd[row];
-      const isCrowd = truths.crowd[row] === 1;
-      if (!isCrowd) countable++;
-      for (let d = 0; d < D; d++) {
-        const at = detectionOrder[dStart + d] * 4;
-        const iou = isCrowd
-          ? crowdIou(detections.box, at, truths.box, row * 4)
-          : boxIou(detections.box, at, truths.box, row * 4);
-        this.#iou[d * G + g] = iou;
-        if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
-      }
-    }
-    if (countable > 0) out.images++;
+    const overlapping =
+      this.masks === undefined
+        ? this.#compareBoxes(tables, gStart, dStart)
+        : this.#compareMasks(this.masks, tables, gStart, dStart);
+    if (this.#crowd.subarray(0, G).includes(0)) out.images++;
 
+    const sizes = this.masks?.detectionArea ?? detections.area;
     for (let area = 0; area < AREAS; area++) {
       const low = AREA_MIN[area];
       const high = AREA_MAX[area];
@@ -102,19 +95,64 @@ export class ImageMatcher {
         for (let t = 0; t < THRESHOLDS; t++) this.#matchAt(t, regular, out, base);
       }
       for (let d = 0; d < D; d++) {
-        const size = detections.area[detectionOrder[dStart + d]];
+        const size = sizes[detectionOrder[dStart + d]];
         // Unmatched detections outside the area range count for nothing.
         if (size < low || size > high) out.ignored[base + d] |= ~out.matched[base + d];
       }
     }
   }
 
+  /** Fills in the IoU of boxes; returns whether any may match. */
+  #compareBoxes(
+    { truths, truthOrder, detections, detectionOrder }: OrderedTables,
+    gStart: number,
+    dStart: number,
+  ): boolean {
+    const [G, D] = [this.#G, this.#D];
+    let overlapping = false;
+    for (let g = 0; g < G; g++) {
+      const row = truthOrder[gStart + g];
+      this.#crowd[g] = truths.crowd[row];
+      const isCrowd = truths.crowd[row] === 1;
+      for (let d = 0; d < D; d++) {
+        const at = detectionOrder[dStart + d] * 4;
+        const iou = isCrowd
+          ? crowdIou(detections.box, at, truths.box, row * 4)
+          : boxIou(detections.box, at, truths.box, row * 4);
+        this.#iou[d * G + g] = iou;
+        if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
+      }
+    }
+    return overlapping;
+  }
+
+  /** The same for masks, which were compared when they were added. */
+  #compareMasks(
+    masks: MaskTable,
+    { truths, truthOrder, detectionOrder }: OrderedTables,
+    gStart: number,
+    dStart: number,
+  ): boolean {
+    const [G, D] = [this.#G, this.#D];
+    let overlapping = false;
+    for (let g = 0; g < G; g++) {
+      this.#crowd[g] = truths.crowd[truthOrder[gStart + g]];
+      for (let d = 0; d < D; d++) {
+        const iou = masks.overlap(detectionOrder[dStart + d], g);
+        this.#iou[d * G + g] = iou;
+        if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
+      }
+    }
+    return overlapping;
+  }
+
   /** Lists the truths with those that count first, both parts in their given order; returns how many count. */
   #orderTruths({ truths, truthOrder }: OrderedTables, gStart: number, low: number, high: number): number {
     const G = this.#G;
+    const areas = this.masks?.truthArea ?? truths.area;
     let regular = 0;
     for (let g = 0; g < G; g++) {
-      const area = truths.area[truthOrder[gStart + g]];
+      const area = areas[truthOrder[gStart + g]];
       const ignore = this.#crowd[g] === 1 || area < low || area > high;
       this.#ignore[g] = ignore ? 1 : 0;
       if (!ignore) this.#order[regular++] = g;

@@ -22,10 +22,7 @@ export interface ClassSummary {
  * pycocotools prints −1: see {@link stockFigures}. `AR1`, `AR10`, `AR100` are named after the entries of `maxDets`;
  * every other figure is taken at the largest of them.
  */
-export interface CocoSummary {
-  images: number;
-  instances: number;
-  detections: number;
+export interface CocoFigures {
   AP: number | null;
   AP50: number | null;
   AP75: number | null;
@@ -37,6 +34,15 @@ export interface CocoSummary {
   AR_large: number | null;
   [averageRecall: `AR${number}`]: number | null;
   per_class: ClassSummary[];
+}
+
+/** The figures of an evaluation: those of the boxes, and those of the masks. */
+export interface CocoSummary extends CocoFigures {
+  images: number;
+  instances: number;
+  detections: number;
+  /** The same figures with the IoU of masks; only where the objects have masks. */
+  masks?: CocoFigures;
 }
 
 /** Sums with an error independent of the number of terms (Neumaier), because the reference adds in another order. */
@@ -96,20 +102,31 @@ function averageRecall(result: Accumulation, labels: Iterable<number>, area: num
   return mean.value;
 }
 
-/** Reduces the curves to the twelve stock figures and the figures of each class (`COCOeval.summarize`). */
+/** A class with its images and instances of ground truth. */
+interface CountedClass {
+  id: number;
+  name: string;
+  images: number;
+  instances: number;
+}
+
+/** Reduces the curves of boxes to the figures of an evaluation. */
 export function summarizeCurves(
   result: Accumulation,
-  classes: readonly { id: number; name: string; images: number; instances: number }[],
+  classes: readonly CountedClass[],
   images: number,
   detections: number,
 ): CocoSummary {
+  const instances = classes.reduce((sum, entry) => sum + entry.instances, 0);
+  return { images, instances, detections, ...figuresOf(result, classes) };
+}
+
+/** Reduces curves to the twelve stock figures and the figures of each class (`COCOeval.summarize`). */
+export function figuresOf(result: Accumulation, classes: readonly CountedClass[]): CocoFigures {
   const all = classes.map((_, label) => label);
   const last = result.maxDets.length - 1;
   const [, small, medium, large] = AREA_NAMES.map((_, area) => area);
-  const summary: CocoSummary = {
-    images,
-    instances: classes.reduce((sum, entry) => sum + entry.instances, 0),
-    detections,
+  const figures: CocoFigures = {
     AP: averagePrecision(result, all),
     AP50: averagePrecision(result, all, { threshold: IOU_50 }),
     AP75: averagePrecision(result, all, { threshold: IOU_75 }),
@@ -122,7 +139,7 @@ export function summarizeCurves(
     AR_large: averageRecall(result, all, large, last),
     per_class: [],
   };
-  summary.per_class = classes.map((entry, label) => ({
+  figures.per_class = classes.map((entry, label) => ({
     class_id: entry.id,
     class_name: entry.name,
     AP: averagePrecision(result, [label]),
@@ -132,12 +149,17 @@ export function summarizeCurves(
     images: entry.images,
     instances: entry.instances,
   }));
-  return summary;
+  return figures;
 }
 
 /** The figures as pycocotools prints them: −1 where nothing is defined. */
-export function stockFigures({ per_class: classes, ...figures }: CocoSummary): Record<string, unknown> {
+export function stockFigures(summary: CocoSummary): Record<string, unknown> {
+  const { per_class: classes, masks, ...figures } = summary;
   const stock = (entry: object): Record<string, unknown> =>
     Object.fromEntries(Object.entries(entry).map(([name, value]) => [name, value ?? UNDEFINED_FIGURE]));
-  return { ...stock(figures), per_class: classes.map(stock) };
+  return {
+    ...stock(figures),
+    per_class: classes.map(stock),
+    ...(masks === undefined ? {} : { masks: { ...stock(masks), per_class: masks.per_class.map(stock) } }),
+  };
 }

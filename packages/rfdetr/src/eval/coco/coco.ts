@@ -5,8 +5,10 @@ import { type BoxRow, BoxTable, checkBox, checkLength } from "./box-table.js";
 import { Accumulation } from "./coco-accumulate.js";
 import { ClassMatches, ImageMatcher } from "./coco-matching.js";
 import { MAX_DETECTIONS } from "./coco-parameters.js";
-import { type CocoSummary, summarizeCurves } from "./coco-summary.js";
-import type { EvaluatedImage, ImageFacts } from "./evaluated-image.js";
+import { type CocoSummary, figuresOf, summarizeCurves } from "./coco-summary.js";
+import { compareMasks } from "./compare-masks.js";
+import type { ComparedMask, EvaluatedImage, ImageFacts } from "./evaluated-image.js";
+import { MaskTable } from "./mask-table.js";
 import { forEachClass, forEachImage, type OrderedTables, orderTables } from "./ordered-tables.js";
 
 export type { ClassSummary, CocoSummary } from "./coco-summary.js";
@@ -36,10 +38,11 @@ export interface Evaluation {
 }
 
 /**
- * COCO mean average precision of boxes (Lin et al. 2014). Crowd regions, ignored areas, ties, 101 recall points and
- * limits on detections are those of pycocotools 2.0, and its figures are met to within 1e-12. One difference:
- * pycocotools takes AP at maxDets 100 whatever the list says, and prints −1 if 100 is not in it. Here all figures are
- * taken at the largest entry, as the Python package does with 500.
+ * COCO mean average precision of boxes and, where objects have masks, of masks (Lin et al. 2014). Crowd regions,
+ * ignored areas, ties, 101 recall points and limits on detections are those of pycocotools 2.0, and its figures are met
+ * to within 1e-12. One difference: pycocotools takes AP at maxDets 100 whatever the list says, and prints −1 if 100 is
+ * not in it. Here all figures are taken at the largest entry, as the Python package does with 500. The area of a mask
+ * that was found is its number of pixels; pycocotools takes the box's where the results have boxes as well.
  * @example
  * import { CocoEvaluator } from "rfdetr";
  * const evaluator = new CocoEvaluator({ classNames: ["bird"] });
@@ -61,8 +64,11 @@ export class CocoEvaluator {
   readonly #ids: (number | string)[] = [];
   readonly #facts: ImageFacts[] = [];
   readonly #known = new Set<number | string>();
+  /** Undefined where the objects have no masks. */
+  #masks: MaskTable | undefined;
   #tables: OrderedTables | undefined;
   #evaluation: Evaluation | undefined;
+  #maskEvaluation: Evaluation | undefined;
 
   /** @throws UsageError for a wrong option; EvaluationError for lists that do not fit together */
   constructor(options: CocoEvaluatorOptions) {
@@ -87,17 +93,20 @@ export class CocoEvaluator {
   }
 
   /**
-   * Adds one image with its ground truth and detections; both may be empty. The arrays are copied.
+   * Adds one image with its ground truth and detections; both may be empty. The arrays are copied. Masks are compared
+   * at once, and not kept.
    * @throws EvaluationError `ERR_EVAL_ARGUMENT` for arrays that do not fit together, values that are not finite,
-   * unknown labels of ground truth, or an image that was added before
+   * unknown labels of ground truth, masks that only some objects have, or an image that was added before
    */
-  addImage({ id, gt, detections, ...facts }: EvaluatedImage): void {
+  addImage({ id, gt, detections, compared, ...facts }: EvaluatedImage): void {
     const image = this.addImageId(id, facts);
     checkLength(gt.boxes, gt.labels.length * 4, "gt.boxes", id);
     checkLength(gt.area, gt.labels.length, "gt.area", id);
     checkLength(gt.crowd, gt.labels.length, "gt.crowd", id);
     checkLength(detections.boxes, detections.labels.length * 4, "detections.boxes", id);
     checkLength(detections.scores, detections.labels.length, "detections.scores", id);
+    const masks = compared ?? compareMasks({ id, gt, detections });
+    if (masks !== null) this.#maskTable(true);
     for (let i = 0; i < gt.labels.length; i++) {
       const label = gt.labels[i];
       if (!(label >= 0 && label < this.classNames.length)) {
@@ -107,7 +116,8 @@ export class CocoEvaluator {
       }
       checkBox(gt.boxes, i, "ground truth", id);
       const box = sizedBox(gt.boxes, i);
-      this.addTruth({ image, label, box, area: gt.area?.[i] ?? box[2] * box[3], crowd: Boolean(gt.crowd?.[i]) });
+      const truth = { image, label, box, area: gt.area?.[i] ?? box[2] * box[3], crowd: Boolean(gt.crowd?.[i]) };
+      this.addTruth(truth, masks === null ? undefined : (gt.area?.[i] ?? masks.truthAreas[i]));
     }
     for (let i = 0; i < detections.labels.length; i++) {
       checkBox(detections.boxes, i, "detection", id);
@@ -117,7 +127,8 @@ export class CocoEvaluator {
         );
       }
       const box = sizedBox(detections.boxes, i);
-      this.addDetection({ image, label: detections.labels[i], box, score: detections.scores[i] });
+      const label = detections.labels[i];
+      this.addDetection({ image, label, box, score: detections.scores[i] }, masks?.detections[i]);
     }
   }
 
@@ -135,22 +146,44 @@ export class CocoEvaluator {
     return { ...this.#facts[index], id: this.#ids[index] };
   }
 
-  /** Adds one checked ground truth. */
-  addTruth(truth: Omit<BoxRow, "score">): void {
+  /**
+   * Adds one checked ground truth.
+   * @param maskArea the area that it is counted by where masks are evaluated
+   */
+  addTruth(truth: Omit<BoxRow, "score">, maskArea?: number): void {
+    this.#maskTable(maskArea !== undefined)?.addTruth(maskArea as number);
     this.#changed();
     this.#truths.push(truth);
   }
 
-  /** Adds one checked detection; its area is width · height. One of an unknown class is left out. */
-  addDetection({ image, label, box, score }: Required<Pick<BoxRow, "image" | "label" | "box" | "score">>): void {
+  /**
+   * Adds one checked detection; its area is width · height. One of an unknown class is left out.
+   * @param mask compared with all ground truth of the image and class
+   */
+  addDetection(
+    { image, label, box, score }: Required<Pick<BoxRow, "image" | "label" | "box" | "score">>,
+    mask?: ComparedMask,
+  ): void {
     if (label < 0 || label >= this.classNames.length) return;
+    this.#maskTable(mask !== undefined)?.addDetection(mask as ComparedMask);
     this.#changed();
     this.#detections.push({ image, label, box, area: box[2] * box[3], score });
+  }
+
+  /** The table for a row with or without a mask; all rows are alike. */
+  #maskTable(given: boolean): MaskTable | undefined {
+    if (given !== (this.#masks !== undefined)) {
+      if (!given || this.#truths.length + this.#detections.length > 0)
+        throw argument("Expected masks for the objects of every image or of none but only some have them");
+      this.#masks = new MaskTable();
+    }
+    return this.#masks;
   }
 
   #changed(): void {
     this.#tables = undefined;
     this.#evaluation = undefined;
+    this.#maskEvaluation = undefined;
   }
 
   /** The tables with the order that matching walks them in; kept until something is added, and not to be changed. */
@@ -159,19 +192,25 @@ export class CocoEvaluator {
     return this.#tables;
   }
 
-  /** Precision and recall curves of every class; kept until something is added. */
+  /** Precision and recall curves of every class, by boxes; kept until something is added. */
   evaluate(): Evaluation {
-    this.#evaluation ??= this.#evaluate();
+    this.#evaluation ??= this.#evaluate(new ImageMatcher());
     return this.#evaluation;
   }
 
-  #evaluate(): Evaluation {
+  /** The same by masks; null where the objects have none. */
+  evaluateMasks(): Evaluation | null {
+    if (this.#masks === undefined) return null;
+    this.#maskEvaluation ??= this.#evaluate(new ImageMatcher(this.#masks));
+    return this.#maskEvaluation;
+  }
+
+  #evaluate(matcher: ImageMatcher): Evaluation {
     const tables = this.ordered();
     const K = this.classNames.length;
     const curves = new Accumulation(K, this.maxDets);
     const images = new Int32Array(K);
     const instances = new Int32Array(K);
-    const matcher = new ImageMatcher();
     const matches = new ClassMatches();
     const limit = this.maxDets[this.maxDets.length - 1];
     forEachClass(tables, K, (label, rows) => {
@@ -194,7 +233,9 @@ export class CocoEvaluator {
       images: images[label],
       instances: instances[label],
     }));
-    return summarizeCurves(curves, classes, this.images, this.#detections.length);
+    const summary = summarizeCurves(curves, classes, this.images, this.#detections.length);
+    const masks = this.evaluateMasks();
+    return masks === null ? summary : { ...summary, masks: figuresOf(masks.curves, classes) };
   }
 }
 

@@ -44,9 +44,26 @@ export interface ImageFacts {
   brightness?: number;
 }
 
+/** What the figures need of the mask of a detection. */
+export interface ComparedMask {
+  /** In pixels. */
+  area: number;
+  /** IoU with each ground truth of the detection's image and class, in their order; of a crowd region the share in it. */
+  overlaps: readonly number[];
+}
+
+/** What the figures need of the masks of an image. A tenth of the masks' bytes, and what another process is sent. */
+export interface ComparedMasks {
+  /** Area of the mask of each ground truth, in pixels. */
+  truthAreas: readonly number[];
+  detections: readonly ComparedMask[];
+}
+
 /** One image for the evaluator. */
 export interface EvaluatedImage extends ImageFacts {
   id: number | string;
   gt: GroundTruth;
   detections: ImageDetections;
+  /** What `compareMasks` gives for the image, where its masks are not kept. */
+  compared?: ComparedMasks;
 }
