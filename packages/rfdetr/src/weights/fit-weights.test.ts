@@ -98,6 +98,30 @@ describe("weights of one model in another", () => {
     expect(lines).toEqual([expect.stringMatching(/^Reshaped: .*queries to/)]);
   });
 
+  it("a detector starts a model with masks, and the other way round; the head is said to be new or left out", () => {
+    manualSeed(0);
+    const [boxes, masks] = ["tiny", "seg-tiny"].map((variant) => new RFDETRModel(resolveModel(variant)));
+    const names = Array.from({ length: boxes.config.numClasses }, (_, i) => `kind ${i}`);
+    const weights = (model: RFDETRModel) => ({
+      tensors: model.stateDict(),
+      config: model.config,
+      classNames: names,
+    });
+    scope(() => {
+      const started = fitWeights("x", weights(boxes), weights(masks));
+      expect(started.report.loaded).toBe(boxes.stateDict().size);
+      expect(new Set(started.report.missing.map((key) => key.split(".")[0]))).toEqual(new Set(["segmentation_head"]));
+      expect(describeFit(started.report)).toEqual([
+        "The segmentation head starts from random weights: the file is of a model without masks",
+      ]);
+      const back = fitWeights("x", weights(masks), weights(boxes));
+      expect(back.report.missing).toEqual([]);
+      expect(describeFit(back.report)).toEqual([
+        "The segmentation head of the file is left out: the model has no masks",
+      ]);
+    });
+  });
+
   it("weights of something else are refused, whatever keys they have", () => {
     const model = new RFDETRModel(resolveModel("tiny"));
     const some = new Map([...model.stateDict()].slice(0, 10));

@@ -118,14 +118,21 @@ function resized(table: Tensor, rows: number): { tensor: Tensor; how: string | n
 export const some = (keys: readonly string[]): string =>
   keys.slice(0, 3).join(", ") + (keys.length > 3 ? ` and ${keys.length - 3} more` : "");
 
+/** Whether a key belongs to the segmentation head, which a detector lacks as a whole. */
+const isMaskHead = (key: string): boolean => key.startsWith("segmentation_head.");
+
 /** What a user should know of a fit, one line each; none if every tensor was loaded unchanged. */
 export function describeFit({ changed, missing, leftOver }: FitReport): string[] {
   const ways = new Map<string, number>();
   for (const { how } of changed) ways.set(how, (ways.get(how) ?? 0) + 1);
-  const others = leftOver.filter((key) => !isGroupHead(key));
+  const [isNew, isUnused] = [missing, leftOver].map((keys) => keys.includes("segmentation_head.bias"));
+  const lacking = isNew ? missing.filter((key) => !isMaskHead(key)) : missing;
+  const others = leftOver.filter((key) => !isGroupHead(key) && !(isUnused && isMaskHead(key)));
   return [
     ...(ways.size > 0 ? [`Reshaped: ${[...ways.keys()].join("; ")}`] : []),
-    ...(missing.length > 0 ? [`Missing in the file, and left unchanged: ${some(missing)}`] : []),
+    ...(isNew ? ["The segmentation head starts from random weights: the file is of a model without masks"] : []),
+    ...(isUnused ? ["The segmentation head of the file is left out: the model has no masks"] : []),
+    ...(lacking.length > 0 ? [`Missing in the file, and left unchanged: ${some(lacking)}`] : []),
     ...(others.length > 0 ? [`Unused in the file: ${some(others)}`] : []),
   ];
 }

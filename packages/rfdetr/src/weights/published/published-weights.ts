@@ -61,6 +61,29 @@ export const publishedWeights: Readonly<Record<string, Published>> = {
   },
   large: { file: "rf-detr-large-2026.pth", path: "rf-detr-large-2026.pth", md5: "5cb72153541cbcb9aa6efa26222acc75" },
   "large-deprecated": { file: "rf-detr-large.pth", path: "rf-detr-large.pth", md5: "992c8e862aa733a7bb2777e45d49f1a0" },
+  "seg-preview": {
+    file: "rf-detr-seg-preview.pt",
+    path: "rf-detr-seg-preview.pt",
+    md5: "e35820c28fb86080558123e47a5e49ca",
+  },
+  "seg-nano": { file: "rf-detr-seg-nano.pt", path: "rf-detr-seg-n-ft.pth", md5: "9995497791d0ff1664a1d9ddee9cfd20" },
+  "seg-small": { file: "rf-detr-seg-small.pt", path: "rf-detr-seg-s-ft.pth", md5: "0a2a3006381d0c42853907e700eadd08" },
+  "seg-medium": {
+    file: "rf-detr-seg-medium.pt",
+    path: "rf-detr-seg-m-ft.pth",
+    md5: "a49af1562c3719227ad43d0ca53b4c7a",
+  },
+  "seg-large": { file: "rf-detr-seg-large.pt", path: "rf-detr-seg-l-ft.pth", md5: "275f7b094909544ed2841c94a677d07e" },
+  "seg-xlarge": {
+    file: "rf-detr-seg-xlarge.pt",
+    path: "rf-detr-seg-xl-ft.pth",
+    md5: "3693b35d0eea86ebb3e0444f4a611fba",
+  },
+  "seg-2xlarge": {
+    file: "rf-detr-seg-xxlarge.pt",
+    path: "rf-detr-seg-2xl-ft.pth",
+    md5: "040bc3412af840fa8a47e0ff69b552ba",
+  },
 };
 
 /** How published weights are fetched. */

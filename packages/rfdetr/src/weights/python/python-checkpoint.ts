@@ -59,15 +59,14 @@ function matches(config: ModelConfig, shapes: Shapes): boolean {
     ) &&
     has("transformer.decoder.layers.0.linear1.bias", config.dimFeedforward) &&
     shapes.has(`transformer.decoder.layers.${config.decLayers - 1}.norm1.weight`) &&
-    !shapes.has(`transformer.decoder.layers.${config.decLayers}.norm1.weight`)
+    !shapes.has(`transformer.decoder.layers.${config.decLayers}.norm1.weight`) &&
+    shapes.has("segmentation_head.bias") === config.segmentationHead
   );
 }
 
 function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>): ModelConfig {
-  if ([...shapes.keys()].some((key) => key.startsWith("segmentation_head.")))
-    throw new CheckpointError(`The checkpoint ${path} is of a segmentation model; only detectors are supported`);
   if ([...shapes.keys()].some((key) => key.startsWith("keypoint_embed.")))
-    throw new CheckpointError(`The checkpoint ${path} is of a keypoint model; only detectors are supported`);
+    throw new CheckpointError(`The checkpoint ${path} is of a keypoint model, which is not supported`);
   const classRows = shapes.get("class_embed.bias")?.[0];
   const queryRows = shapes.get("refpoint_embed.weight")?.[0];
   const positions = shapes.get("backbone.0.encoder.encoder.embeddings.position_embeddings")?.[1];
@@ -84,7 +83,8 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   const name = content.get("model_name");
   const named = typeof name === "string" ? variantOfClass(name) : undefined;
   const fitting = variants.filter((variant) => matches(resolveModel(variant), shapes));
-  // Medium and Large differ only in their resolution, and so in the size of the position table.
+  // Medium and Large differ only in their resolution, and so in the size of the position table; so do some of the
+  // models with masks, which also differ in their windows, and those leave no trace in the weights.
   const nearest = [...fitting].sort(
     (a, b) =>
       Math.abs(resolveModel(a).positionalEncodingSize - positionalEncodingSize) -
@@ -101,6 +101,8 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
       groupDetr,
       numQueries: queryRows / groupDetr,
       positionalEncodingSize,
+      numWindows: number("num_windows"),
+      ...(base.segmentationHead ? { maskDownsampleRatio: number("mask_downsample_ratio") } : {}),
       resolution: number("resolution") ?? (follows ? positionalEncodingSize * base.patchSize : base.resolution),
     }),
   );

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { manualSeed } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../../model/rfdetr.js";
-import { resolveModel, variants } from "../../model/variants.js";
+import { resolveModel, variantOfClass, variants } from "../../model/variants.js";
 import { readWeights } from "../weights.js";
 import { classOfVariant, savePythonCheckpoint } from "./python-export.js";
 
@@ -12,9 +12,14 @@ const folder = mkdtempSync(join(tmpdir(), "python-export-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("weights written for the Python package", () => {
-  it("read back as what they were: every tensor, classes, sizes", () => {
+  it.each([
+    ["tiny", {}],
+    ["seg-tiny", {}],
+    // Neither leaves a trace in the shapes of the weights.
+    ["seg-tiny", { numWindows: 1, maskDownsampleRatio: 8 }],
+  ])("read back as what they were: every tensor, classes, sizes of %s %o", (variant, sizes) => {
     manualSeed(0);
-    const config = { ...resolveModel("tiny"), numClasses: 2 };
+    const config = { ...resolveModel(variant), numClasses: 2, ...sizes };
     const model = new RFDETRModel(config);
     const path = join(folder, "best.pth");
     savePythonCheckpoint(path, model.stateDict(), { classNames: ["bee", "Käfer"], config, extra: { epoch: "4" } });
@@ -31,5 +36,11 @@ describe("weights written for the Python package", () => {
     expect(variants.map(classOfVariant)).toEqual(
       expect.arrayContaining(["RFDETRNano", "RFDETRSmall", "RFDETRMedium", "RFDETRBase", "RFDETRLarge"]),
     );
+    for (const variant of variants) expect(variantOfClass(classOfVariant(variant))).toBe(variant);
+    expect(["seg-nano", "seg-2xlarge", "xlarge"].map(classOfVariant)).toEqual([
+      "RFDETRSegNano",
+      "RFDETRSeg2XLarge",
+      "RFDETRXLarge",
+    ]);
   });
 });

@@ -7,9 +7,9 @@ import type { WeightsInfo } from "../types.js";
 /** The layout is that of this version of the package. */
 const packageVersion = "1.11.2";
 
-/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`. @internal for tests */
+/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`, `xlarge` → `RFDETRXLarge`. @internal for tests */
 export function classOfVariant(variant: string): string {
-  const words = variant.split("-").map((word) => word[0].toUpperCase() + word.slice(1));
+  const words = variant.split("-").map((word) => word.replace(/^2?xl|^[a-z]/, (start) => start.toUpperCase()));
   return `RFDETR${words.join("")}`;
 }
 
@@ -31,6 +31,7 @@ function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
     resolution: config.resolution,
     group_detr: config.groupDetr,
     positional_encoding_size: config.positionalEncodingSize,
+    ...(config.segmentationHead ? { segmentation_head: true, mask_downsample_ratio: config.maskDownsampleRatio } : {}),
   };
 }
 
@@ -53,6 +54,7 @@ export function savePythonCheckpoint(
       num_queries: config.numQueries,
       group_detr: config.groupDetr,
       resolution: config.resolution,
+      ...(config.segmentationHead ? { segmentation_head: true } : {}),
     },
     model_name: classOfVariant(config.variant),
     model_config: pythonModelConfig(config),
