@@ -5,3 +5,4 @@ export { joinPolygons, maskPolygons } from "./contours.js";
 export { decodeMask, encodeMask, type Mask, maskArea, maskBox, uniteMasks } from "./mask.js";
 export { boxOutline, type Outline, outlineMask } from "./outline.js";
 export { type MeasuredMask, maskIntersection, maskIou, measureMask } from "./overlap.js";
+export { resizeMasks } from "./resize-masks.js";

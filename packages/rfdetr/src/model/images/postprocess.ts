@@ -1,8 +1,9 @@
 // Post-processing: converts raw outputs to scored boxes in pixels.
 
-import { ops, type Tensor, tensor } from "@rfdetr/torch";
+import { ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Mask } from "../../masks/mask.js";
-import type { Prediction } from "../outputs.js";
+import { resizeMasks } from "../../masks/resize-masks.js";
+import type { MaskFeatures, Prediction } from "../outputs.js";
 
 /** The k detections of one image as tensors, by descending score. */
 export interface ScoredTensors {
@@ -12,6 +13,11 @@ export interface ScoredTensors {
   labels: Tensor;
   /** `[k, 4]`, float32 or float64: left, top, right, bottom in pixels, clamped to the image. */
   boxes: Tensor;
+  /**
+   * The pixels of each in the original image, for the first ones with a score above `leastScore`; models with a
+   * segmentation head alone have them. Detections of one query share one mask.
+   */
+  masks?: Mask[];
 }
 
 /** The k detections of one image as plain arrays, by descending score. */
@@ -22,7 +28,7 @@ export interface ScoredBoxes {
   scores: Float32Array;
   /** `[k]`: class indices. */
   labels: Int32Array;
-  /** `[k]`: the pixels of each in the original image; models with a segmentation head alone have them. */
+  /** The pixels of each in the original image, as in {@link ScoredTensors}. */
   masks?: Mask[];
 }
 
@@ -34,6 +40,7 @@ export interface ScoredBoxes {
  * @param outputs logits `[B, N, K]` and boxes `[B, N, 4]`
  * @param sizes height and width in pixels of each original image
  * @param numSelect number of detections for each image; at most N · K are returned
+ * @param options `leastScore`: only detections with a score above it get a mask. Default: all
  * @returns the detections of each image, on the CPU; waits for the device
  * @example
  * import { postprocess, toArrays } from "rfdetr/model";
@@ -44,8 +51,8 @@ export function postprocess(
   outputs: Prediction,
   sizes: readonly (readonly [height: number, width: number])[],
   numSelect: number,
+  { leastScore = -1 }: { leastScore?: number } = {},
 ): ScoredTensors[] {
-  const wide = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
   const [batch, queries, classes] = outputs.predLogits.shape;
   const scores = wide(outputs.predLogits).sigmoid().flatten(1);
   const k = Math.min(numSelect, queries * classes);
@@ -64,21 +71,65 @@ export function postprocess(
   const boxes = ops.minimum(ops.clamp(chosen, { min: 0 }), limits);
   // Every reading from a GPU waits for it: the whole batch is read at once.
   const found = { scores: ordered.narrow(1, 0, k).to("cpu"), labels: labels.to("cpu"), boxes: boxes.to("cpu") };
+  const masks = outputs.predMasks && masksOf(outputs.predMasks, query.to("cpu"), found.scores, sizes, leastScore);
   return Array.from({ length: batch }, (_, i) => ({
     scores: found.scores.select(0, i),
     labels: found.labels.select(0, i),
     boxes: found.boxes.select(0, i),
+    ...(masks && { masks: masks[i] }),
   }));
+}
+
+/** Float64 stays, and any other dtype becomes float32. */
+const wide = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
+
+/** Elements of logits that are computed at once: 16 MiB in float32. */
+const maskChunk = 1 << 22;
+
+/**
+ * The masks of the detections with a score above `leastScore`, for each image.
+ * @param query `[B, k]` int64 on the CPU: the query of each detection
+ * @param scores `[B, k]` on the CPU, descending
+ */
+function masksOf(
+  { spatialFeatures, queryFeatures, bias }: MaskFeatures,
+  query: Tensor,
+  scores: Tensor,
+  sizes: readonly (readonly [height: number, width: number])[],
+  leastScore: number,
+): Mask[][] {
+  const [, , height, width] = spatialFeatures.shape;
+  const chunk = Math.max(1, Math.floor(maskChunk / (height * width)));
+  return sizes.map((size, i) => {
+    const above = (scores.select(0, i).toArray() as Float32Array).findIndex((score) => !(score > leastScore));
+    const chosen = Array.from(query.select(0, i).toArray() as BigInt64Array, Number);
+    const queries = above < 0 ? chosen : chosen.slice(0, above);
+    const each = [...new Set(queries)];
+    const pixels = wide(spatialFeatures.select(0, i)).flatten(1);
+    const masks = new Map<number, Mask>();
+    for (let start = 0; start < each.length; start += chunk) {
+      const some = each.slice(start, start + chunk);
+      const logits = scope(() => {
+        const rows = tensor(some, { dtype: "int64", device: pixels.device });
+        const logits = wide(queryFeatures.select(0, i)).indexSelect(0, rows).matmul(pixels).add(wide(bias));
+        return logits.to("cpu").toArray() as Float32Array | Float64Array;
+      });
+      for (const [n, mask] of resizeMasks(logits, some.length, [height, width], size).entries())
+        masks.set(some[n], mask);
+    }
+    return queries.map((query) => masks.get(query) as Mask);
+  });
 }
 
 /**
  * Copies the detections of one image to plain arrays.
  * @param scored detections of {@link postprocess}, in float32
  */
-export function toArrays({ scores, labels, boxes }: ScoredTensors): ScoredBoxes {
+export function toArrays({ scores, labels, boxes, masks }: ScoredTensors): ScoredBoxes {
   return {
     boxes: boxes.toArray() as Float32Array,
     scores: scores.toArray() as Float32Array,
     labels: Int32Array.from(labels.toArray() as BigInt64Array, Number),
+    ...(masks && { masks }),
   };
 }

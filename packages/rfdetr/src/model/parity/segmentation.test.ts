@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { noGrad, ops, scope, type Tensor, zeros } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { fillImages, fillModel } from "../../instruments/peers/deterministic-fill.js";
+import { maskArea } from "../../masks/mask.js";
 import { agree, type Summary } from "../../testing/tensor-summary.js";
+import { postprocess } from "../images/postprocess.js";
 import type { MaskFeatures, Outputs, Prediction } from "../outputs.js";
 import { RFDETRModel } from "../rfdetr.js";
 import { resolveModel } from "../variants.js";
@@ -13,6 +15,8 @@ interface Evaluation {
   predLogits: Summary;
   predBoxes: Summary;
   masks: Record<string, Summary>;
+  /** Pixels of the 20 best detections, for images of 240 × 320 and 97 × 61 pixels. */
+  areas: number[][];
 }
 interface Training {
   size: [number, number];
@@ -67,7 +71,7 @@ describe("seg-nano in float64", () => {
   it.each(["square", "rectangle"] as const)(
     "has the boxes and masks of all layers of the Python package: %s",
     (name) => {
-      const { size, predLogits, predBoxes, masks } = golden[name];
+      const { size, predLogits, predBoxes, masks, areas } = golden[name];
       const model = filled(false);
       noGrad(() =>
         scope(() => {
@@ -81,6 +85,15 @@ describe("seg-nano in float64", () => {
           ).toEqual(Object.keys(masks).sort());
           for (const [layer, { predMasks }] of named(outputs))
             agree(dense(predMasks as MaskFeatures), masks[layer], layer, bound);
+          const scored = postprocess(
+            outputs,
+            [
+              [240, 320],
+              [97, 61],
+            ],
+            20,
+          );
+          expect(scored.map((image) => image.masks?.map(maskArea))).toEqual(areas);
         }),
       );
       model.dispose();

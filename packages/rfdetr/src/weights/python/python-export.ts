@@ -7,7 +7,7 @@ import type { WeightsInfo } from "../types.js";
 /** The layout is that of this version of the package. */
 const packageVersion = "1.11.2";
 
-/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`, `xlarge` → `RFDETRXLarge`. @internal for tests */
+/** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`, `2xlarge` → `RFDETR2XLarge`. @internal */
 export function classOfVariant(variant: string): string {
   const words = variant.split("-").map((word) => word.replace(/^2?xl|^[a-z]/, (start) => start.toUpperCase()));
   return `RFDETR${words.join("")}`;
