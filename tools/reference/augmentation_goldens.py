@@ -66,6 +66,21 @@ def picture() -> np.ndarray:
     return np.stack(channels, axis=-1).round().astype(np.uint8)
 
 
+def masks() -> list[np.ndarray]:
+    """An object of a round edge for each box, which fills it."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] + 0.5
+    made = []
+    for left, top, right, bottom in BOXES:
+        across = (2 * x - left - right) / (right - left)
+        down = (2 * y - top - bottom) / (bottom - top)
+        made.append((across**2 + down**2 <= 1).astype(np.uint8))
+    return made
+
+
+def bits(mask) -> str:
+    return base64.b64encode(np.packbits(mask).tobytes()).decode()
+
+
 def tuples(value):
     if isinstance(value, list):
         return tuple(value)
@@ -77,7 +92,7 @@ for config in CASES:
     ((name, parameters),) = config.items()
     step = getattr(A, name)(**{key: tuples(v) for key, v in parameters.items()})
     run = A.Compose([step], bbox_params=A.BboxParams(format="pascal_voc", label_fields=["ids"], clip=True))
-    made = run(image=picture(), bboxes=np.array(BOXES, dtype=np.float32), ids=np.arange(len(BOXES)))
+    made = run(image=picture(), masks=masks(), bboxes=np.array(BOXES, dtype=np.float32), ids=np.arange(len(BOXES)))
     cases.append(
         {
             "config": config,
@@ -85,8 +100,15 @@ for config in CASES:
             "height": made["image"].shape[0],
             "boxes": [[round(float(c), 4) for c in box] for box in made["bboxes"]],
             "labels": [int(i) for i in made["ids"]],
+            "masks": [bits(made["masks"][int(i)]) for i in made["ids"]],
             "bytes": base64.b64encode(made["image"].tobytes()).decode(),
         }
     )
-source = {"width": WIDTH, "height": HEIGHT, "boxes": BOXES, "bytes": base64.b64encode(picture().tobytes()).decode()}
+source = {
+    "width": WIDTH,
+    "height": HEIGHT,
+    "boxes": BOXES,
+    "masks": [bits(mask) for mask in masks()],
+    "bytes": base64.b64encode(picture().tobytes()).decode(),
+}
 json.dump({"source": source, "cases": cases}, open(sys.argv[1], "w"), indent=1)

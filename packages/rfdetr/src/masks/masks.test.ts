@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fromCocoRuns, toCocoRuns } from "./coco-runs.js";
+import { gatherMask, invertMask, mirrorMask, nearestPixels, transposeMask } from "./gather-mask.js";
 import { decodeMask, encodeMask, type Mask, maskArea, maskBox, uniteMasks } from "./mask.js";
 import { boxOutline, outlineMask } from "./outline.js";
 
@@ -106,6 +107,43 @@ describe("uniteMasks", () => {
     expect(() => uniteMasks([encodeMask([0, 0], 1, 2), encodeMask([0, 0], 2, 1)])).toThrow(
       "Expected masks of one size but received 1×2 and 2×1 pixels",
     );
+  });
+});
+
+describe("gatherMask", () => {
+  it("takes each pixel from the row and the column that it is told", () => {
+    const columns = fc.infiniteStream(fc.nat());
+    fc.assert(
+      fc.property(
+        anyBits,
+        columns,
+        fc.array(fc.nat(), { minLength: 1, maxLength: 9 }),
+        fc.boolean(),
+        (one, xs, ys, down) => {
+          const { height, width, bits } = one;
+          const across = Int32Array.from([...xs.take(7)], (x) => x % width);
+          const rows = Int32Array.from(ys, (y) => y % height).sort();
+          if (!down) rows.reverse();
+          const expected = Array.from(rows, (y) => Array.from(across, (x) => bits[y * width + x])).flat();
+          const mask = gatherMask(encodeMask(bits, height, width), rows, across);
+          expect(mask).toEqual(encodeMask(expected, rows.length, across.length));
+        },
+      ),
+    );
+  });
+
+  it("flips and transposes", () => {
+    const mask = encodeMask([1, 1, 0, 0, 1, 0], 2, 3);
+    expect(mirrorMask(mask)).toEqual(encodeMask([0, 1, 1, 0, 1, 0], 2, 3));
+    expect(invertMask(mask)).toEqual(encodeMask([0, 1, 0, 1, 1, 0], 2, 3));
+    expect(transposeMask(mask)).toEqual(encodeMask([1, 0, 1, 1, 0, 0], 3, 2));
+  });
+
+  it("finds the nearest pixels in float32, as PyTorch does", () => {
+    expect([...nearestPixels(4, 6)]).toEqual([0, 0, 1, 2, 2, 3]);
+    // 90 · 600 / 432 is 125; the quotient in float32 is a little less.
+    expect(nearestPixels(600, 432)[90]).toBe(124);
+    expect(nearestPixels(1, 3)).toEqual(Int32Array.of(0, 0, 0));
   });
 });
 

@@ -24,6 +24,6 @@ export function outlineMask(outline: Outline, height: number, width: number): Ma
 }
 
 /** The outline of a box: left, top, right, bottom in pixels. */
-export function boxOutline([left, top, right, bottom]: ArrayLike<number> & Iterable<number>): Outline {
+export function boxOutline([left, top, right, bottom]: Iterable<number>): Extract<Outline, { polygons: unknown }> {
   return { polygons: [Float64Array.of(left, top, right, top, right, bottom, left, bottom)] };
 }

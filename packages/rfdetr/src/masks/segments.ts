@@ -2,7 +2,7 @@
 import type { Mask } from "./mask.js";
 
 /** The object in each column of a mask: pieces from a row on, up to another that is outside. */
-interface Segments {
+export interface Segments {
   /** `[width + 1]`: the first piece of each column, and the number of all. */
   first: Uint32Array;
   tops: readonly number[];
@@ -10,7 +10,7 @@ interface Segments {
 }
 
 /** Cuts the runs of a mask at the ends of its columns. */
-function segmentsOf({ height, width, counts }: Mask): Segments {
+export function segmentsOf({ height, width, counts }: Mask): Segments {
   const first = new Uint32Array(width + 1);
   const tops: number[] = [];
   const bottoms: number[] = [];

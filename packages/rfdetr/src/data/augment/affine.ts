@@ -1,5 +1,6 @@
-// Affine maps of an image and its boxes.
-import { keepInside, type Sample } from "../images/geometry.js";
+// Affine maps of an image, its boxes and its masks.
+import { decodeMask, type Mask, maskBox, maskOfBounds } from "../../masks/mask.js";
+import { changedMasks, keepInside, type Sample } from "../images/geometry.js";
 
 export interface AffineMap {
   /** Degrees, counter-clockwise; default 0. */
@@ -14,7 +15,8 @@ export interface AffineMap {
 
 /**
  * Scales, rotates, shears and shifts about the image's centre, in this order: bilinear, black outside. A box becomes
- * the extent of its mapped corners, clipped to the image; boxes outside the image are dropped.
+ * the extent of its mapped corners, clipped to the image; objects whose box is outside the image are dropped. Of a mask
+ * the nearest pixel is taken.
  */
 export function affine(
   sample: Sample,
@@ -30,9 +32,7 @@ export function affine(
   const d = (ky * sin + cos) * scale[1];
   const [cx, cy] = [width / 2, height / 2];
   const [tx, ty] = [cx + translate[0], cy + translate[1]];
-  const boxes = new Float32Array(sample.boxes.length);
-  for (let i = 0; i < boxes.length; i += 4) {
-    const [left, top, right, bottom] = sample.boxes.subarray(i, i + 4);
+  const extentOf = ([left, top, right, bottom]: Iterable<number>): [number, number, number, number] => {
     const xs: number[] = [];
     const ys: number[] = [];
     for (const [x, y] of [
@@ -44,12 +44,45 @@ export function affine(
       xs.push(a * x + b * y + tx);
       ys.push(c * x + d * y + ty);
     }
-    boxes.set([Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], i);
-  }
+    return [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)];
+  };
+  const boxes = new Float32Array(sample.boxes.length);
+  for (let i = 0; i < boxes.length; i += 4) boxes.set(extentOf(sample.boxes.subarray(i, i + 4)), i);
   const determinant = a * d - b * c;
   const inverse = [d / determinant, -b / determinant, -c / determinant, a / determinant] as const;
   const data = warp(sample, inverse, cx, cy, tx, ty);
-  return keepInside({ ...sample, data, boxes });
+  const placeOf = (x: number, y: number): [u: number, v: number] => {
+    const [px, py] = [x + 0.5 - tx, y + 0.5 - ty];
+    return [inverse[0] * px + inverse[1] * py + cx - 0.5, inverse[2] * px + inverse[3] * py + cy - 0.5];
+  };
+  const masks = changedMasks(sample, (mask) => warpMask(mask, placeOf, extentOf(maskBox(mask) ?? [0, 0, 0, 0])));
+  return keepInside({ ...sample, ...masks, data, boxes });
+}
+
+/**
+ * @param placeOf where a pixel of the result comes from
+ * @param extent of the object in the result; it may leave the image
+ */
+function warpMask(
+  mask: Mask,
+  placeOf: (x: number, y: number) => [u: number, v: number],
+  [left, top, right, bottom]: readonly number[],
+): Mask {
+  const { height, width } = mask;
+  const bits = decodeMask(mask);
+  const bounds: number[] = [];
+  const [firstRow, lastRow] = [Math.max(0, Math.floor(top) - 1), Math.min(height, Math.ceil(bottom) + 1)];
+  for (let x = Math.max(0, Math.floor(left) - 1); x < Math.min(width, Math.ceil(right) + 1); x++) {
+    let before = 0;
+    for (let y = firstRow; y < lastRow; y++) {
+      const [u, v] = placeOf(x, y).map((place) => Math.floor(place + 0.5));
+      const bit = u < 0 || v < 0 || u >= width || v >= height ? 0 : bits[v * width + u];
+      if (bit !== before) bounds.push(x * height + y);
+      before = bit;
+    }
+    if (before === 1) bounds.push(x * height + lastRow);
+  }
+  return maskOfBounds(bounds, height, width);
 }
 
 /** For each pixel of the result: the inverse map `m` gives its place in the source, which is read bilinearly. */

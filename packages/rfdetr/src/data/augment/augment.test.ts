@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { decodeMask, encodeMask, type Mask } from "../../masks/mask.js";
 import { Rng } from "../../support/random.js";
 import type { Sample } from "../images/geometry.js";
 import { affine } from "./affine.js";
@@ -13,6 +14,8 @@ interface Picture {
   width: number;
   height: number;
   boxes: number[][];
+  /** The bits of each mask, eight in a byte. */
+  masks: string[];
   bytes: string;
 }
 const golden = JSON.parse(readFileSync(new URL("./fixtures/augmentation.json", import.meta.url), "utf8")) as {
@@ -20,12 +23,22 @@ const golden = JSON.parse(readFileSync(new URL("./fixtures/augmentation.json", i
   cases: (Picture & { config: Record<string, unknown>; labels: number[] })[];
 };
 const bytesOf = ({ bytes }: Picture): Uint8Array => new Uint8Array(Buffer.from(bytes, "base64"));
+const masksOf = ({ masks, width, height }: Picture): Mask[] =>
+  masks.map((text) => {
+    const bytes = Buffer.from(text, "base64");
+    return encodeMask(
+      Array.from({ length: width * height }, (_, i) => (bytes[i >> 3] >> (7 - (i % 8))) & 1),
+      height,
+      width,
+    );
+  });
 const source: Sample = {
   data: bytesOf(golden.source),
   width: golden.source.width,
   height: golden.source.height,
   boxes: Float32Array.from(golden.source.boxes.flat()),
   labels: Int32Array.from(golden.source.boxes, (_, i) => i),
+  masks: masksOf(golden.source),
 };
 
 /** Largest difference of two pictures in steps of a byte, and their mean difference. */
@@ -45,6 +58,22 @@ describe("augmentations", () => {
     const { most, mean } = apart(made.data, bytesOf(one));
     expect(most).toBeLessThanOrEqual(3);
     expect(mean).toBeLessThan(0.5);
+    expect(made.masks).toEqual(masksOf(one));
+  });
+
+  it("move masks as they move pixels", () => {
+    const { width, height } = source;
+    for (const mask of source.masks as Mask[]) {
+      const data = Uint8Array.from(decodeMask(mask), (bit) => 255 * bit).reduce(
+        (all, value, i) => all.fill(value, i * 3, i * 3 + 3),
+        new Uint8Array(width * height * 3),
+      );
+      for (let way = 0; way < 8; way++) {
+        const made = symmetry({ ...source, data, masks: [mask] }, way);
+        const bits = decodeMask((made.masks as Mask[])[0]);
+        expect(made.data.filter((_, i) => i % 3 === 0)).toEqual(bits.map((bit) => 255 * bit));
+      }
+    }
   });
 
   it("turn by quarters and mirror, eight ways in all", () => {

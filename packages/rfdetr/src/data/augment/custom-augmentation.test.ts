@@ -43,6 +43,12 @@ writeFileSync(
   export const rejects = async () => { throw new Error("no snow either"); };
   export const drifting = (sample) => { sample.data[0] = ++calls; return sample; };
   export const number = 7;
+  export const turned = (sample) => ({ ...sample, masks: sample.masks.map(({ height, width, counts }) => {
+    counts.fill(0);
+    return { height, width, counts: Uint32Array.of(0, height * width) };
+  }) });
+  export const maskless = ({ masks, ...sample }) => sample;
+  export const torn = (sample) => ({ ...sample, masks: [{ ...sample.masks[0], counts: Uint32Array.of(5) }] });
   `,
 );
 const own = (name: string, more: object = {}): AugConfig => ({ Custom: { module, export: name, ...more } });
@@ -135,5 +141,24 @@ describe("a custom augmentation", () => {
     await expect(augmentWithCustom(sample, config, new Rng(1))).rejects.toThrow(
       /^Expected a module with the augmentation default but \/no\/such.mjs does not load/,
     );
+  });
+});
+
+describe("a custom augmentation of data with masks", () => {
+  const mask = { height: 6, width: 8, counts: Uint32Array.of(10, 4, 34) };
+  const masked: Sample = { ...sample, masks: [mask] };
+  const run = (name: string) => augmentWithCustom(masked, own(name), new Rng(1), 3);
+
+  it("gets copies of the masks, and may change them", async () => {
+    expect((await run("turned")).masks).toEqual([{ ...mask, counts: Uint32Array.of(0, 48) }]);
+    expect(mask.counts).toEqual(Uint32Array.of(10, 4, 34));
+    expect((await run("default")).masks).toEqual([mask]);
+  });
+
+  it("must return a mask that fills the image for each label", async () => {
+    await expect(run("maskless")).rejects.toThrow(
+      "Expected masks of 8×6 pixels, one for each of 1 labels, from the augmentation maskless of",
+    );
+    await expect(run("torn")).rejects.toThrow(/but received masks\[0\]:/);
   });
 });

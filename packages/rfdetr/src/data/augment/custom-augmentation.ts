@@ -14,7 +14,8 @@ import type { Sample } from "../images/geometry.js";
 import { type Kind, kind } from "./parameters.js";
 
 /**
- * An augmentation as a function: changes an image with its boxes and classes. It gets copies, which it may change and
+ * An augmentation as a function: changes an image with its boxes, classes and, where the data has them, masks
+ * (`encodeMask` and `decodeMask` of `rfdetr/masks` turn them to bits and back). It gets copies, which it may change and
  * return. The image keeps its size, and boxes stay inside; `keepInside` clips them. What is random must come from
  * `rng`, so that a run that is continued sees the same images: the first call of each thread is made twice, and both
  * must agree.
@@ -140,8 +141,9 @@ function apply(custom: CustomFunction, { sample, rng, options, classes }: Call):
   return isThenable(first) ? first.then(again) : again(first);
 }
 
-const copy = ({ data, boxes, labels, ...size }: Sample): Sample => ({
+const copy = ({ data, boxes, labels, masks, ...size }: Sample): Sample => ({
   ...size,
+  ...(masks === undefined ? {} : { masks: masks.map((mask) => ({ ...mask, counts: new Uint32Array(mask.counts) })) }),
   data: new Uint8Array(data),
   boxes: new Float32Array(boxes),
   labels: new Int32Array(labels),
@@ -165,8 +167,11 @@ function failure(error: unknown, key: string): unknown {
 }
 
 /** @throws CustomCodeError naming what is wrong with a result */
-function checked(result: unknown, { width, height }: Sample, classes: number | null, key: string): Sample {
-  const fault = faultOf(result, width, height) ?? labelFault((result as Sample).labels, classes);
+function checked(result: unknown, given: Sample, classes: number | null, key: string): Sample {
+  const fault =
+    faultOf(result, given.width, given.height) ??
+    labelFault((result as Sample).labels, classes) ??
+    (given.masks === undefined ? null : maskFault(result as Sample));
   if (fault === null) return result as Sample;
   throw new CustomCodeError(`Expected ${fault.expected} from the augmentation ${key} but received ${fault.received}`);
 }
@@ -198,6 +203,21 @@ function faultOf(result: unknown, width: number, height: number): { expected: st
       };
   }
   return null;
+}
+
+/** A mask for each label, whose runs fill the image. */
+function maskFault({ masks, labels, width, height }: Sample): { expected: string; received: string } | null {
+  const expected = `masks of ${width}×${height} pixels, one for each of ${labels.length} labels,`;
+  if (!Array.isArray(masks) || masks.length !== labels.length)
+    return { expected, received: Array.isArray(masks) ? `${masks.length}` : shown(masks) };
+  const odd = masks.findIndex(
+    (mask) =>
+      mask?.height !== height ||
+      mask.width !== width ||
+      !(mask.counts instanceof Uint32Array) ||
+      mask.counts.reduce((sum, count) => sum + count, 0) !== width * height,
+  );
+  return odd < 0 ? null : { expected, received: `masks[${odd}]: ${shown(masks[odd])}` };
 }
 
 function labelFault(labels: Int32Array, classes: number | null): { expected: string; received: string } | null {

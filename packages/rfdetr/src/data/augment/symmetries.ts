@@ -1,5 +1,6 @@
 // The eight symmetries of the square, composed of two flips and a transpose.
-import { flipHorizontally, flipVertically, type Sample } from "../images/geometry.js";
+import { transposeMask } from "../../masks/gather-mask.js";
+import { changedMasks, flipHorizontally, flipVertically, type Sample } from "../images/geometry.js";
 
 /** Swaps rows and columns. */
 export function transpose(sample: Sample): Sample {
@@ -15,7 +16,7 @@ export function transpose(sample: Sample): Sample {
     }
   // (left, top, right, bottom) to (top, left, bottom, right): neighbours swap.
   const boxes = Float32Array.from(sample.boxes, (_, i) => sample.boxes[i ^ 1]);
-  return { ...sample, data, width: height, height: width, boxes };
+  return { ...sample, ...changedMasks(sample, transposeMask), data, width: height, height: width, boxes };
 }
 
 /** Rotates counter-clockwise by 0 to 3 quarter turns. */

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { toCocoRuns } from "../../masks/coco-runs.js";
+import { outlineMask } from "../../masks/outline.js";
 import { Rng } from "../../support/random.js";
 import { affine } from "../augment/affine.js";
 import { augment } from "../augment/config.js";
@@ -38,6 +40,47 @@ describe("resize", () => {
       expect(
         Buffer.from(pillowResize(pixels(width, height), width, height, toWidth, toHeight)).toString("base64"),
       ).toBe(bytes);
+    },
+  );
+});
+
+/** From the package's transforms: `tools/reference/mask_transforms_goldens.py`. */
+const masked = JSON.parse(readFileSync(new URL("./fixtures/mask-transforms.json", import.meta.url), "utf8")) as {
+  width: number;
+  height: number;
+  polygons: number[][];
+  boxes: number[][];
+  resized: [width: number, height: number] | null;
+  window: [left: number, top: number, side: number];
+  side: number;
+  flip: number;
+  labels: number[];
+  masks: string[];
+}[];
+
+describe("masks", () => {
+  it.each(masked)(
+    "of $width×$height pixels, resized to $resized, cut and resized to $side, are the package's",
+    (one) => {
+      const { width, height, polygons, boxes, resized, side, flip } = one;
+      let made: Sample = {
+        data: new Uint8Array(width * height * 3),
+        width,
+        height,
+        boxes: Float32Array.from(boxes.flat()),
+        labels: Int32Array.from(boxes, (_, i) => i),
+        masks: polygons.map((points) => outlineMask({ polygons: [Float64Array.from(points)] }, height, width)),
+      };
+      if (resized !== null) {
+        const [left, top, cut] = one.window;
+        made = resizeAndCrop(made, ...resized, { left, top, width: cut, height: cut });
+      }
+      made = resize(made, side, side);
+      if (flip === 1) made = flipHorizontally(made);
+      expect([...made.labels]).toEqual(one.labels);
+      expect(made.masks?.map((mask) => toCocoRuns(mask))).toEqual(
+        one.masks.map((counts) => ({ size: [side, side], counts })),
+      );
     },
   );
 });

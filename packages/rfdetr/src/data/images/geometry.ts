@@ -1,5 +1,7 @@
 // Geometric transforms of images with their boxes. Images are RGB bytes, boxes are corners in pixels.
 
+import { gatherMask, invertMask, mirrorMask, nearestPixels, resampleMask } from "../../masks/gather-mask.js";
+import type { Mask } from "../../masks/mask.js";
 import type { Rng } from "../../support/random.js";
 import { pillowResize, type Window } from "./pillow-resize.js";
 
@@ -13,13 +15,23 @@ export interface Sample {
   boxes: Float32Array;
   /** `[n]` */
   labels: Int32Array;
+  /** `[n]` the pixels of each object, at the size of the image; absent where the data is without masks. */
+  masks?: Mask[];
 }
 
-/** Resizes image and boxes (Pillow's bilinear). */
+/** The masks of a sample, each changed; nothing where it has none. */
+export function changedMasks({ masks }: Sample, change: (mask: Mask) => Mask): Pick<Sample, "masks"> {
+  return masks === undefined ? {} : { masks: masks.map(change) };
+}
+
+/** Resizes image and boxes (Pillow's bilinear), and masks, which may have another size before (nearest pixel). */
 export function resize(sample: Sample, width: number, height: number): Sample {
-  if (width === sample.width && height === sample.height) return sample;
+  const masks = changedMasks(sample, (mask) => resampleMask(mask, height, width));
+  if (width === sample.width && height === sample.height)
+    return sample.masks === undefined ? sample : { ...sample, ...masks };
   return {
     ...sample,
+    ...masks,
     data: pillowResize(sample.data, sample.width, sample.height, width, height),
     width,
     height,
@@ -44,7 +56,8 @@ export function flipHorizontally(sample: Sample): Sample {
       data[to + 2] = sample.data[from + 2];
     }
   }
-  return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [width - r, t, width - l, b]) };
+  const boxes = mapBoxes(sample.boxes, ([l, t, r, b]) => [width - r, t, width - l, b]);
+  return { ...sample, ...changedMasks(sample, mirrorMask), data, boxes };
 }
 
 /** Flips top and bottom. */
@@ -54,7 +67,8 @@ export function flipVertically(sample: Sample): Sample {
   const data = new Uint8Array(sample.data.length);
   for (let y = 0; y < height; y++)
     data.set(sample.data.subarray(y * stride, (y + 1) * stride), (height - 1 - y) * stride);
-  return { ...sample, data, boxes: mapBoxes(sample.boxes, ([l, t, r, b]) => [l, height - b, r, height - t]) };
+  const boxes = mapBoxes(sample.boxes, ([l, t, r, b]) => [l, height - b, r, height - t]);
+  return { ...sample, ...changedMasks(sample, invertMask), data, boxes };
 }
 
 /**
@@ -71,22 +85,39 @@ export function resizeAndCrop(sample: Sample, width: number, height: number, win
     width: window.width,
     height: window.height,
     labels: sample.labels,
+    ...changedMasks(sample, (mask) => resizeAndCropMask(mask, width, height, window)),
     boxes: mapBoxes(resized, ([l, t, r, b]) => [l - left, t - top, r - left, b - top]),
   });
 }
 
-/** Clips boxes to the image and drops boxes that are empty then. */
+function resizeAndCropMask(mask: Mask, width: number, height: number, window: Window): Mask {
+  const rows = nearestPixels(mask.height, height).subarray(window.top, window.top + window.height);
+  const columns = nearestPixels(mask.width, width).subarray(window.left, window.left + window.width);
+  return gatherMask(mask, rows, columns);
+}
+
+/**
+ * Clips boxes to the image and drops objects whose boxes are empty then. A mask may be empty where a box is not: the
+ * object stays.
+ */
 export function keepInside(sample: Sample): Sample {
   const boxes: number[] = [];
   const labels: number[] = [];
+  const masks: Mask[] = [];
   for (let i = 0; i < sample.labels.length; i++) {
     const [l, t, r, b] = sample.boxes.subarray(i * 4, i * 4 + 4);
     const box = [Math.max(0, l), Math.max(0, t), Math.min(sample.width, r), Math.min(sample.height, b)];
     if (box[2] <= box[0] || box[3] <= box[1]) continue;
     boxes.push(...box);
     labels.push(sample.labels[i]);
+    if (sample.masks !== undefined) masks.push(sample.masks[i]);
   }
-  return { ...sample, boxes: Float32Array.from(boxes), labels: Int32Array.from(labels) };
+  return {
+    ...sample,
+    ...(sample.masks === undefined ? {} : { masks }),
+    boxes: Float32Array.from(boxes),
+    labels: Int32Array.from(labels),
+  };
 }
 
 function mapBoxes(boxes: Float32Array, map: (box: number[]) => number[]): Float32Array {

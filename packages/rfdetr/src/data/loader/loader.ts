@@ -166,9 +166,10 @@ export class DataLoader {
   }
 
   async #prepare(image: DatasetImage, seed: Seed): Promise<Prepared> {
-    const { file, width, height, orientation, boxes, labels } = image;
+    const { file, width, height, orientation, boxes, labels, outlines } = image;
     const key = `${orientation} ${file}`;
-    const job = { file, width, height, orientation, boxes, labels, seed };
+    const own = { file, width, height, orientation, boxes, labels, seed };
+    const job = outlines === undefined ? own : { ...own, outlines };
     let room = 0;
     // Made when a thread is free: what is kept by then counts.
     const make = (): LoaderJob => {
@@ -259,7 +260,12 @@ export class DataLoader {
       images,
       height: side,
       width: side,
-      targets: good.map(({ image, prepared: { boxes, labels } }) => ({ boxes, labels, imageId: image.id })),
+      targets: good.map(({ image, prepared: { boxes, labels, masks } }) => ({
+        boxes,
+        labels,
+        imageId: image.id,
+        ...(masks === undefined ? {} : { masks }),
+      })),
       files: good.map(({ image }) => image.file),
       origSizes: good.map(({ image }) => [image.height, image.width]),
       entries: good.map(({ image }) => image),

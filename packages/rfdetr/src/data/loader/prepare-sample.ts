@@ -1,5 +1,7 @@
 // Prepares one image, from its file to the square that the model sees. Runs in the loader's worker threads.
 
+import type { Mask } from "../../masks/mask.js";
+import type { Outline } from "../../masks/outline.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { Rng } from "../../support/random.js";
 import { type AugConfig, augmentWithCustom } from "../augment/config.js";
@@ -7,6 +9,7 @@ import { decodeImage, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";
 import { readImageHeader } from "../images/image-header.js";
 import { decodingBytes } from "../images/limits.js";
+import { regionMasks } from "../region-masks.js";
 import { takeBudget } from "./memory-budget.js";
 
 /** How images are prepared. */
@@ -31,6 +34,8 @@ export interface Job {
   orientation: number;
   boxes: Float32Array;
   labels: Int32Array;
+  /** Of each object, null for one that has none; absent where the data is without masks. */
+  outlines?: (Outline | null)[];
   /** Seeds the random choices of this image in this epoch. */
   seed: readonly (number | string)[];
 }
@@ -42,6 +47,8 @@ export interface Prepared {
   /** `[n × 4]` centre x, centre y, width, height as fractions. */
   boxes: Float32Array;
   labels: Int32Array;
+  /** The pixels of each object at the size of the image; absent where the data is without masks. */
+  masks?: Mask[];
 }
 
 /**
@@ -117,7 +124,9 @@ async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Pre
     i % 2 === 0 ? (c * decoded.width) / job.width : (c * decoded.height) / job.height,
   );
   const { data, width, height } = decoded;
-  const whole: Sample = { data, width, height, boxes, labels: job.labels };
+  // Masks are resized from the annotated size at once, so that a smaller image does not make them coarser.
+  const masks = regionMasks(job, job.height, job.width);
+  const whole: Sample = { data, width, height, boxes, labels: job.labels, ...(masks === null ? {} : { masks }) };
   const { side } = recipe;
   let sample: Sample;
   if (recipe.training) {
@@ -131,5 +140,10 @@ async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Pre
     fractions.set([(l + r) / 2 / side, (t + b) / 2 / side, (r - l) / side, (b - t) / side], i);
   }
   // The caller may transfer the bytes to another thread, so cached pixels are copied.
-  return { data: sample.data === data ? new Uint8Array(data) : sample.data, boxes: fractions, labels: sample.labels };
+  return {
+    data: sample.data === data ? new Uint8Array(data) : sample.data,
+    boxes: fractions,
+    labels: sample.labels,
+    ...(masks === null ? {} : { masks: sample.masks }),
+  };
 }
