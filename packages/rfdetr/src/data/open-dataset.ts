@@ -14,6 +14,11 @@ import { joinDatasets, type OpenedDataset } from "./several/join-datasets.js";
 export interface OpenOptions {
   /** Whether pictures are turned as their EXIF tag says (default true). */
   autoOrient?: boolean;
+  /**
+   * Whether the outlines of the objects are read too, for segmentation (default false). What is wrong with them then
+   * counts as any fault.
+   */
+  masks?: boolean;
 }
 
 /**
@@ -30,12 +35,12 @@ export function openDataset(data: string, split: Split, options: OpenOptions = {
 
 /** As {@link openDataset}, for several splits; their files are read once. @throws DataError */
 export function openDatasets(data: string, splits: readonly Split[], options: OpenOptions = {}): Dataset[] {
-  checkOptions("openDataset", options, { autoOrient: flag } satisfies OptionKinds<OpenOptions>);
+  checkOptions("openDataset", options, { autoOrient: flag, masks: flag } satisfies OptionKinds<OpenOptions>);
   for (const split of splits) checkArgument("split", split, oneOf(...allSplits));
-  const { autoOrient = true } = options;
+  const { autoOrient = true, masks = false } = options;
   const list = readDatasetList(data);
-  if (list !== null) return openSeveral(list, splits, { autoOrient });
-  const listing = listDataset(data, { splits, autoOrient });
+  if (list !== null) return openSeveral(list, splits, { autoOrient, masks });
+  const listing = listDataset(data, { splits, autoOrient, outlines: masks });
   return splits.map((split) => opened(data, listing, split));
 }
 
@@ -59,7 +64,7 @@ function opened(data: string, listing: DatasetListing, split: Split): Dataset {
     (finding) => finding.training === "refused" || (split === "test" && isRefusal(finding)),
   );
   const listed = listing.splits[split];
-  if (refused.length > 0 || listed === undefined) throw refusal(data, split, refused);
+  if (refused.length > 0 || listed === undefined) throw refusal(data, split, refused, listed?.outlines ?? false);
   return toDataset(listed, listing.classes, warningsOf(findings));
 }
 
@@ -68,13 +73,13 @@ const refusals = new Set(
 );
 const isRefusal = ({ check }: Finding): boolean => refusals.has(check);
 
-function refusal(data: string, split: Split, findings: readonly Finding[]): DataError {
+function refusal(data: string, split: Split, findings: readonly Finding[], masks: boolean): DataError {
   const [{ message, check }] = findings;
   const more =
     findings.length > 1 ? ` (and ${findings.length - 1} more ${findings.length === 2 ? "fault" : "faults"})` : "";
   if (check === "missing split") return new DataError(`Expected a ${split} split but ${message}`);
   return new DataError(`The ${split} split of ${data} cannot be used: ${message}${more}`, {
-    hint: checkHint,
+    hint: checkHint(masks),
   });
 }
 

@@ -47,5 +47,6 @@ it("continues a run that was interrupted", () => {
 
 it("parts data that only lacks a split, and repairs a copy of all other data", () => {
   expect(mendCommand("my birds", ["missing split"])[0]).toBe("npx rfdetr data split 'my birds' OUT");
+  expect(mendCommand("birds", ["malformed outlines"], true)[0]).toBe("npx rfdetr data check birds --masks --fix OUT");
   expect(mendCommand("birds", ["missing split", "missing file"])[0]).toBe("npx rfdetr data check birds --fix OUT");
 });

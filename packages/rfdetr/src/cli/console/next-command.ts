@@ -23,12 +23,20 @@ export const goOnCommand = (dir: string): string => `${startedAs()} control ${sh
 /**
  * The command that makes data fit for training, and what it does.
  * @param refused names of the checks for which training refuses the data
+ * @param masks whether outlines were looked at
  */
-export function mendCommand(data: string, refused: readonly string[]): [command: string, effect: string] {
+export function mendCommand(
+  data: string,
+  refused: readonly string[],
+  masks = false,
+): [command: string, effect: string] {
   const command = (words: string): string => `${startedAs()} data ${words}`;
   return refused.every((check) => check === "missing split")
     ? [command(`split ${shellWord(data)} OUT`), "writes a copy with the splits that are missing"]
-    : [command(`check ${shellWord(data)} --fix OUT`), "writes a copy without what can be left out"];
+    : [
+        command(`check ${shellWord(data)}${masks ? " --masks" : ""} --fix OUT`),
+        "writes a copy without what can be left out",
+      ];
 }
 
 /**

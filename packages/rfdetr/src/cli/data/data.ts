@@ -20,6 +20,7 @@ interface SynthFlags extends OutputFlags {
 interface CheckFlags extends OutputFlags {
   fix?: string;
   fast?: boolean;
+  masks?: boolean;
   autoOrient: boolean;
 }
 
@@ -43,6 +44,7 @@ export function addData(program: Command, finish: (code: number) => void): void 
       .argument("<dir>", "dataset")
       .option("--fix <out>", "write a repaired copy to this folder")
       .option("--fast", "read the headers of the images only, and do not decode them")
+      .option("--masks", "look at the outlines of the objects too, which segmentation needs")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   ).action(async (folder: string, flags: CheckFlags) => finish(await check(folder, flags)));
   addDataStats(data, finish);
@@ -73,7 +75,8 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   const { fixDataset } = await import("../../data/check/fix-dataset.js");
   const console = consoleOf(flags);
   const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
-  const options = { decode: flags.fast !== true, autoOrient: flags.autoOrient, onProgress };
+  const { autoOrient, masks = false } = flags;
+  const options = { decode: flags.fast !== true, autoOrient, masks, onProgress };
   const { report, fixed, changes, whole } =
     flags.fix === undefined
       ? { report: await checkDataset(folder, options), fixed: null, changes: [], whole: true }
@@ -103,7 +106,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   }
   if (report.ok) return exit.done;
   const refused = report.findings.filter(({ training }) => training === "refused").map((finding) => finding.check);
-  const [command, effect] = mendCommand(folder, refused);
+  const [command, effect] = mendCommand(folder, refused, masks);
   console.sentence(`${unbroken(command)} ${effect}`);
   return exit.failed;
 }

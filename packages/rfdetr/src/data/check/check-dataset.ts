@@ -31,6 +31,8 @@ export interface CheckOptions {
   decode?: boolean;
   /** Whether pictures are turned as their EXIF tag says (default true). */
   autoOrient?: boolean;
+  /** Whether the outlines of the objects are looked at too, for segmentation (default false). */
+  masks?: boolean;
   /** What the model can do, to judge the data by (default: the numbers of the published models). */
   limits?: QualityLimits;
   /** Called after each image with the numbers of images done and in all. */
@@ -41,6 +43,7 @@ const checkOptionKinds: OptionKinds<CheckOptions> = {
   signal: abortSignal,
   decode: flag,
   autoOrient: flag,
+  masks: flag,
   limits: anyObject,
   onProgress: callback,
 };
@@ -81,8 +84,8 @@ export async function listForCheck(
   data: string,
   options: CheckOptions & { segmentations?: boolean },
 ): Promise<DatasetListing> {
-  const { decode = true, autoOrient = true, segmentations = false } = options;
-  const listing = listDataset(data, { autoOrient, segmentations, unsplit: true });
+  const { decode = true, autoOrient = true, segmentations = false, masks = false } = options;
+  const listing = listDataset(data, { autoOrient, segmentations, outlines: masks, unsplit: true });
   const { layout, problems } = listing;
   if (layout.unsplit !== null && layout.sources.train === layout.unsplit) {
     // Its annotations are looked at all the same; there are no splits to name one by one.

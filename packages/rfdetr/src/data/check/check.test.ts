@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Mask, maskBox } from "../../masks/mask.js";
 import {
   annotationsOf,
   type Content,
@@ -61,9 +62,9 @@ async function found(options = {}): Promise<string[]> {
 }
 
 /** Whether a run would start. */
-function starts(): boolean {
+function starts(options = {}): boolean {
   try {
-    openDatasets(folder, ["train", "valid"]);
+    openDatasets(folder, ["train", "valid"], options);
     return true;
   } catch {
     return false;
@@ -451,27 +452,80 @@ const yoloKinds: Kind[] = [
   ],
 ];
 
+/** A dataset of which every object has a triangle. */
+async function writeOutlined(): Promise<void> {
+  await writeCoco(folder);
+  for (const split of ["train", "valid"])
+    editCoco(folder, split, ({ annotations }) => {
+      for (const annotation of annotations) {
+        const [x, y, w, h] = annotation.bbox as number[];
+        annotation.segmentation = [[x, y, x + w, y, x, y + h]];
+      }
+    });
+}
+const segment = (segmentation: unknown): void => train((c) => Object.assign(first(c), { segmentation }));
+/** The runs of a mask of one column, filled from a tenth to four tenths of its height. */
+const column = (height: number, width: number) => ({
+  size: [height, width],
+  counts: [height * 7.1, height * 0.3, height * (width - 7.4)].map(Math.round),
+});
+
+const outlineKinds: Kind[] = [
+  ["nothing wrong", () => {}, []],
+  ["a mask as numbers", () => segment(column(30, 40)), []],
+  ["a polygon that is a text", () => segment(["1,2,3"]), ["train malformed outlines: refused"]],
+  ["a polygon of odd numbers", () => segment([[6, 3, 18, 3, 18, 12, 5]]), ["train malformed outlines: refused"]],
+  [
+    "a polygon with a hole in its numbers",
+    () => segment([[6, 3, null, 3, 18, 12]]),
+    ["train malformed outlines: refused"],
+  ],
+  [
+    "runs that do not fill their image",
+    () => segment({ size: [30, 40], counts: [9, 9] }),
+    ["train malformed outlines: refused"],
+  ],
+  ["a mask of another shape", () => segment(column(40, 30)), ["train malformed outlines: refused"]],
+  ["a mask of another scale", () => segment(column(60, 80)), ["train masks of another scale: repaired"]],
+  ["no outline", () => segment(undefined), ["train objects without outlines: repaired"]],
+  ["an empty list", () => segment([]), ["train objects without outlines: repaired"]],
+  ["a line", () => segment([[6, 3, 18, 12]]), ["train objects without outlines: repaired"]],
+  ["an empty mask", () => segment({ size: [30, 40], counts: [1200] }), ["train objects without outlines: repaired"]],
+  [
+    "boxes only",
+    () => train((c) => c.annotations.forEach((annotation) => Reflect.deleteProperty(annotation, "segmentation"))),
+    ["train no outlines: refused"],
+    false,
+  ],
+  [
+    "an outline of another object",
+    () => segment([[25, 3, 35, 3, 35, 12]]),
+    ["train outlines outside their boxes: kept"],
+  ],
+];
+
 describe.each([
-  ["COCO", writeCoco, cocoKinds],
-  ["YOLO", writeYolo, yoloKinds],
-] as const)("data check of a %s dataset", (_, write, kinds) => {
+  ["COCO", writeCoco, cocoKinds, {}],
+  ["YOLO", writeYolo, yoloKinds, {}],
+  ["segmentation", writeOutlined, outlineKinds, { masks: true }],
+] as const)("data check of a %s dataset", (_, write, kinds, options) => {
   it.each(kinds)(
     "finds %s; training agrees, and the repaired copy is without",
     async (_what, make, findings, fixable = true) => {
       await write(folder);
       await make();
-      expect(await found()).toEqual(findings);
+      expect(await found(options)).toEqual(findings);
       const refused = findings.some((line) => line.includes(": refused"));
-      expect(starts()).toBe(!refused);
-      expect((await checkDataset(folder)).ok).toBe(!refused);
+      expect(starts(options)).toBe(!refused);
+      expect((await checkDataset(folder, options)).ok).toBe(!refused);
       const target = join(root, "fixed");
       if (!fixable) {
-        await expect(fixDataset(folder, target)).rejects.toThrow("cannot be repaired: ");
+        await expect(fixDataset(folder, target, options)).rejects.toThrow("cannot be repaired: ");
         expect(existsSync(target)).toBe(false);
         return;
       }
-      await fixDataset(folder, target);
-      const left = (await faults(target)).filter(({ training }) => training !== "kept");
+      await fixDataset(folder, target, options);
+      const left = (await faults(target, options)).filter(({ training }) => training !== "kept");
       // What is not there cannot be repaired.
       expect(left.filter(({ check }) => check !== "missing split")).toEqual([]);
     },
@@ -590,7 +644,7 @@ describe("data check", () => {
   it("has a different name for each check, and a case above", () => {
     const names = checks.map(({ name }) => name);
     expect(new Set(names).size).toBe(names.length);
-    const shown = [...cocoKinds, ...yoloKinds].flatMap(([, , findings]) => findings).join("\n");
+    const shown = [...cocoKinds, ...yoloKinds, ...outlineKinds].flatMap(([, , findings]) => findings).join("\n");
     expect(names.filter((name) => !shown.includes(` ${name}: `))).toEqual([]);
   });
 });
@@ -633,6 +687,25 @@ describe("the repaired copy", () => {
     expect([width, height, [...boxes], [...areas]]).toEqual([40, 30, [6, 3, 18, 12], [108]]);
     const content = JSON.parse(readFileSync(annotationsOf(join(root, "fixed"), "train"), "utf8")) as Content;
     expect(content.annotations[0].segmentation).toEqual([[6, 3, 18, 3, 18, 12]]);
+  });
+
+  it("resizes masks with the boxes, and gives rectangles to objects without outlines", async () => {
+    await writeOutlined();
+    train((c) => {
+      Object.assign(c.images[0], { width: 80, height: 60 });
+      Object.assign(first(c), { bbox: [12, 0, 4, 60], segmentation: column(60, 80) });
+      c.annotations[1] = { id: 11, image_id: 2, category_id: 3, bbox: [2, 2, 4, 4], segmentation: [] };
+    });
+    const { changes } = await fixDataset(folder, join(root, "fixed"), { masks: true });
+    expect(changes).toEqual(["train: 1 objects without an outline get the rectangle of their box"]);
+    const [{ images }] = openDatasets(join(root, "fixed"), ["train"], { masks: true });
+    const [mask] = images[0].outlines as [{ mask: Mask }];
+    // One column of 80 is half of one of 40: the middle of column 3 shows it.
+    expect([images[0].width, mask.mask.width, maskBox(mask.mask)]).toEqual([40, 40, [3, 3, 4, 12]]);
+    expect(images[1].outlines).toEqual([
+      { polygons: [Float64Array.of(2, 2, 6, 2, 6, 6, 2, 6)] },
+      { polygons: [Float64Array.of(0, 0, 40, 0, 0, 30)] },
+    ]);
   });
 
   it("keeps the boxes on their objects where a tag turns the picture, in the frame that was annotated", async () => {

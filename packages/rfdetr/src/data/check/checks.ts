@@ -1,10 +1,9 @@
 // The table of checks: what can be wrong with a split, how it is found, and what training does about it. `data check`,
 // training, evaluation and the repaired copy all go by it.
 import { decodedSize, frameOf, type ListedBox, type ListedImage, type Listing } from "../formats/listing.js";
+import { boxFault, shapeOf, whereIs } from "./box-frame.js";
 import { type Check, foundByReader, ofBoxes, ofImages, ofSplit } from "./check-kinds.js";
-
-const whereIs = ({ id, file, image, entry }: ListedBox): string =>
-  entry === null ? `line ${id} of ${file}` : `annotation ${id ?? "without an id"} in ${image.name}`;
+import { outlineChecks } from "./outline-checks.js";
 
 export const checks: readonly Check[] = [
   foundByReader(
@@ -194,6 +193,7 @@ export const checks: readonly Check[] = [
     ),
     valid: "kept",
   },
+  ...outlineChecks,
 ];
 
 /** Pairs of an entry and the first one of the same key. */
@@ -205,28 +205,6 @@ function repeated<T>(entries: readonly T[], key: (entry: T) => unknown): [again:
     first.set(key(entry), entry);
     return [];
   });
-}
-
-/**
- * What is wrong with a box, or null. Up to half a pixel outside the image is taken for a rounding error. Boxes of an
- * image whose size is not known are not judged.
- */
-export function boxFault({ box: [x, y, w, h], image }: ListedBox): "empty" | "outside" | null {
-  const { width, height } = frameOf(image);
-  if (width === 0) return null;
-  if (w <= 0 || h <= 0 || x >= width || y >= height || x + w <= 0 || y + h <= 0) return "empty";
-  return x < -0.5 || y < -0.5 || x + w > width + 0.5 || y + h > height + 0.5 ? "outside" : null;
-}
-
-/** Whether the file has the annotated size, the same at another scale, or another shape. */
-export function shapeOf({ size, header, orientation }: ListedImage): "same" | "scaled" | "other" {
-  if (size === null || header === null) return "same";
-  const { width, height } = decodedSize(header, orientation);
-  if (size.width === width && size.height === height) return "same";
-  const tolerance = 0.02 * Math.max(width, height) + 1;
-  const scale = Math.max(size.width / width, size.height / height);
-  const near = (a: number, b: number): boolean => Math.abs(a / scale - b) <= tolerance;
-  return near(size.width, width) && near(size.height, height) ? "scaled" : "other";
 }
 
 function sizes({ name, size, header, orientation }: ListedImage): string {

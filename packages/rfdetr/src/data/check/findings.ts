@@ -21,8 +21,9 @@ export function effectOf(check: string, split: Split): TrainingReaction {
   return split === "valid" ? (known.valid ?? known.training) : known.training;
 }
 
-/** What to do about faults. */
-export const checkHint = "`rfdetr data check` lists every fault, and can write a copy without them";
+/** What to do about faults. @param masks whether they may be of outlines */
+export const checkHint = (masks = false): string =>
+  `\`rfdetr data check${masks ? " --masks" : ""}\` lists every fault, and can write a copy without them`;
 
 /** The findings of one split, in the order of the table. */
 export function findingsOf(listing: DatasetListing, split: Split): Finding[] {

@@ -1,4 +1,7 @@
 // `rfdetr data check --fix`: a copy of a dataset without its faults.
+import { toCocoRuns } from "../../masks/coco-runs.js";
+import { boxOutline, type Outline } from "../../masks/outline.js";
+import { resizeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
 import { twins } from "../formats/class-categories.js";
 import type { Split } from "../formats/dataset.js";
@@ -11,6 +14,7 @@ import {
   type ListedImage,
   type Listing,
 } from "../formats/listing.js";
+import { readSegmentation } from "../formats/segmentation.js";
 import type { Size } from "../images/image-header.js";
 import { otherYamlKeys } from "../write/unchanged.js";
 import type { SplitCounts } from "../write/verify-copy.js";
@@ -23,6 +27,7 @@ import {
   type WrittenImage,
   writeDataset,
 } from "../write/write-dataset.js";
+import { boxFault, clippedCorners, shapeOf, usableBoxes } from "./box-frame.js";
 import {
   type CheckOptions,
   type CheckReport,
@@ -31,8 +36,7 @@ import {
   listForCheck,
   validOptions,
 } from "./check-dataset.js";
-import { boxFault, shapeOf } from "./checks.js";
-import { clippedCorners, usableBoxes } from "./to-dataset.js";
+import { lacksOutline, maskFit, outlineFault } from "./outline-checks.js";
 
 /** What a repair wrote. */
 export interface FixReport {
@@ -49,7 +53,7 @@ export interface FixReport {
 /**
  * Checks a dataset and writes a copy of its train, valid and test splits without their faults, in the layout that it
  * has. Images and annotations at fault are left out; boxes are clipped, and scaled where the annotated size has another
- * scale than the file. Image files are linked, or copied where the system cannot link them. The copy passes the check,
+ * scale than the file, with their outlines. With `masks`, an object without an outline gets the rectangle of its box. Image files are linked, or copied where the system cannot link them. The copy passes the check,
  * except that it lacks a split that the dataset lacks.
  * @throws DataError if the target exists, if a split cannot be read, if a whole class would be left out, or if nothing
  * of a split is left; no copy is written then
@@ -85,6 +89,7 @@ const unrepairable = new Set([
   "classes numbered from 1",
   "boxes that look like fractions",
   "boxes that look like corners",
+  "no outlines",
 ]);
 
 /** Whether a fault is one of a whole split. Without valid a dataset can be repaired, without train it cannot. */
@@ -125,7 +130,8 @@ function repaired(
         `${unnamed.length} of ${listing.annotations} annotations of the ${split} split have a class without a name, and their objects would be taught as background; ${unnamed[0].message}`,
       );
     const refused = own.find(({ training }) => training === "refused")?.message ?? "it has no boxes";
-    const objects = goodImages(listing).some((image) => usableBoxes(image).some(({ crowd }) => !crowd));
+    const kept = goodImages(listing).flatMap(keptBoxes);
+    const objects = kept.some(({ crowd }) => !crowd);
     if (split === "train" && !objects) throw beyondRepair(data, refused);
     if (images.length === 0) {
       if (split === "valid") throw beyondRepair(data, refused);
@@ -137,8 +143,10 @@ function repaired(
     less(listing.images.length, images.length, "images");
     less(listing.annotations, annotations, "annotations");
     written[split] = { images, rest: listing.rest ?? {} };
-    const masks = countMisfits(listing);
-    if (masks > 0) changes.push(`${split}: ${masks} masks are left out: their size is not that of the file`);
+    const misfits = kept.filter((box) => runsOf(box, fileSize(box.image)) === null).length;
+    if (misfits > 0) changes.push(`${split}: ${misfits} masks are left out: their size is not that of the file`);
+    const bare = kept.filter(lacksOutline).length;
+    if (bare > 0) changes.push(`${split}: ${bare} objects without an outline get the rectangle of their box`);
   }
   // A COCO file holds what YOLO has, and not the other way round.
   const yolo = Object.values(splits).every(({ layout: own }) => own === "yolo");
@@ -166,23 +174,38 @@ function imageOf(image: ListedImage, { folders }: Listing): WrittenImage {
   const frame = frameOf(image);
   const size = fileSize(image);
   const scale: [number, number] = [size.width / frame.width, size.height / frame.height];
-  const boxes = usableBoxes(image).map((box) => boxOf(box, scale, size));
+  const boxes = keptBoxes(image).map((box) => boxOf(box, scale, size));
   return { file, name: nameUnder(folders, file), ...size, boxes, entry: image.entry ?? {} };
 }
+
+/** The boxes of an image that the copy has. */
+const keptBoxes = (image: ListedImage): ListedBox[] => usableBoxes(image).filter((box) => outlineFault(box) === null);
 
 /** A box in pixels of the file, with the fields of its annotation or the line of its label; outlines go with it. */
 function boxOf(box: ListedBox, [sx, sy]: readonly [number, number], size: Size): WrittenBox {
   const outside = boxFault(box) !== null;
   const [x, y, w, h] = outside ? clipped(box) : box.box;
   const own: ListedBox["box"] = [x * sx, y * sy, w * sx, h * sy];
-  if (box.entry === null)
-    return { label: box.label, box: own, entry: {}, line: outside ? clippedLine(box, own, size) : box.stated };
+  const rectangle = lacksOutline(box) ? boxOutline([own[0], own[1], own[0] + own[2], own[1] + own[3]]) : null;
+  if (box.entry === null) {
+    const line = outside ? clippedLine(box, own, size) : box.stated;
+    return {
+      label: box.label,
+      box: own,
+      entry: {},
+      line: rectangle === null ? line : polygonLine(box, rectangle, size),
+    };
+  }
   const { segmentation, area: _area, bbox: _bbox, ...kept } = box.entry as Record<string, unknown>;
   if (box.area !== null) kept.area = box.area * sx * sy;
   kept.iscrowd = box.crowd ? 1 : 0;
-  if (Array.isArray(segmentation))
+  if (rectangle !== null) kept.segmentation = rectangle.polygons.map((points) => [...points]);
+  else if (Array.isArray(segmentation))
     kept.segmentation = sx === 1 && sy === 1 ? segmentation : scaled(segmentation, sx, sy);
-  else if (segmentation !== undefined && !misfits(box, size)) kept.segmentation = segmentation;
+  else {
+    const runs = runsOf(box, size);
+    if (runs !== null && runs !== undefined) kept.segmentation = runs;
+  }
   return { label: box.label, box: own, entry: kept };
 }
 
@@ -194,11 +217,24 @@ function clippedLine({ label, stated }: ListedBox, [x, y, w, h]: ListedBox["box"
   return [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height, ...numbers.slice(4)].join(" ");
 }
 
-/** Whether a mask has another size than the file. */
-function misfits({ entry }: ListedBox, { width, height }: Size): boolean {
-  const mask = entry?.segmentation as { size?: unknown } | null | undefined;
-  if (mask === null || mask === undefined || Array.isArray(mask) || !Array.isArray(mask.size)) return false;
-  return mask.size[0] !== height || mask.size[1] !== width;
+/** The line of a label with a polygon. */
+const polygonLine = ({ label }: ListedBox, { polygons: [points] }: Polygons, { width, height }: Size): string =>
+  [label, ...Array.from(points, (c, i) => c / (i % 2 === 0 ? width : height))].join(" ");
+type Polygons = Extract<Outline, { polygons: unknown }>;
+
+/**
+ * The mask of an annotation at the size of the file, as stated where it has this size.
+ * @returns undefined where it has none, or polygons; null where it does not fit the image
+ */
+function runsOf(box: ListedBox, { width, height }: Size): unknown {
+  const stated = box.entry?.segmentation;
+  if (stated === null || stated === undefined || Array.isArray(stated)) return undefined;
+  const segmentation = readSegmentation(stated);
+  if (segmentation.fault !== null || maskFit({ ...box, segmentation }) === "other") return null;
+  const { outline } = segmentation;
+  if (outline === null || !("mask" in outline)) return undefined;
+  const same = outline.mask.height === height && outline.mask.width === width;
+  return same ? stated : toCocoRuns(resizeMask(outline.mask, height, width));
 }
 
 function clipped(box: ListedBox): ListedBox["box"] {
@@ -210,13 +246,6 @@ const scaled = (polygons: readonly unknown[], sx: number, sy: number): unknown[]
   polygons.map((points) =>
     Array.isArray(points) ? points.map((c, i) => (c as number) * (i % 2 === 0 ? sx : sy)) : points,
   );
-
-function countMisfits(listing: Listing): number {
-  const boxes = goodImages(listing).flatMap((image) =>
-    usableBoxes(image).filter((box) => misfits(box, fileSize(image))),
-  );
-  return boxes.length;
-}
 
 function fileSize(image: ListedImage): Size {
   return image.header === null ? frameOf(image) : decodedSize(image.header, image.orientation);

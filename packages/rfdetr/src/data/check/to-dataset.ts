@@ -1,18 +1,11 @@
 // A listed split as a dataset: entries at fault are left out, boxes are clipped.
+
+import type { Outline } from "../../masks/outline.js";
+import { resizeMask } from "../../masks/segments.js";
 import type { Dataset, DatasetImage, Regions } from "../formats/dataset.js";
-import { frameOf, type ListedBox, type ListedClass, type ListedImage, type Listing } from "../formats/listing.js";
-import { boxFault } from "./checks.js";
-
-/** The boxes of an image that training uses: of a known class, and not empty. */
-export function usableBoxes({ boxes }: ListedImage): ListedBox[] {
-  return boxes.filter((box) => box.label >= 0 && boxFault(box) !== "empty");
-}
-
-/** The corners of a box in pixels, clipped to its image. */
-export function clippedCorners({ box: [x, y, w, h], image }: ListedBox): [number, number, number, number] {
-  const { width, height } = frameOf(image);
-  return [Math.max(0, x), Math.max(0, y), Math.min(width, x + w), Math.min(height, y + h)];
-}
+import { frameOf, type ListedBox, type ListedClass, type Listing } from "../formats/listing.js";
+import { clippedCorners, usableBoxes } from "./box-frame.js";
+import { maskFit } from "./outline-checks.js";
 
 /** The dataset that training and evaluation see. Images whose file is at fault are left out. */
 export function toDataset(listing: Listing, classes: readonly ListedClass[], warnings: string[]): Dataset {
@@ -26,8 +19,14 @@ export function toDataset(listing: Listing, classes: readonly ListedClass[], war
       file: image.file,
       ...frameOf(image),
       orientation: image.orientation,
-      ...regions(usable.filter(({ crowd }) => !crowd)),
-      crowd: regions(usable.filter(({ crowd }) => crowd)),
+      ...regions(
+        usable.filter(({ crowd }) => !crowd),
+        listing,
+      ),
+      crowd: regions(
+        usable.filter(({ crowd }) => crowd),
+        listing,
+      ),
     };
   });
   return {
@@ -39,7 +38,7 @@ export function toDataset(listing: Listing, classes: readonly ListedClass[], war
   };
 }
 
-function regions(boxes: readonly ListedBox[]): Regions {
+function regions(boxes: readonly ListedBox[], { outlines }: Listing): Regions {
   const corners = boxes.map(clippedCorners);
   return {
     boxes: Float32Array.from(corners.flat()),
@@ -49,5 +48,14 @@ function regions(boxes: readonly ListedBox[]): Regions {
       // COCO's annotated area; YOLO has none, so that of what is left of the box.
       return area ?? (entry === null ? (right - left) * (bottom - top) : w * h);
     }),
+    ...(outlines ? { outlines: boxes.map(outlineInFrame) } : {}),
   };
+}
+
+/** The outline of an object in the frame of its image; a mask of another scale is resized. */
+function outlineInFrame(box: ListedBox): Outline | null {
+  const outline = box.segmentation?.outline ?? null;
+  const { width, height } = frameOf(box.image);
+  if (outline === null || !("mask" in outline) || maskFit(box) === "same") return outline;
+  return maskFit(box) === "other" ? null : { mask: resizeMask(outline.mask, height, width) };
 }

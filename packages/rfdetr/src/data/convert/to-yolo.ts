@@ -1,6 +1,5 @@
 // The annotations of a COCO image as YOLO labels, which are a class and a box in fractions of the image.
-import { boxFault } from "../check/checks.js";
-import { clippedCorners } from "../check/to-dataset.js";
+import { boxFault, clippedCorners } from "../check/box-frame.js";
 import { frameOf, type ListedBox, type ListedImage } from "../formats/listing.js";
 import type { WrittenBox } from "../write/write-dataset.js";
 import type { ConvertImage, Losses } from "./losses.js";

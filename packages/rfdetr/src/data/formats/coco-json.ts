@@ -16,10 +16,10 @@ export interface CocoJson {
 /** Options of {@link readCocoJson} and {@link readJsonList}. */
 export interface CocoJsonOptions {
   /**
-   * Whether to keep the outlines of annotations that have a usable box (default false). Where they are left out,
-   * `segmentation` is "skipped".
+   * Whether to keep the outlines of annotations that have a usable box (default false), or what to keep in their place.
+   * Where they are left out, `segmentation` is "skipped".
    */
-  segmentations?: boolean;
+  segmentations?: boolean | ((segmentation: unknown) => unknown);
   /** Makes the error of a file that cannot be read (default a DataError). */
   fail?: Fail;
   /** Bytes to read at once (default 4 MiB). */
@@ -54,7 +54,7 @@ export function readCocoJson(path: string, options: CocoJsonOptions = {}): CocoJ
       seen.add(name);
       if (list !== undefined) content[list] = [];
       if (list !== undefined && bytes.peek() === bracket)
-        entries(bytes, list, !segmentations && list === "annotations", content[list]);
+        entries(bytes, list, list === "annotations" ? readerOf(segmentations) : whole, content[list]);
       else {
         bytes.keep();
         bytes.skipValue();
@@ -89,7 +89,7 @@ export function readJsonList(path: string, { fail = dataFail, pieceBytes = 4 << 
       throw fail(
         `Expected a list in ${path} but received ${bytes.peek() === brace ? "an object: it may be a file of annotations" : "a single value"}`,
       );
-    entries(bytes, "", false, result);
+    entries(bytes, "", whole, result);
     if (bytes.peek() !== -1) bytes.refuse("the end of the file");
   } finally {
     bytes.close();
@@ -140,8 +140,11 @@ function members(bytes: JsonBytes, read: (name: string) => void): void {
   }
 }
 
+/** Reads an entry of a list; `within` says where it is. */
+type ReadEntry = (bytes: JsonBytes, within: () => string) => unknown;
+
 /** Appends the entries of a list. */
-function entries(bytes: JsonBytes, list: string, skipOutlines: boolean, into: unknown[]): void {
+function entries(bytes: JsonBytes, list: string, read: ReadEntry, into: unknown[]): void {
   const within = (): string => ` (entry ${into.length}${list === "" ? "" : ` of "${list}"`})`;
   bytes.next();
   bytes.keep();
@@ -149,7 +152,7 @@ function entries(bytes: JsonBytes, list: string, skipOutlines: boolean, into: un
   for (;;) {
     bytes.peek();
     bytes.keep();
-    into.push(skipOutlines ? withoutOutline(bytes, within) : whole(bytes, within));
+    into.push(read(bytes, within));
     bytes.keep();
     const byte = bytes.peek();
     if (byte !== comma && byte !== 0x5d) bytes.refuse('a comma or "]"', within());
@@ -162,6 +165,15 @@ function entries(bytes: JsonBytes, list: string, skipOutlines: boolean, into: un
 function whole(bytes: JsonBytes, within: () => string): unknown {
   bytes.skipValue();
   return parse(bytes, bytes.text(), within());
+}
+
+function readerOf(segmentations: CocoJsonOptions["segmentations"]): ReadEntry {
+  if (typeof segmentations !== "function") return segmentations ? whole : withoutOutline;
+  return (bytes, within) => {
+    const entry = whole(bytes, within);
+    if (hasBox(entry) && "segmentation" in entry) entry.segmentation = segmentations(entry.segmentation);
+    return entry;
+  };
 }
 
 /** An annotation, whose outline is not parsed if there is a box beside it. */

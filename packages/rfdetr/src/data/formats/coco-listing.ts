@@ -9,6 +9,7 @@ import type { SplitSource } from "./layout.js";
 import { frameOf, type ListedBox, type ListedImage, type Listing, type Problem } from "./listing.js";
 import { outlineBox } from "./outline-box.js";
 import { type HeaderOptions, withHeader } from "./picture-file.js";
+import { readSegmentation } from "./segmentation.js";
 
 /** What a split is listed from. */
 export interface CocoParts {
@@ -18,6 +19,8 @@ export interface CocoParts {
   content: CocoJson;
   categories: readonly Category[];
   joined: JoinedClasses;
+  /** Whether to read the outlines of the objects. */
+  outlines: boolean;
 }
 
 /** Lists a split. */
@@ -47,6 +50,7 @@ export function listCoco(parts: CocoParts, headerOptions: HeaderOptions): Listin
     images,
     annotations: annotations.length,
     problems,
+    outlines: parts.outlines,
     rest: { ...content.rest, categories: content.categories },
   };
 }
@@ -122,7 +126,7 @@ function sizeOf({ width, height }: Entry): ListedImage["size"] {
 }
 
 function addBoxes(
-  { source, content, categories, joined }: CocoParts,
+  { source, content, categories, joined, outlines }: CocoParts,
   images: readonly ListedImage[],
   problems: Problem[],
 ): void {
@@ -170,6 +174,7 @@ function addBoxes(
         stated: textOf(entry.bbox),
         area: areaOf(entry, fault),
         crowd,
+        ...(outlines ? { segmentation: readSegmentation(entry.segmentation) } : {}),
         entry,
       });
     }

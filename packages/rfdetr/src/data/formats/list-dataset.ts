@@ -9,6 +9,7 @@ import type { Split } from "./dataset.js";
 import { isEntry, readId } from "./entries.js";
 import { findLayout, type Layout, missingSplit, type SplitSource, splits } from "./layout.js";
 import type { ListedClass, Listing, Problem } from "./listing.js";
+import { readSegmentation } from "./segmentation.js";
 import { readYoloContent, type YoloContent, type YoloFile } from "./yolo-file.js";
 import { listYolo } from "./yolo-listing.js";
 
@@ -23,6 +24,8 @@ export interface ListOptions {
   autoOrient?: boolean;
   /** Whether to keep the outlines of COCO annotations (default false). */
   segmentations?: boolean;
+  /** Whether to read the outlines of the objects (default false). */
+  outlines?: boolean;
   /** Whether annotations that belong to no split count as the train split (default false). */
   unsplit?: boolean;
 }
@@ -44,7 +47,7 @@ export interface DatasetListing {
  * @throws DataError if it is no dataset at all; what is wrong inside of it becomes a problem
  */
 export function listDataset(data: string, options: ListOptions = {}): DatasetListing {
-  const { autoOrient = true, segmentations = false } = options;
+  const { autoOrient = true, segmentations = false, outlines = false } = options;
   const layout = orDataError(data, () => findLayout(data));
   if (options.unsplit && layout.unsplit !== null) layout.sources.train ??= layout.unsplit;
   const present = splits.filter((split) => layout.sources[split] !== undefined);
@@ -53,7 +56,7 @@ export function listDataset(data: string, options: ListOptions = {}): DatasetLis
   const report = (split: Split, check: string, file: string, message: string): void => {
     problems.push({ split, check, file, id: null, message });
   };
-  const sources = new Sources(segmentations);
+  const sources = new Sources(segmentations, outlines);
   let classes: ListedClass[] | null = null;
   // The first split that can be read gives the classes.
   for (const split of present) {
@@ -126,7 +129,10 @@ class Sources {
   readonly #coco = new Map<string, { content: CocoJson; categories: Category[]; problems: Problem[] }>();
   readonly #yolo = new Map<string, YoloContent>();
 
-  constructor(private readonly segmentations: boolean) {}
+  constructor(
+    private readonly segmentations: boolean,
+    private readonly outlines: boolean,
+  ) {}
 
   classes(source: SplitSource): ListedClass[] {
     if (source.layout === "yolo") return this.#yoloContent(source.yolo).names.map((name, id) => ({ name, id }));
@@ -152,7 +158,8 @@ class Sources {
   ): Listing {
     if (source.layout === "yolo") {
       const content = this.#yoloContent(source.yolo);
-      const listing = listYolo(source, split, { ...content, classOf: labelsByName(classes, content.names) }, header);
+      const classOf = labelsByName(classes, content.names);
+      const listing = listYolo(source, split, { ...content, classOf, outlines: this.outlines }, header);
       // What is odd about the file is said with the first split that it names.
       const file = source.yolo.path;
       for (const message of content.remarks.splice(0))
@@ -161,13 +168,15 @@ class Sources {
     }
     const { content, categories } = this.#cocoContent(source.annotations);
     const joined = joinClasses(classes, categories);
-    return listCoco({ root, source, split, content, categories, joined }, header);
+    return listCoco({ root, source, split, content, categories, joined, outlines: this.outlines }, header);
   }
 
   #cocoContent(path: string): { content: CocoJson; categories: Category[]; problems: Problem[] } {
     const known = this.#coco.get(path);
     if (known !== undefined) return known;
-    const content = readCocoJson(path, { segmentations: this.segmentations });
+    // What is not kept as stated takes less memory as soon as it is read.
+    const segmentations = this.segmentations || (this.outlines ? readSegmentation : false);
+    const content = readCocoJson(path, { segmentations });
     const read = { content, ...readCategories(path, content.categories) };
     this.#coco.set(path, read);
     return read;

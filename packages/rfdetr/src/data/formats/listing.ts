@@ -2,6 +2,7 @@
 // it. They throw nothing: what they cannot read becomes a problem.
 import type { ImageHeader } from "../images/image-header.js";
 import type { Split } from "./dataset.js";
+import type { Segmentation } from "./segmentation.js";
 
 /** Something that is wrong, or that should be known. */
 export interface Problem {
@@ -34,6 +35,8 @@ export interface ListedBox {
   area: number | null;
   /** A region of many objects. */
   crowd: boolean;
+  /** Its outline, where outlines are read. */
+  segmentation?: Segmentation;
   /** The annotation itself; null in YOLO datasets. */
   entry: Readonly<Record<string, unknown>> | null;
 }
@@ -79,6 +82,8 @@ export interface Listing {
   /** Number of annotations that the files state, those that cannot be read included. */
   annotations: number;
   problems: Problem[];
+  /** Whether the outlines of the objects were read. */
+  outlines: boolean;
   /** The annotation file without its images and annotations; null in YOLO datasets. */
   rest: Readonly<Record<string, unknown>> | null;
 }

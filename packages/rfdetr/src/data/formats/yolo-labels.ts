@@ -10,6 +10,8 @@ export interface LabelLine {
   box: [x: number, y: number, width: number, height: number];
   /** The box as stated. */
   stated: string;
+  /** The points of a polygon, `x, y, x, y, …` as fractions of the image; null for a box. */
+  polygon: readonly number[] | null;
 }
 
 /** A line that cannot be read. */
@@ -79,7 +81,7 @@ function readLine(
     };
   if (numbers.length === 4) {
     const [x, y, width, height] = numbers;
-    return { label, box: [x - width / 2, y - height / 2, width, height] };
+    return { label, box: [x - width / 2, y - height / 2, width, height], polygon: null };
   }
-  return { label, box: pointsBox(numbers) ?? [numbers[0], numbers[1], 0, 0] };
+  return { label, box: pointsBox(numbers) ?? [numbers[0], numbers[1], 0, 0], polygon: numbers };
 }

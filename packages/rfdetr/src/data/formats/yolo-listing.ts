@@ -8,6 +8,7 @@ import { FileFinder, filesUnder } from "./find-file.js";
 import type { SplitSource } from "./layout.js";
 import { frameOf, type ListedImage, type Listing, type Problem } from "./listing.js";
 import { type HeaderOptions, withHeader } from "./picture-file.js";
+import { Segmentation } from "./segmentation.js";
 import type { YoloContent } from "./yolo-file.js";
 import { LabelFiles } from "./yolo-label-files.js";
 import { type LabelFault, readLabelText } from "./yolo-labels.js";
@@ -17,12 +18,13 @@ type YoloSource = Extract<SplitSource, { layout: "yolo" }>;
 /**
  * Lists a split.
  * @param content.classOf class of each number in the label files, or −1
+ * @param content.outlines whether to read the outlines of the objects
  * @throws DataError if what the file names is not there; SystemError if a folder cannot be read
  */
 export function listYolo(
   source: YoloSource,
   split: Split,
-  { names, keypointNumbers, classOf }: YoloContent & { classOf: readonly number[] },
+  { names, keypointNumbers, classOf, outlines }: YoloContent & { classOf: readonly number[]; outlines: boolean },
   headerOptions: HeaderOptions,
 ): Listing {
   if (source.lost !== null) throw new DataError(source.lost);
@@ -46,7 +48,7 @@ export function listYolo(
     annotations += image.annotations;
     for (const fault of faults) problems.push(problemOf(fault, path));
     const { width, height } = frameOf(image);
-    for (const { line, label, box, stated } of lines) {
+    for (const { line, label, box, stated, polygon } of lines) {
       const [x, y, w, h] = box;
       image.boxes.push({
         id: line,
@@ -58,6 +60,7 @@ export function listYolo(
         box: [x * width, y * height, w * width, h * height],
         area: null,
         crowd: false,
+        ...(outlines ? { segmentation: segmentationOf(polygon, width, height) } : {}),
         entry: null,
       });
     }
@@ -71,7 +74,22 @@ export function listYolo(
       message: `the labels of the ${split} split use the classes 1 to ${names.length} and never 0, but the classes of ${source.yolo.path} are 0 to ${names.length - 1}: they seem to count from 1`,
     });
   const folders = [...new Set([...source.folders, ...labels.searched()])];
-  return { layout: "yolo", split, source: source.yolo.path, folders, images, annotations, problems, rest: null };
+  return {
+    layout: "yolo",
+    split,
+    source: source.yolo.path,
+    folders,
+    images,
+    annotations,
+    problems,
+    outlines,
+    rest: null,
+  };
+}
+
+function segmentationOf(polygon: readonly number[] | null, width: number, height: number): Segmentation {
+  if (polygon === null) return Segmentation.none;
+  return Segmentation.ofPolygons([polygon.map((number, i) => number * (i % 2 === 0 ? width : height))]);
 }
 
 function withoutLabels(id: number, { name, file, missing }: ImagePath): ListedImage {

@@ -43,8 +43,9 @@ export function joinDatasets(opened: readonly OpenedDataset[], split: Split): Da
   return { layout: "several", images, classNames, categoryIds: classNames.map((_, i) => i), warnings, parts };
 }
 
-function mapped({ boxes, labels, areas }: Regions, map: Int32Array): Regions {
-  return { boxes, areas, labels: labels.map((label) => map[label]) };
+function mapped({ boxes, labels, areas, outlines }: Regions, map: Int32Array): Regions {
+  const own = { boxes, areas, labels: labels.map((label) => map[label]) };
+  return outlines === undefined ? own : { ...own, outlines };
 }
 
 /** The classes of all datasets, in the order in which they come. What one dataset spells in two ways is two classes. */
