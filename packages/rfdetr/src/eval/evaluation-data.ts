@@ -3,6 +3,7 @@ import { usableCores } from "@rfdetr/torch/cores";
 import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
 import { type Shard, shardPositions, wholeShard } from "../data/loader/shards.js";
+import { regionMasks } from "../data/region-masks.js";
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/evaluated-image.js";
@@ -12,6 +13,8 @@ import { joinPixels, type ResizeOptions, resizePixels } from "./pixels.js";
 export interface EvaluationDataOptions extends ResizeOptions {
   /** Whether pictures are turned as their EXIF tag says (default true). */
   autoOrient?: boolean;
+  /** Whether the ground truth has masks (default false). */
+  masks?: boolean;
   /** Receives a sentence for each image that does not decode and is left out; without it, such an image is an error. */
   onBadImage?: (message: string) => void;
 }
@@ -26,9 +29,9 @@ export async function openEvaluationData(
   split: Split,
   size: number | readonly [height: number, width: number],
   batch: number,
-  { antialias = true, autoOrient = true, onBadImage }: EvaluationDataOptions = {},
+  { antialias = true, autoOrient = true, masks = false, onBadImage }: EvaluationDataOptions = {},
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
-  const dataset = openDataset(root, split, { autoOrient });
+  const dataset = openDataset(root, split, { autoOrient, masks });
   const [height, width] = typeof size === "number" ? [size, size] : size;
   return {
     classNames: dataset.classNames,
@@ -121,11 +124,13 @@ async function* resizedBatches(
 }
 
 /** The ground truth of an image: objects, then crowd regions. */
-function truthOf({ boxes, labels, areas, crowd }: DatasetImage): GroundTruth {
+function truthOf({ boxes, labels, areas, crowd, outlines, width, height }: DatasetImage): GroundTruth {
+  const masks = regionMasks({ boxes, outlines }, height, width);
   return {
     boxes: Float32Array.of(...boxes, ...crowd.boxes),
     labels: Int32Array.of(...labels, ...crowd.labels),
     area: Float64Array.of(...areas, ...crowd.areas),
     crowd: Uint8Array.from({ length: labels.length + crowd.labels.length }, (_, i) => (i < labels.length ? 0 : 1)),
+    ...(masks === null ? {} : { masks: [...masks, ...(regionMasks(crowd, height, width) ?? [])] }),
   };
 }

@@ -1,6 +1,7 @@
 // The training loss on a split that is evaluated.
 import type { Target } from "../data/target.js";
 import { boxesOf, type Criterion } from "../loss/criterion.js";
+import { resampleMask } from "../masks/gather-mask.js";
 import type { Outputs } from "../model/outputs.js";
 import type { EvaluationBatch } from "./batch.js";
 
@@ -63,8 +64,8 @@ export class ValidationLoss {
 }
 
 /** The objects of an image as training has them. */
-function targetOf({ truths, origSizes }: EvaluationBatch, image: number): Target {
-  const { boxes, labels, crowd } = truths[image];
+function targetOf({ truths, origSizes, ...seen }: EvaluationBatch, image: number): Target {
+  const { boxes, labels, crowd, masks } = truths[image];
   const [height, width] = origSizes[image];
   const objects = Array.from(labels, (_, i) => i).filter((i) => !crowd?.[i]);
   return {
@@ -76,5 +77,6 @@ function targetOf({ truths, origSizes }: EvaluationBatch, image: number): Target
         return [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height];
       }),
     ),
+    ...(masks === undefined ? {} : { masks: objects.map((i) => resampleMask(masks[i], seen.height, seen.width)) }),
   };
 }

@@ -61,7 +61,6 @@ export function decodeMask({ height, width, counts }: Mask): Uint8Array {
 /**
  * A mask of the places at which it begins and ends, down the columns.
  * @param bounds ascending; equal ones cancel each other in pairs
- * @internal
  */
 export function maskOfBounds(bounds: ArrayLike<number>, height: number, width: number): Mask {
   const counts: number[] = [];

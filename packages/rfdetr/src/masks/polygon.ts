@@ -9,7 +9,6 @@ const fine = 5;
  * cut where an edge passes the column's middle, and every second cut ends the object. So a polygon that crosses itself
  * has holes. What lies outside of the image is cut off.
  * @param points `x, y, x, y, …` in pixels; the last point is joined to the first
- * @internal for tests: `outlineMask` takes all polygons of an object
  */
 export function polygonMask(points: ArrayLike<number>, height: number, width: number): Mask {
   const cuts: number[] = [];

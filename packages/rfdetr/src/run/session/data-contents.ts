@@ -6,7 +6,7 @@ import type { Dataset } from "../../data/index.js";
 export interface SplitContents {
   images: number;
   objects: number;
-  /** SHA-256 of the names and sizes of the images with their boxes and classes, in their order. */
+  /** SHA-256 of the names and sizes of the images with their boxes, classes and outlines, in their order. */
   sha256: string;
 }
 
@@ -34,9 +34,12 @@ export function splitContents({ images, parts }: Pick<Dataset, "images" | "parts
 function hashImages(hash: Hash, images: Dataset["images"]): void {
   const names = images.map(({ file }) => file.replaceAll("\\", "/"));
   const common = commonFolder(names);
-  images.forEach(({ width, height, boxes, labels, crowd }, i) => {
+  images.forEach(({ width, height, boxes, labels, outlines = [], crowd }, i) => {
     hash.update(`${names[i].slice(common)}\0${width} ${height} ${labels.length} ${crowd.labels.length}\0`);
-    for (const part of [boxes, labels, crowd.boxes, crowd.labels])
+    const shapes = outlines.flatMap((outline): (Float64Array | Uint32Array)[] =>
+      outline === null ? [] : "mask" in outline ? [outline.mask.counts] : outline.polygons,
+    );
+    for (const part of [boxes, labels, crowd.boxes, crowd.labels, ...shapes])
       hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
   });
 }

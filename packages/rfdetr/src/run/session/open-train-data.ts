@@ -25,11 +25,11 @@ import { type DataSizes, effectiveBatch, microBatchesOf, type TrainData } from "
  */
 export async function openTrainData(
   settings: ReadySettings,
-  { seed, side, evaluationSide, detections, shard = wholeShard }: DataSizes,
+  { seed, side, evaluationSide, masks = false, detections, shard = wholeShard }: DataSizes,
 ): Promise<TrainData> {
   const { datasetDir, batchSize, numWorkers } = settings;
   const splits = settings.runTest ? (["train", "valid", "test"] as const) : (["train", "valid"] as const);
-  const [train, valid, test = null] = openDatasets(datasetDir, splits, { autoOrient: settings.autoOrient });
+  const [train, valid, test = null] = openDatasets(datasetDir, splits, { autoOrient: settings.autoOrient, masks });
   checkClasses(train.classNames, settings);
   const effective = effectiveBatch(settings);
   const microBatches = microBatchesOf(settings) / shard.size;

@@ -60,6 +60,7 @@ export async function prepareRun(
     seed,
     side: sides === null ? shape.resolution : Math.max(...sides),
     evaluationSide: shape.resolution,
+    masks: shape.segmentationHead,
     detections: shape.numSelect,
   };
   const sharedBy = place?.localSize ?? 1;

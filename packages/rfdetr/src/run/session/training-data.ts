@@ -53,6 +53,8 @@ export interface DataSizes {
   /** Side of the training images: the largest of multi-scale training. */
   side: number;
   evaluationSide: number;
+  /** Whether the model predicts masks, and its data must have outlines; default false. */
+  masks?: boolean;
   /** Detections that the model gives of an image; images with more objects are named if it is given. */
   detections?: number;
   /** Which part of each step and of each evaluation is wanted; default: all. */
