@@ -3,6 +3,15 @@
 export { Autocast, type AutocastOptions, activeAutocast, withoutAutocast } from "./autocast/autocast.js";
 export { AmpError, GradScalerError, MonitorError, PolicyError, PrecisionError } from "./errors.js";
 export { type BadGradient, badGradients, gradientsFinite, nonFinite } from "./finite.js";
+export {
+  type ElementFormat,
+  type NumberFormat,
+  type NumberFormatName,
+  numberFormatNames,
+  numberFormats,
+  type Scaling,
+} from "./formats/number-format.js";
+export { type Rounded, roundElements, roundMatrix } from "./formats/round.js";
 export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type CastRule, castRules, type ModuleRule, moduleRules, type Precision, precisions } from "./names.js";
 export {
@@ -25,7 +34,13 @@ export {
   type UpdateRecord,
 } from "./numerics/step-record.js";
 export { type Observer, type OperatorEvent, observe } from "./observe.js";
-export { type Calibration, type CalibrationTask, calibrate, recommend } from "./observers/calibrate.js";
+export {
+  type CalibratedFormat,
+  type Calibration,
+  type CalibrationTask,
+  calibrate,
+  recommend,
+} from "./observers/calibrate.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { compareModules, type ModuleError } from "./observers/compare-modules.js";
 export { Monitor, UpdateProbe, type WatchedStep } from "./observers/monitor.js";

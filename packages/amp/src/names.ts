@@ -1,4 +1,5 @@
 // `@rfdetr/amp/names`: what precisions, policies and rules are called. It does not load libtorch.
+export { type NumberFormatName, numberFormatNames, numberFormats } from "./formats/number-format.js";
 
 /** The names of all precisions. */
 export const precisions = ["32-true", "tf32", "bf16-mixed", "16-mixed"] as const;

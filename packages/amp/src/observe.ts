@@ -31,7 +31,7 @@ export interface OperatorEvent {
    * Who called the operator, or how autocast ran it.
    * - `model`: the model called it.
    * - `cast`: autocast called it to change a dtype.
-   * - `emulated`: autocast computed a float16 product on rounded float32 operands.
+   * - `emulated`: autocast computed a product on rounded float32 operands: in float16, or in a number format.
    * - `masters`: the product rounds its float32 weights as it reads them.
    */
   readonly by: "model" | "cast" | "emulated" | "masters";

@@ -12,6 +12,8 @@ import {
   setTf32,
   Tensor,
 } from "@rfdetr/torch";
+import { formatInterceptor } from "../formats/format-interceptor.js";
+import type { NumberFormatName } from "../formats/number-format.js";
 import type { Precision } from "../names.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, unobserved, whileCasting } from "../observe.js";
 import { readHardware } from "../policy/hardware.js";
@@ -40,6 +42,11 @@ export interface AutocastOptions {
    * with its own kernels.
    */
   masters?: boolean;
+  /**
+   * A number format that linear layers compute in, as a machine with such units would; default none. It concerns the
+   * layers that the policy lowers; in `32-true` and `tf32`, all.
+   */
+  format?: NumberFormatName | null;
 }
 
 /** The dtype of matrix products in each precision. */
@@ -82,6 +89,8 @@ export class Autocast {
   readonly overrides: Overrides;
   /** Whether float16 products are computed on rounded float32 operands. */
   readonly emulated: boolean;
+  /** The number format of linear layers; null where there is none. */
+  readonly format: NumberFormatName | null;
   readonly #masters: boolean;
   /** Whether products without autograd read packed weights. */
   readonly #packs: boolean;
@@ -97,8 +106,11 @@ export class Autocast {
     this.overrides = options.overrides ?? {};
     const emulateFloat16 = options.emulateFloat16 ?? !readHardware("cpu").fp16;
     this.emulated = this.dtype === "float16" && emulateFloat16;
-    this.#packs = ops.linearHasKernels(this.dtype === null ? "float32" : "bfloat16");
-    this.#masters = options.masters ?? this.#packs;
+    this.format = options.format ?? null;
+    // A number format rounds weights where the product reads them, as kernels with packed weights do not.
+    const kernels = ops.linearHasKernels(this.dtype === null ? "float32" : "bfloat16");
+    this.#packs = kernels && this.format === null;
+    this.#masters = options.masters ?? kernels;
     this.#planner = new Planner({
       policy: this.policy,
       overrides: this.overrides,
@@ -121,7 +133,7 @@ export class Autocast {
     const outer = active;
     const suspended = this.#suspended;
     const installed = this.#remove === null;
-    if (installed) this.#remove = intercept(this.#intercept);
+    if (installed) this.#remove = this.#install();
     active = this;
     this.#suspended = 0;
     try {
@@ -137,10 +149,26 @@ export class Autocast {
     }
   }
 
+  /** The number format stands behind the casts: it sees which layers are lowered. @returns what removes both */
+  #install(): () => void {
+    const removeCasts = intercept(this.#intercept);
+    if (this.format === null) return removeCasts;
+    const isActive = (): boolean => active === this && this.#suspended === 0;
+    const removeFormat = intercept(formatInterceptor(this.format, this.dtype as DType, isActive));
+    return () => {
+      removeFormat();
+      removeCasts();
+    };
+  }
+
   /** Without autograd, weights are packed once for many products. */
   #runInFloat32<T>(body: () => T): T {
-    if (isGradEnabled() || !this.#packs) return withoutAutocast(body);
-    const remove = intercept(this.#interceptInFloat32);
+    if (this.format === null && (isGradEnabled() || !this.#packs)) return withoutAutocast(body);
+    const remove = intercept(
+      this.format === null
+        ? this.#interceptInFloat32
+        : formatInterceptor(this.format, "float32", () => active === null),
+    );
     try {
       return withoutAutocast(body);
     } finally {
@@ -183,7 +211,8 @@ export class Autocast {
     const plan = this.#planner.plan(call.op, call.module);
     if (call.op === mlp) return this.#mlp(call, next);
     if (plan.rule === "keep") return this.#finish(call, call.args, next, "model");
-    if (plan.emulated && isOnCpu(call.args)) return this.#emulate(call, plan, next);
+    if (plan.emulated && isOnCpu(call.args) && !(call.op === linear && this.format !== null))
+      return this.#emulate(call, plan, next);
     if (call.op === linear && plan.rule === "lower") return this.#linear(call, plan, next);
     if (plan.rule === "fp32" && this.dtype === "bfloat16") {
       const norm = normOf(call);
@@ -218,6 +247,7 @@ export class Autocast {
    */
   #mayFuseLayers({ args, module }: Call): boolean {
     const [, weights, , activation] = args as [Tensor, Tensor[], Tensor[], nn.Activation];
+    if (this.format !== null) return false;
     // The operator itself says what is wrong with it.
     if (!(activation in nn.activationOperators)) return true;
     if (!this.#masters || (isPredicting(module) && !(this.#packs && weights.every(isPackable)))) return false;
@@ -250,6 +280,7 @@ export class Autocast {
   #linear(call: Call, plan: Plan, next: Next): unknown {
     const [input, weight, bias] = call.args as [Tensor, Tensor, Tensor | null | undefined];
     const lowered = this.#casts.input(input, plan.dtype);
+    if (this.format !== null) return this.#finish(call, [lowered, weight, bias], next, "emulated");
     const masters =
       plan.masters && lowered.device === "cpu" && lowered.dtype === "bfloat16" && weight.dtype === "float32";
     if (!masters) return this.#finish(call, [lowered, ...this.#casts.all([weight, bias], plan.dtype)], next, "model");

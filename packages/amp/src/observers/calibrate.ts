@@ -14,7 +14,7 @@ import {
 import type { Autocast } from "../autocast/autocast.js";
 import { gradientsFinite } from "../finite.js";
 import { median } from "../median.js";
-import type { Precision } from "../names.js";
+import type { NumberFormatName, Precision } from "../names.js";
 import type { CalibratedPrecision, ModuleRecord } from "../numerics/step-record.js";
 import { precisionsOf } from "../policy/auto-precision.js";
 import { compareModules } from "./compare-modules.js";
@@ -31,14 +31,22 @@ export interface CalibrationTask {
    * @returns the loss without the scale
    */
   step: (autocast: Autocast, dtype: DType, scale: number) => number;
-  /** Makes the autocast of a precision as training makes it. */
-  autocast: (precision: Precision) => Autocast;
+  /** Makes the autocast of a precision as training makes it; in a number format where one is given. */
+  autocast: (precision: Precision, format?: NumberFormatName) => Autocast;
   /** Timed steps of each precision, after one that is not timed; default 3. The precisions take turns. */
   rounds?: number;
   /** Precisions to try; default all that the device has. `32-true` is always measured. */
   precisions?: readonly Precision[];
+  /** Number formats of linear layers to try in `bf16-mixed`; default none. They are emulated, and not timed. */
+  formats?: readonly NumberFormatName[];
   /** Receives in words what is measured next. */
   progress?: (what: string) => void;
+}
+
+/** What a number format does to a training step in `bf16-mixed`. */
+export interface CalibratedFormat
+  extends Pick<CalibratedPrecision, "loss" | "loss_error" | "gradient_cosine" | "nonfinite" | "modules"> {
+  format: NumberFormatName;
 }
 
 /** What {@link calibrate} measured, and the precision that it recommends. */
@@ -47,6 +55,8 @@ export interface Calibration {
   exact: { loss: number; gradient_norm: number };
   /** One entry for each precision that was tried, `32-true` first. */
   precisions: CalibratedPrecision[];
+  /** One entry for each number format that was tried. */
+  formats: CalibratedFormat[];
   /** The recommended precision, and the reason in words to print. */
   recommended: { precision: Precision; reason: string };
 }
@@ -158,6 +168,11 @@ export function calibrate(task: CalibrationTask): Calibration {
   const possible = precisionsOf(steps.device);
   const others = possible.filter((p) => p !== "32-true" && (task.precisions ?? possible).includes(p));
   const trials = [base, ...others.map(measured)];
+  const formats = (task.formats ?? []).map((format): CalibratedFormat => {
+    progress(format);
+    const { loss, cosine, nonfinite, modules } = tryPrecision(steps, "bf16-mixed", plain, exact, format);
+    return { format, loss, loss_error: relative(loss, exact.loss), gradient_cosine: cosine, nonfinite, modules };
+  });
   for (let round = 1; round <= (task.rounds ?? 3); round++)
     for (const trial of trials) {
       progress(`${trial.precision}, round ${round}`);
@@ -166,7 +181,12 @@ export function calibrate(task: CalibrationTask): Calibration {
   steps.close();
   for (const gradient of exact.gradients) gradient?.dispose();
   const rows = trials.map((trial) => rowOf(trial, base, exact, watched));
-  return { exact: { loss: exact.loss, gradient_norm: exact.norm }, precisions: rows, recommended: recommend(rows) };
+  return {
+    exact: { loss: exact.loss, gradient_norm: exact.norm },
+    precisions: rows,
+    formats,
+    recommended: recommend(rows),
+  };
 }
 
 function exactStep(steps: Steps, plain: Autocast): Exact {
@@ -186,8 +206,14 @@ function exactStep(steps: Steps, plain: Autocast): Exact {
  * Runs the first step of a precision, at the first loss scale that gives finite gradients, and measures the errors of
  * its modules.
  */
-function tryPrecision(steps: Steps, precision: Precision, plain: Autocast, exact: Exact): Trial {
-  const autocast = steps.task.autocast(precision);
+function tryPrecision(
+  steps: Steps,
+  precision: Precision,
+  plain: Autocast,
+  exact: Exact,
+  format?: NumberFormatName,
+): Trial {
+  const autocast = steps.task.autocast(precision, format);
   let scale = precision === "16-mixed" ? firstScale : 1;
   let loss = steps.run(autocast, scale);
   while (precision === "16-mixed" && scale > 1 && !gradientsFinite(steps.parameters)) {
@@ -229,7 +255,7 @@ function rowOf(trial: Trial, base: Trial, exact: Exact, watched: readonly Module
     peak_tensor_bytes: trial.peak,
     memory_ratio: trial.peak / base.peak,
     loss: trial.loss,
-    loss_error: Math.abs(trial.loss - exact.loss) / Math.abs(exact.loss),
+    loss_error: relative(trial.loss, exact.loss),
     gradient_cosine: trial.cosine,
     nonfinite: trial.nonfinite,
     scale: trial.scale,
@@ -302,6 +328,8 @@ function cosine(a: readonly (Tensor | null)[], b: readonly (Tensor | null)[]): n
     return ab / Math.sqrt(aa * bb);
   });
 }
+
+const relative = (value: number, exact: number): number => Math.abs(value - exact) / Math.abs(exact);
 
 const norm = (gradients: readonly (Tensor | null)[]): number =>
   noGrad(() => scope(() => Math.hypot(...gradients.map((g) => g?.norm().item() ?? 0))));

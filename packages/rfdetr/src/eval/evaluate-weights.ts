@@ -1,6 +1,6 @@
 // COCO figures of a weights file on a dataset.
 
-import type { Precision, PrecisionRequest } from "@rfdetr/amp";
+import type { NumberFormatName, Precision, PrecisionRequest } from "@rfdetr/amp";
 import { InternalError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
 import { resolveTrained, trainedAutocast } from "../weights/trained-precision.js";
@@ -15,6 +15,8 @@ import { checkScored, openScoredSplit, type ScoredSplitOptions } from "./scored-
 export interface EvaluateWeightsOptions extends ScoredSplitOptions {
   /** `auto` is that of the training, or what fits the device: {@link resolveTrained}. */
   precision: PrecisionRequest;
+  /** Number format to emulate in linear layers; null for none. Default: that of the training. */
+  numberFormat?: NumberFormatName | null;
   /** `auto`, `cpu`, `cuda` or `cuda:N`. */
   device: string;
   /** How the weights number their classes, and what is called with what is unusual about them. */
@@ -38,11 +40,12 @@ export async function evaluateWeights(
   const device = resolveDevice(options.device);
   const { precision } = resolveTrained(options.precision, readTrainedPrecision(weights), device);
   const { model, classNames, config, trained } = loadModel(weights, options.reading);
+  const { numberFormat = trained.numberFormat } = options;
   if (device !== "cpu") model.to(device);
   const { images, batches, ...split } = await openScoredSplit(classNames, config.resolution, options);
   const evaluator = await evaluate({
     model,
-    autocast: trainedAutocast(model, trained, precision),
+    autocast: trainedAutocast(model, { ...trained, numberFormat }, precision),
     device,
     ...split,
     batches: batches(),

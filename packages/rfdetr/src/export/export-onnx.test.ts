@@ -29,7 +29,13 @@ const weights = join(folder, "tiny.safetensors");
 const config = resolveModel("tiny", { numClasses: 2 });
 const model = new RFDETRModel(config).eval();
 fillModel(model);
-const trained = { precision: "bf16-mixed", policy: "default", operators: {}, overrides: {} } as const;
+const trained = {
+  precision: "bf16-mixed",
+  policy: "default",
+  operators: {},
+  overrides: {},
+  numberFormat: null,
+} as const;
 saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained });
 
 let made = 0;

@@ -1,5 +1,5 @@
 // The settings of precision, of what is watched, and of values that are not finite.
-import { castRules, moduleRules, policyNames } from "@rfdetr/amp/names";
+import { castRules, moduleRules, numberFormatNames, policyNames } from "@rfdetr/amp/names";
 import { z } from "zod";
 import { memoryUses } from "../model/types.js";
 import { either } from "../support/format.js";
@@ -23,7 +23,7 @@ export const precisionSettings = {
     about: "low-precision type of mixed precision; null is 32-true",
     means: { bfloat16: "bf16", "bf16-mixed": "bf16", float16: "fp16", half: "fp16", "16-mixed": "fp16" },
     differs: "auto is bf16 also on CPUs with AVX2 or bf16 units, where the package trains in float32",
-    without: { fp8: "there are no fp8 kernels; use bf16" },
+    without: { fp8: "there are no fp8 kernels; number_format fp8 emulates what they would compute" },
   },
   precision: {
     type: z.enum(precisionNames),
@@ -65,6 +65,14 @@ export const precisionSettings = {
     fallback: {},
     takes: `an object of "operator": ${either(castRules.map(quoted))}`,
     about: "changes to rows of precision_policy, by the operator's name in libtorch",
+    ours: true,
+  },
+  number_format: {
+    type: z.enum(numberFormatNames).nullable(),
+    takes: either(numberFormatNames.map(quoted)),
+    fallback: null,
+    about:
+      "number format that the linear layers are computed in, forward and backward, as hardware with such units would: emulated to the bit and slow, to see whether a detector could be trained in it; rules of fp32 in precision_overrides except modules",
     ours: true,
   },
   scaler: {

@@ -30,11 +30,11 @@ export function requestedPrecision(settings: TrainSettings): RequestedPrecision 
 
 /** The precision of a training with these settings. */
 export function trainedWith<P extends Precision | null>(
-  settings: Pick<TrainSettings, "precisionPolicy" | "precisionOperators" | "precisionOverrides">,
+  settings: Pick<TrainSettings, "precisionPolicy" | "precisionOperators" | "precisionOverrides" | "numberFormat">,
   precision: P,
 ): TrainedPrecision & { precision: P } {
   const { precisionPolicy: policy, precisionOperators: operators, precisionOverrides: overrides } = settings;
-  return { precision, policy, operators, overrides };
+  return { precision, policy, operators, overrides, numberFormat: settings.numberFormat };
 }
 
 /**

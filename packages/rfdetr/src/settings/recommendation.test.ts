@@ -22,6 +22,7 @@ const row = (precision: Precision, scale = 1): CalibratedPrecision => ({
 const measured = (precision: Precision): Calibration => ({
   exact: { loss: 1, gradient_norm: 1 },
   precisions: [row("32-true"), row("bf16-mixed"), row("16-mixed", 4096)],
+  formats: [],
   recommended: { precision, reason: "measured" },
 });
 

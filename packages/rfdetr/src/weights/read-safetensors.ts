@@ -1,6 +1,6 @@
 // Reads our own weights files. What the metadata says is checked against the shapes of the tensors before memory is
 // taken for either.
-import { type CastRule, type ModuleRule, precisions } from "@rfdetr/amp";
+import { type CastRule, type ModuleRule, numberFormatNames, precisions } from "@rfdetr/amp";
 import { dtypes, loadSafetensors, readSafetensorsHeader, type SafetensorsHeader } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
@@ -68,12 +68,13 @@ function tableIn<T extends object>(path: string, name: string, of: string, text 
 
 /** What the metadata say of the training, and all else. Whether a model can have its rules shows when one is made. */
 function trainedIn(path: string, metadata: Record<string, string>): Pick<Description, "trained" | "extra"> {
-  const { precision, precision_policy, precision_operators, precision_overrides, ...extra } = metadata;
+  const { precision, precision_policy, precision_operators, precision_overrides, number_format, ...extra } = metadata;
   const trained = {
     precision: precisions.find((each) => each === precision) ?? null,
     policy: precision_policy ?? unknownTraining.policy,
     operators: tableIn<Record<string, CastRule>>(path, "precision_operators", "rules", precision_operators),
     overrides: tableIn<Record<string, ModuleRule>>(path, "precision_overrides", "rules", precision_overrides),
+    numberFormat: numberFormatNames.find((each) => each === number_format) ?? null,
   };
   return { trained, extra };
 }

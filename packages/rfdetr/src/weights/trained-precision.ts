@@ -4,6 +4,7 @@ import {
   type Autocast,
   type CastRule,
   type Hardware,
+  type NumberFormatName,
   type Overrides,
   type Policy,
   type Precision,
@@ -27,10 +28,18 @@ export interface TrainedPrecision {
   operators: Readonly<Record<string, CastRule>>;
   /** Rules of modules, as in `precision_overrides`. */
   overrides: Overrides;
+  /** The number format that linear layers are emulated in; null where there is none. */
+  numberFormat: NumberFormatName | null;
 }
 
 /** That of weights that do not say how they were trained. */
-export const unknownTraining: TrainedPrecision = { precision: null, policy: "default", operators: {}, overrides: {} };
+export const unknownTraining: TrainedPrecision = {
+  precision: null,
+  policy: "default",
+  operators: {},
+  overrides: {},
+  numberFormat: null,
+};
 
 /** The table of a training. @throws PolicyError for an unknown name, operator or rule */
 export function policyOf({ policy, operators }: Pick<TrainedPrecision, "policy" | "operators">): Policy {
@@ -46,7 +55,8 @@ export function trainedAutocast(
   trained: Omit<TrainedPrecision, "precision">,
   precision: Precision,
 ): Autocast {
-  return modelAutocast(model, { precision, policy: policyOf(trained), overrides: trained.overrides });
+  const { overrides, numberFormat: format } = trained;
+  return modelAutocast(model, { precision, policy: policyOf(trained), overrides, format });
 }
 
 /**
@@ -70,9 +80,16 @@ export function resolveTrained(
 }
 
 /** What the metadata of a file say of a training. */
-export function trainedEntries({ precision, policy, operators, overrides }: TrainedPrecision): Record<string, string> {
+export function trainedEntries({
+  precision,
+  policy,
+  operators,
+  overrides,
+  numberFormat,
+}: TrainedPrecision): Record<string, string> {
   return {
     ...(precision === null ? {} : { precision }),
+    ...(numberFormat === null ? {} : { number_format: numberFormat }),
     precision_policy: policy,
     precision_operators: JSON.stringify(operators),
     precision_overrides: JSON.stringify(overrides),

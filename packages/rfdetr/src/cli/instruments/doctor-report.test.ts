@@ -8,6 +8,7 @@ const row = (precision: Precision, speedup: number, memory_ratio: number, nonfin
 const measured = (precision: Precision, ...precisions: Row[]): Calibration => ({
   exact: { loss: 1, gradient_norm: 1 },
   precisions: [row("32-true", 1, 1), ...precisions],
+  formats: [],
   recommended: { precision, reason: "measured here" },
 });
 
@@ -22,7 +23,9 @@ describe("the tables of the doctor", () => {
     expect(remarks(of, true)).toBe("scale 1024; emulated on this CPU: slow, and saves no memory");
     expect(remarks(of, false)).toBe("scale 1024");
     expect(remarks({ ...of, precision: "bf16-mixed", scale: 1 }, true)).toBe("");
-    expect(worstModules(of)).toBe("16-mixed, largest errors of modules, in percent of their output: head 54 %");
+    expect(worstModules({ name: of.precision, modules: of.modules })).toBe(
+      "16-mixed, largest errors of modules, in percent of their output: head 54 %",
+    );
   });
 
   it("tell a way to spare memory that spares none", () => {

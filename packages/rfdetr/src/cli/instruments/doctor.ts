@@ -1,7 +1,8 @@
 // `rfdetr doctor`
 import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
+import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import type { Command } from "commander";
-import { counted } from "../../support/format.js";
+import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
 import type { Console } from "../console/console.js";
 import {
@@ -11,6 +12,7 @@ import {
   modelHelp,
   numeric,
   type OutputFlags,
+  oneOf,
   positiveInteger,
   weightsPath,
   withOutputFlags,
@@ -26,6 +28,7 @@ interface DoctorFlags extends OutputFlags {
   threads?: number | string;
   override?: string[];
   casts?: boolean;
+  formats?: string[] | true;
   write?: string;
 }
 
@@ -44,6 +47,10 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .option("--images <n>", "number of images of the valid split to evaluate", numeric, 48)
       .option("--override <pattern=rule>", "precision of modules, as in training; may be repeated", collect)
       .option("--casts", "show the dtypes of every operator by module, and what the casts cost")
+      .option(
+        "--formats [names...]",
+        `what number formats would do to the training that this machine may not have: ${either(numberFormatNames)} (default: all)`,
+      )
       .option("--threads <n>", "threads to compute with", numeric)
       .option("--write <file>", "write the recommendation into this config file")
       .option("--device <d>", "auto, cpu or cuda:N", "auto"),
@@ -59,7 +66,7 @@ async function doctor(flags: DoctorFlags): Promise<number> {
   const overrides = parseOverrides(flags.override ?? []);
   const machine = await describeMachine(console, flags.device, threads);
   const { weights, data } = flags;
-  const asked = [flags.model, weights, data, flags.batch, flags.write, flags.override, flags.casts];
+  const asked = [flags.model, weights, data, flags.batch, flags.write, flags.override, flags.casts, flags.formats];
   if (asked.some((value) => value !== undefined)) {
     await measure(console, flags, machine, { batch, images, overrides });
     return exit.done;
@@ -151,10 +158,12 @@ async function measure(
     if (console.json) console.data({ ...about, precision: lower, casts: { operators, casts: made, total } });
     return;
   }
-  const calibration = calibrateSubject(subject, { progress: (what) => console.live(`measuring ${what}`) });
+  const progress = (what: string) => console.live(`measuring ${what}`);
+  const calibration = calibrateSubject(subject, { formats: formatsOf(flags.formats), progress });
   const { variant, resolution } = subject.model.config;
   const emulates = device === "cpu" && !readHardware("cpu").fp16;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration, emulates);
+  if (calibration.formats.length > 0) report.formats(console, calibration);
   const moments = report.moments(console, subject.model);
   console.live("measuring what sparing memory costs");
   const prices = memoryPrices(subject, { precision: calibration.recommended.precision });
@@ -170,7 +179,7 @@ async function measure(
     progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
   });
   report.evaluation(console, evaluation, { trained: subject.trained, seen });
-  const { recommended, precisions, exact } = calibration;
+  const { recommended, precisions, formats, exact } = calibration;
   console.result();
   for (const sentence of report.advice(calibration, precision)) console.sentence(sentence);
   if (flags.write !== undefined) {
@@ -184,6 +193,7 @@ async function measure(
       recommended,
       default: byDefault,
       precisions,
+      formats,
       exact,
       moments,
       memory: prices,
@@ -193,6 +203,10 @@ async function measure(
     console.data({ ...about, features, ...peaks, ...measured });
   }
 }
+
+/** The formats that a flag names; all for the bare flag, none without it. @throws UsageError */
+const formatsOf = (names: string[] | true | undefined): NumberFormatName[] =>
+  names === true ? numberFormatNames : (names ?? []).map((name) => oneOf("formats", name, numberFormatNames));
 
 /** Prints which operators ran in which dtypes. */
 function showCasts(

@@ -1,12 +1,13 @@
 // `rfdetr val`
 
+import { type NumberFormatName, numberFormatNames, numberFormats } from "@rfdetr/amp/names";
 import type { Command } from "commander";
 import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { ScoredSplitOptions } from "../../eval/scored-split.js";
 import { isExported } from "../../onnx/exported-model.js";
 import { UsageError } from "../../support/errors.js";
-import { counted } from "../../support/format.js";
+import { counted, either } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
@@ -30,6 +31,7 @@ interface ValFlags extends OutputFlags, WeightsFlags {
   data?: string;
   split: string;
   precision: string;
+  numberFormat?: string;
   device: string;
   batch: number | string;
   antialias: boolean;
@@ -53,6 +55,10 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--split <name>", "train, valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
       .option("--precision <p>", precisionsInWords, "auto")
+      .option(
+        "--number-format <name>",
+        `emulate the linear layers in ${either(numberFormatNames)}, or none (default: as in training)`,
+      )
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says")
@@ -159,9 +165,25 @@ async function valOwn(
   const { resolveTrained } = await import("../../weights/trained-precision.js");
   const { readTrainedPrecision } = await import("../../weights/weights.js");
   const { resolveDevice } = await import("../../support/machine/device.js");
-  const { note } = resolveTrained(precision, readTrainedPrecision(file), resolveDevice(flags.device));
+  const trained = readTrainedPrecision(file);
+  const { note } = resolveTrained(precision, trained, resolveDevice(flags.device));
   if (note !== null) console.fact(note);
-  return evaluateWeights(file, { ...asked, precision, device: flags.device, reading: reading(console, flags) });
+  const numberFormat = flags.numberFormat === undefined ? undefined : formatOf(flags.numberFormat);
+  const used = numberFormat === undefined ? trained.numberFormat : numberFormat;
+  if (used !== null) console.fact(`Linear layers are emulated in ${used}: ${numberFormats[used].about}`);
+  return evaluateWeights(file, {
+    ...asked,
+    precision,
+    device: flags.device,
+    reading: reading(console, flags),
+    ...(numberFormat === undefined ? {} : { numberFormat }),
+  });
+}
+
+/** The format that a flag names; null for none. @throws UsageError */
+function formatOf(name: string): NumberFormatName | null {
+  const format = oneOf("number-format", name, [...numberFormatNames, "none"]);
+  return format === "none" ? null : format;
 }
 
 /** With onnxruntime-node, without libtorch. */

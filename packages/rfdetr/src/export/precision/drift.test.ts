@@ -28,7 +28,13 @@ describe("the drift of an exported detector", () => {
     fillModel(model);
     // Scores around the threshold, so that there are detections.
     noGrad(() => void ops.add_(model.classEmbed.bias as Tensor, 4.6));
-    const trained = { precision: "bf16-mixed", policy: "default", operators: {}, overrides: {} } as const;
+    const trained = {
+      precision: "bf16-mixed",
+      policy: "default",
+      operators: {},
+      overrides: {},
+      numberFormat: null,
+    } as const;
     saveWeights(weights, model.stateDict(), { classNames, config, trained });
     const data = join(folder, "data");
     await synthesize(data, { images: 12, size: 64, classes: 2 });

@@ -126,7 +126,7 @@ function runnersOf(model: RFDETRModel, options: DriftOptions): Runner[] {
   const { path, images, trained } = options;
   const mixed: Precision = trained.precision === "bf16-mixed" ? "bf16-mixed" : "16-mixed";
   const own = (precision: Precision): Runner["open"] => {
-    const outputs = new OwnOutputs(model, trainedAutocast(model, trained, precision));
+    const outputs = new OwnOutputs(model, trainedAutocast(model, { ...trained, numberFormat: null }, precision));
     const run = async (picture: Picture) => outputs.of(singleOf(picture))[0];
     return async () => ({ bytes: null, run, release: async () => {} });
   };

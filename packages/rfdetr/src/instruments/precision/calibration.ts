@@ -56,7 +56,7 @@ export async function openSubject(options: SubjectOptions): Promise<Subject> {
     classNames,
     batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length),
     criterion: new Criterion({ groupDetr: model.config.groupDetr }),
-    rules: { ...rules, overrides: { ...rules.overrides, ...overrides } },
+    rules: { ...rules, numberFormat: null, overrides: { ...rules.overrides, ...overrides } },
     device,
     trained: loaded !== null,
   };

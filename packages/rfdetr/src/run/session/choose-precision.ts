@@ -1,6 +1,14 @@
 // The precision of a run: named, what fits the hardware, or what measures best on the run's first batch. The table that
 // says what fits the hardware is `autoTable` of @rfdetr/amp.
-import { type Calibration, type Precision, precisionsOf, readHardware, resolvePrecision } from "@rfdetr/amp";
+import {
+  type Calibration,
+  type NumberFormatName,
+  numberFormats,
+  type Precision,
+  precisionsOf,
+  readHardware,
+  resolvePrecision,
+} from "@rfdetr/amp";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { requestedPrecision, trainedWith } from "../../settings/precision.js";
 import { overridesAt } from "../../settings/precision-changes.js";
@@ -38,8 +46,15 @@ export async function choosePrecision(
       ? { ...(calibration?.recommended ?? (before as RunConfig)), note: null }
       : resolvePrecision(request, device);
   const idle = Object.keys(settings.scaler).length > 0 && precision !== "16-mixed";
-  return { precision, reason, note: idle ? `The setting scaler has no effect in ${precision}` : note, calibration };
+  const notes = [
+    idle ? `The setting scaler has no effect in ${precision}` : note,
+    settings.numberFormat === null ? null : formatNote(settings.numberFormat),
+  ].filter((each) => each !== null);
+  return { precision, reason, note: notes.length === 0 ? null : notes.join(". "), calibration };
 }
+
+const formatNote = (name: NumberFormatName): string =>
+  `Linear layers are emulated in ${name} (${numberFormats[name].about}): slow, with the values that such hardware computes`;
 
 /**
  * The precision to measure memory in, before the run's own is known: float32 takes the most where it is still to be

@@ -25,6 +25,7 @@ export function spentSeconds({ trainSeconds, endSeconds = 0 }: SavedProgress): n
 /**
  * The steps that fit into a time, with their evaluations and one at the end.
  * @param seconds that are left
+ * @internal for tests
  */
 export function stepsWithin(seconds: number, { step, evaluation, interval }: RunSpeed): number {
   return Math.max(0, Math.floor(((seconds - evaluation) * interval) / (step * interval + evaluation)));

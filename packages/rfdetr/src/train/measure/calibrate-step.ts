@@ -1,5 +1,5 @@
 // Measures every precision on one training step.
-import { type Calibration, calibrate, type Precision } from "@rfdetr/amp";
+import { type Calibration, type CalibrationTask, calibrate, type Precision } from "@rfdetr/amp";
 import { memory, resetPeakMemory, scope } from "@rfdetr/torch";
 import type { Criterion } from "../../loss/criterion.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
@@ -27,12 +27,12 @@ export interface Subject {
  */
 export function calibrateSubject(
   { model, batch, criterion, rules, device }: Subject,
-  options: { precisions?: readonly Precision[]; rounds?: number; progress?: (what: string) => void } = {},
+  options: Pick<CalibrationTask, "precisions" | "formats" | "rounds" | "progress"> = {},
 ): Calibration {
   const images = prepareImages(batch, null, device);
   return calibrate({
     model,
-    autocast: (precision) => trainedAutocast(model, rules, precision),
+    autocast: (precision, format) => trainedAutocast(model, { ...rules, numberFormat: format ?? null }, precision),
     forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
     step: (autocast, dtype, scale) => {
       const { total } = criterion.compute(
