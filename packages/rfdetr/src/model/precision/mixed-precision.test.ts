@@ -120,9 +120,10 @@ describe("dtypes of all tensors", () => {
     [`${selection}: grouped_linear`, "float32"],
     [`${selection}: topk`, "float32"],
     ["enc_logits", "float32"],
+    [`${head}.blocks.0.dwconv: conv2d`, "float32"],
   ]);
 
-  it("under the default policy are float32 in query selection, sampling locations and boxes", () => {
+  it("under the default policy are float32 in query selection, sampling locations, boxes and depthwise convolutions", () => {
     const seen = dtypesOf(new Autocast("bf16-mixed", { overrides: modelOverrides }));
     const expected = cudaTable.map(([key, dtype]) => [key, changed.has(key) ? changed.get(key) : dtype]);
     expect(seen.get(`${decoder}.layers.0.cross_attn: deformable_attention`)).toBe("bfloat16");

@@ -8,6 +8,8 @@ import type { RFDETRModel } from "../rfdetr.js";
  *   learned query. So its matrix products have float32 results and keep 16 significant bits of each factor (TF32 keeps
  *   11).
  * - The last norm of the projector stays float32. Its output is the memory that query selection and decoder read.
+ * - The depthwise convolutions of the segmentation head stay float32. They multiply no matrices, so matrix units gain
+ *   nothing, and libtorch's CPU kernel for bfloat16 takes 60 times as long.
  *
  * Reference boxes, sampling locations and predicted boxes are float32 in every precision. The criterion, the matcher
  * and post-processing run outside autocast.
@@ -15,6 +17,7 @@ import type { RFDETRModel } from "../rfdetr.js";
 export const modelOverrides: Overrides = {
   "transformer.query_selection": "bf16x3",
   "backbone.*.projector.stages.*.1": "fp32",
+  "segmentation_head.blocks.*.dwconv": "fp32",
 };
 
 /** Options of {@link modelAutocast}: the precision, and the user's own policy and overrides. */
