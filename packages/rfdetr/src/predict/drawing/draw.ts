@@ -38,8 +38,8 @@ const drawOptions: OptionKinds<DrawOptions> = {
  * Draws boxes with class names and scores into an image, and the masks of detections that have them: half transparent,
  * below all boxes. Better detections are drawn above worse ones, labels above boxes. Labels stay inside the image, and
  * hide each other as little as possible. Each class has a colour. Lines have an edge and labels a filled background, so
- * that both stand out on any picture. Plain Latin letters need no fonts on the machine, others are drawn with its fonts;
- * a name in letters that none has is drawn as `class N`: see `fontWarning` of `rfdetr/predict`.
+ * that both stand out on any picture. Plain Latin letters need no fonts on the machine, others are drawn with its
+ * fonts; a name in letters that none has is drawn as `class N`: see `fontWarning` of `rfdetr/predict`.
  *
  * @returns the encoded picture, which is also written to `out` if that is given
  * @throws PictureError if the image cannot be read, if the file cannot be written, or if it is the image itself

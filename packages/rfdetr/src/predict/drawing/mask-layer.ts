@@ -14,8 +14,8 @@ const haloStrength = 0.5;
 
 /**
  * Paints the masks of detections: half transparent in the colour of the class, with an opaque edge and a dark or light
- * line beside it. Better detections lie above worse ones. Where masks overlap, the better one alone gives the colour, so
- * that colours stay those of classes. A faint detection has its edge only.
+ * line beside it. Better detections lie above worse ones. Where masks overlap, the better one alone gives the colour,
+ * so that colours stay those of classes. A faint detection has its edge only.
  * @param picture RGB
  * @returns another picture, or the same if no detection has a mask
  */
