@@ -92,6 +92,14 @@ async function begin() {
   worker.postMessage({ type: "load", model });
 }
 
+/** Loads what reads the masks of a detector that gives some. */
+async function readMasks() {
+  /** @type {typeof import("rfdetr/browser")} */
+  const { maskWindow } = await import(new URL("rfdetr/browser/index.js", import.meta.url).href);
+  stage.maskWindow = maskWindow;
+  show();
+}
+
 /** @param {any} message */
 function started(message) {
   ready = message;
@@ -104,6 +112,7 @@ function started(message) {
     `RF-DETR ${message.model} at ${width} × ${height} px, ${count} ${count === 1 ? "class" : "classes"}`;
   stage.colors = message.colors;
   stage.inks = message.inks;
+  if (message.masks) readMasks();
   classes.fill(message.classNames, message.colors);
   showFacts();
   show();

@@ -1,5 +1,7 @@
 // @ts-check
-// The picture with its boxes.
+// The picture with its masks and boxes.
+
+import { maskLayer } from "./masks.js";
 
 /** @typedef {import("rfdetr/browser").Detection} Detection */
 
@@ -16,6 +18,8 @@ export class Stage {
   colors = [];
   /** Of text on them. @type {readonly string[]} */
   inks = [];
+  /** Reads masks, once it is loaded. @type {typeof import("rfdetr/browser").maskWindow | null} */
+  maskWindow = null;
 
   /** @param {HTMLCanvasElement} canvas */
   constructor(canvas) {
@@ -59,6 +63,7 @@ export class Stage {
     context.setTransform(density, 0, 0, density, 0, 0);
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, left, top, picture.width * scale, picture.height * scale);
+    this.#drawMasks(context, { left, top, width: picture.width * scale, height: picture.height * scale }, density);
     // The best ones last, on top; no frame over a name.
     for (const draw of [this.#frame, this.#name])
       for (const detection of [...this.#detections].reverse()) {
@@ -67,6 +72,20 @@ export class Stage {
         draw.call(this, context, detection, [x1, y1, x2 - x1, y2 - y1], width);
       }
     context.globalAlpha = 1;
+  }
+
+  /**
+   * Of the chosen detection, or of all.
+   * @param {CanvasRenderingContext2D} context
+   * @param {{ left: number, top: number, width: number, height: number }} place of the picture
+   * @param {number} density
+   */
+  #drawMasks(context, { left, top, width, height }, density) {
+    if (this.maskWindow === null) return;
+    const shown = this.#chosen === null ? this.#detections : [this.#chosen];
+    const size = { width: Math.round(width * density), height: Math.round(height * density) };
+    const layer = maskLayer(shown, this.colors, size, Math.max(1, Math.round(1.5 * density)), this.maskWindow);
+    if (layer !== null) context.drawImage(layer, left, top, width, height);
   }
 
   /**

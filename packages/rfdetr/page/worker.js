@@ -22,12 +22,12 @@ async function load({ file, gatherForm, classNames }) {
     progress: (bytes, total) => send({ type: "progress", bytes, total }),
     trying: (backend, form) => send({ type: "trying", way: rfdetr.backendName(backend, form) }),
   });
-  const { classNames: names, model, report, resolution } = detector;
+  const { classNames: names, masks, model, report, resolution } = detector;
   const { attempts, error } = report;
   const colors = rfdetr.classColors(names);
   send({
     type: "ready",
-    ...{ model, report, resolution, classNames: names, colors, inks: colors.map((color) => rfdetr.readableOn(color)) },
+    ...{ masks, model, report, resolution, classNames: names, colors, inks: colors.map((color) => rfdetr.readableOn(color)) },
     way: rfdetr.backendName(report.backend, report.form),
     error: error === null ? null : rfdetr.errorInWords(error),
     passedOver: attempts

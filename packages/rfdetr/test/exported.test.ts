@@ -18,6 +18,7 @@ const metadata: ExportMetadata = {
   classNames: ["red", "blue"],
   preprocessing: { mean: [0, 0, 0], std: [1, 1, 1], resize: "bilinear", antialias: true, layout: "NCHW" },
   numSelect: 10,
+  masks: null,
   precision: "fp32",
   trainingPrecision: "bf16-mixed",
   version: "0.1.0",

@@ -79,6 +79,7 @@ beforeAll(async () => {
     resolution: [32, 64],
     classNames: ["a", "b"],
     numSelect: 8,
+    masks: null,
     precision: "fp32",
     trainingPrecision: null,
     version: "0.1.0",

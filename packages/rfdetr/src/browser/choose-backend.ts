@@ -137,8 +137,8 @@ async function goldenError(session: Session, model: ExportedModel): Promise<Gold
 }
 
 /** An error in words: `boxes 0.02 px, scores 0.0001 off`. */
-export function errorInWords({ boxPx, score }: Pick<GoldenError, "boxPx" | "score">): string {
-  if (!Number.isFinite(boxPx + score)) return "not finite";
+export function errorInWords({ boxPx, score, mask }: Omit<GoldenError, "holds">): string {
+  if (!Number.isFinite(boxPx + score + (mask ?? 0))) return "not finite";
   const short = (value: number): string =>
     value === 0
       ? "0"
@@ -148,7 +148,8 @@ export function errorInWords({ boxPx, score }: Pick<GoldenError, "boxPx" | "scor
             /e-(\d+)/,
             (_, digits: string) => ` × 10⁻${[...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("")}`,
           );
-  return `boxes ${short(boxPx)} px, scores ${short(score)} off`;
+  const masks = mask === undefined ? "" : `, areas of masks ${short(mask)}`;
+  return `boxes ${short(boxPx)} px, scores ${short(score)}${masks} off`;
 }
 
 function firstLine(fault: unknown): string {

@@ -115,6 +115,11 @@ export class RFDETR {
     return this.#model.resolution;
   }
 
+  /** Whether detections have masks; of a file of another program it is not known before the first. */
+  get masks(): boolean {
+    return this.#model.masks !== null;
+  }
+
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels.
    * @throws Error if the browser cannot decode the image, or may not read it, or for a name that is no option
@@ -139,7 +144,7 @@ export class RFDETR {
     if (!outputs.boxes.every(Number.isFinite) || outputs.logits.some(Number.isNaN))
       throw new Error("Expected finite scores and boxes but the model gives NaN or infinity");
     const { width, height } = source;
-    const found = selectBoxes(outputs, source, numSelect);
+    const found = selectBoxes(outputs, source, numSelect, threshold);
     const rows = outputs.logits.length / (outputs.boxes.length / 4);
     const detections = listDetections(found, rowNames(this.classNames, rows), threshold);
     const milliseconds = { pixels: read - began, model: ran - read, results: performance.now() - ran };

@@ -1,4 +1,6 @@
 // `rfdetr/browser`: exported files in the browser. No import of Node or libtorch.
+export { decodeMask, type Mask, maskArea } from "../masks/mask.js";
+export { maskWindow } from "../masks/segments.js";
 export type { Detection } from "../model/types.js";
 export type { GoldenError } from "../onnx/goldens.js";
 export { classColors, readableOn } from "../support/class-colors.js";

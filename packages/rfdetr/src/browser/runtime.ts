@@ -2,6 +2,7 @@
 // isolated.
 import type { InferenceSession } from "onnxruntime-web";
 import type { Shape } from "../onnx/exported-model.js";
+import { rawOutputs } from "../onnx/raw-outputs.js";
 import type { Backend, Runtime } from "./backend.js";
 
 type Ort = typeof import("onnxruntime-web");
@@ -38,8 +39,7 @@ export function webRuntime({ runtimeFolder, threads }: RuntimeOptions = {}): Run
         inputShape: shapeOf(session.inputMetadata, "input"),
         labelsShape: shapeOf(session.outputMetadata, "labels"),
         async run(input, shape) {
-          const { dets, labels } = await session.run({ input: new ort.Tensor("float32", input, shape) });
-          return { boxes: floats(dets?.data, "dets"), logits: floats(labels?.data, "labels") };
+          return rawOutputs(await session.run({ input: new ort.Tensor("float32", input, shape) }));
         },
         release: () => session.release(),
       };
@@ -70,9 +70,4 @@ async function missingGpu(): Promise<string | null> {
 function shapeOf(values: readonly InferenceSession.ValueMetadata[], name: string): Shape | undefined {
   const found = values.find((value) => value.name === name);
   return found?.isTensor ? found.shape : undefined;
-}
-
-function floats(data: unknown, name: string): Float32Array {
-  if (data instanceof Float32Array) return data;
-  throw new Error(`Expected the output ${name} in float32 but the file has ${data === undefined ? "none" : "another"}`);
 }

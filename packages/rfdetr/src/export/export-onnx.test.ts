@@ -11,8 +11,12 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { noGrad, scope } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import { joinPixels } from "../eval/pixels.js";
 import { fillModel } from "../instruments/peers/deterministic-fill.js";
+import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
+import type { MaskFeatures } from "../model/outputs.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { compareGolden, goldenPixels } from "../onnx/goldens.js";
@@ -23,6 +27,7 @@ import { abandonExport } from "./export-folder.js";
 import { type ExportOptions, exportOnnx } from "./export-onnx.js";
 import type { Graph } from "./graph/graph.js";
 import { makeGraph } from "./graph/make-graph.js";
+import { maskLogits } from "./graph/mask-logits.js";
 
 const folder = mkdtempSync(join(tmpdir(), "export-"));
 const weights = join(folder, "tiny.safetensors");
@@ -187,5 +192,53 @@ describe("the graph of a detector", () => {
     const { nodes } = makeGraph(model, { batch: 1, height: 64, width: 64 });
     const idle = ["Constant", "Identity", "Cast", "Expand", "Shape", "Range"];
     expect(nodes.filter(({ op }) => idle.includes(op))).toEqual([]);
+  });
+});
+
+describe("an export of a model with masks", () => {
+  const config = resolveModel("seg-tiny", { numClasses: 2 });
+  const segmenting = new RFDETRModel(config).eval();
+  fillModel(segmenting);
+  const weights = join(folder, "seg-tiny.safetensors");
+  saveWeights(weights, segmenting.stateDict(), { classNames: ["cat", "dog"], config, trained });
+
+  it.each([
+    ["fp32", "dynamic", true, 0.9999],
+    ["fp32", 1, false, 0.9999],
+    ["fp16", 2, true, 0.9],
+  ] as const)("in %s for %s images proves them (GridSample %s)", async (precision, batch, gridSample, least) => {
+    const [height, width] = [64, 96];
+    const { result, out } = await exported({ weights, precision, batch, gridSample, resolution: [height, width] });
+    expect(result.proof?.min_mask_iou).toBeGreaterThan(least);
+    const file = await OnnxModel.open(out);
+    expect(file.description.masks).toEqual([height / 4, width / 4]);
+    expect(file.description.goldens?.cases[0].queries[0].mask).toBeGreaterThan(0);
+    const images = [1, 2, 3].map((seed) => goldenPixels(seed, height, width));
+    const ours = noGrad(() =>
+      scope(() => {
+        const joined = imagesToTensor(joinPixels(images), 3, height, width);
+        return maskLogits(segmenting.call(normalise_(joined)).predMasks as MaskFeatures).toArray() as Float32Array;
+      }),
+    );
+    // Float16 has 11 bits, and a dozen roundings stand one behind the other.
+    const bound = precision === "fp32" ? 1e-4 : 12 * 2 ** -11 * Math.max(...ours.map(Math.abs));
+    expect(result.proof?.max_mask_logit_error).toBeLessThan(bound);
+    for (const [i, { masks }] of (await file.run(images)).entries()) {
+      expect(masks).toMatchObject({ height: height / 4, width: width / 4 });
+      const own = ours.subarray((i * ours.length) / 3, ((i + 1) * ours.length) / 3);
+      const apart = own.map((logit, at) => Math.abs(logit - (masks?.logits[at] as number)));
+      // Of two proposals with one score, the order may differ: then whole masks do.
+      const sorted = apart.sort();
+      expect(sorted[Math.floor(sorted.length * 0.9)]).toBeLessThan(bound);
+    }
+    await file.release();
+  });
+
+  it("is refused where its masks disagree", async () => {
+    const pass = (graph: Graph): void => {
+      const bias = graph.nodes.find(({ origin, op }) => origin.module === "masks" && op === "Add")?.inputs[1];
+      (bias?.data as Float32Array)[0] += 3;
+    };
+    await expect(exported({ weights, pass })).rejects.toThrow(/masks have an IoU of [\d.]+ where 0.980 is the least/);
   });
 });

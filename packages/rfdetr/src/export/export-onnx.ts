@@ -162,6 +162,7 @@ function metadataOf(
     classNames,
     preprocessing,
     numSelect: config.numSelect,
+    masks: config.segmentationHead ? maskSize(config, resolution) : null,
     precision,
     trainingPrecision: trained.precision,
     version: packageVersion(),
@@ -170,6 +171,10 @@ function metadataOf(
     goldens: null,
   };
 }
+
+/** Height and width of the masks that the model gives. */
+const maskSize = ({ maskDownsampleRatio: ratio }: ModelConfig, [height, width]: readonly [number, number]) =>
+  [Math.floor(height / ratio), Math.floor(width / ratio)] satisfies [number, number];
 
 /** The dataset of a proof; null where drawn images prove the file. */
 function dataOf({ data, split = "valid", onBadImage }: ExportOptions): Parameters<typeof proofImages>[0] {
@@ -207,13 +212,14 @@ function storedProof({ holds: _holds, worst: _worst, ...proof }: Proof): ExportP
 
 /** The error of a file that disagrees with its model, with the place where that begins. */
 async function disagreement(
-  { worst, max_box_error_px: box, max_score_error: score }: Proof,
+  { worst, max_box_error_px: box, max_score_error: score, min_mask_iou: iou }: Proof,
   graph: Graph,
   model: RFDETRModel,
   { folder, precision }: { folder: ExportFolder; precision: ExportPrecision },
 ): Promise<ExportError> {
-  const { box_px: px, score: most } = tolerances[precision];
-  const said = `Expected detections within ${px} px and a score of ${most} of the model's but the file is off by ${shown(box)} px and ${shown(score)}`;
+  const { box_px: px, score: most, mask } = tolerances[precision];
+  const masks = iou === undefined ? "" : `; masks have an IoU of ${shown(iou)} where ${shown(1 - mask)} is the least`;
+  const said = `Expected detections within ${px} px and a score of ${most} of the model's but the file is off by ${shown(box)} px and ${shown(score)}${masks}`;
   const size = graph.inputs[0].shape[0];
   if (worst === null || (typeof size === "number" && size !== worst.imageIds.length)) return new ExportError(said);
   using input = normalise_(imagesToTensor(worst.images, worst.imageIds.length, worst.height, worst.width));

@@ -6,13 +6,13 @@ import { UsageError } from "../support/errors.js";
 export type ExportPrecision = "fp32" | "fp16" | "int8";
 
 /**
- * How far detections of a file may be from the model's in float32, in pixels of the input and in score. A file is
- * refused where more than one detection in {@link exceptions} is beyond.
+ * How far detections of a file may be from the model's in float32, in pixels of the input, in score, and in 1 − IoU of
+ * the masks. A file is refused where more than one detection in {@link exceptions} is beyond.
  */
-export const tolerances: Readonly<Record<ExportPrecision, GoldenTolerance>> = {
-  fp32: { box_px: 0.1, score: 0.001 },
-  fp16: { box_px: 1, score: 0.02 },
-  int8: { box_px: 16, score: 0.3 },
+export const tolerances: Readonly<Record<ExportPrecision, Required<GoldenTolerance>>> = {
+  fp32: { box_px: 0.1, score: 0.001, mask: 0.02 },
+  fp16: { box_px: 1, score: 0.02, mask: 0.15 },
+  int8: { box_px: 16, score: 0.3, mask: 0.6 },
 };
 
 /**

@@ -1,5 +1,5 @@
 // Masks column by column: how they are moved and resized without a byte for each pixel.
-import type { Mask } from "./mask.js";
+import { type Mask, maskOfBounds } from "./mask.js";
 
 /** The object in each column of a mask: pieces from a row on, up to another that is outside. */
 export interface Segments {
@@ -31,56 +31,28 @@ export function segmentsOf({ height, width, counts }: Mask): Segments {
   return { first, tops, bottoms };
 }
 
-/** Makes a mask of pieces of columns. */
-class MaskBuilder {
-  readonly #counts: number[] = [0];
-  /** Pixels whose runs are known. */
-  #done = 0;
-
-  constructor(
-    readonly height: number,
-    readonly width: number,
-  ) {}
-
-  /** Adds rows from `top` up to `bottom` of a column. Pieces come in the order of the columns, each from the top. */
-  add(x: number, top: number, bottom: number): void {
-    if (bottom <= top) return;
-    const [counts, at] = [this.#counts, x * this.height + top];
-    if (at === this.#done && counts.length % 2 === 0) counts[counts.length - 1] += bottom - top;
-    else if (counts.length % 2 === 0) counts.push(at - this.#done, bottom - top);
-    else {
-      counts[counts.length - 1] += at - this.#done;
-      counts.push(bottom - top);
-    }
-    this.#done = x * this.height + bottom;
-  }
-
-  finish(): Mask {
-    const { height, width } = this;
-    const rest = height * width - this.#done;
-    const counts = rest > 0 && this.#done > 0 ? [...this.#counts, rest] : rest > 0 ? [rest] : this.#counts;
-    return { height, width, counts: Uint32Array.from(counts) };
-  }
-}
-
 /**
  * A mask as a part of a larger one, whose other pixels are background.
  * @param left column of the larger one where it begins, and `top` row; it ends inside
  */
 export function placeMask(mask: Mask, left: number, top: number, height: number, width: number): Mask {
   const { first, tops, bottoms } = segmentsOf(mask);
-  const placed = new MaskBuilder(height, width);
-  for (let x = 0; x < mask.width; x++)
-    for (let i = first[x]; i < first[x + 1]; i++) placed.add(left + x, top + tops[i], top + bottoms[i]);
-  return placed.finish();
+  const bounds: number[] = [];
+  for (let x = 0; x < mask.width; x++) {
+    const column = (left + x) * height + top;
+    for (let i = first[x]; i < first[x + 1]; i++) bounds.push(column + tops[i], column + bottoms[i]);
+  }
+  return maskOfBounds(bounds, height, width);
 }
 
 /** A mask at another size: each pixel is that at the same place of the given one (nearest). */
 export function resizeMask(mask: Mask, height: number, width: number): Mask {
   if (mask.height === height && mask.width === width) return mask;
-  const resized = new MaskBuilder(height, width);
-  eachPiece(mask, { height, width }, [0, 0, width, height], (x, top, bottom) => resized.add(x, top, bottom));
-  return resized.finish();
+  const bounds: number[] = [];
+  eachPiece(mask, { height, width }, [0, 0, width, height], (x, top, bottom) => {
+    bounds.push(x * height + top, x * height + bottom);
+  });
+  return maskOfBounds(bounds, height, width);
 }
 
 /** A part of an image in pixels: left, top, right, bottom. */

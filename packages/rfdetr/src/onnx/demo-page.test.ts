@@ -20,6 +20,7 @@ const metadata: ExportMetadata = {
   resolution: [64, 64],
   classNames: ["red", "<b>blue</b>"],
   numSelect: 20,
+  masks: null,
   precision: "fp32",
   trainingPrecision: null,
   version: "0.1.0",

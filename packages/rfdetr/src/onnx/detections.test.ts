@@ -1,8 +1,10 @@
 import { scope, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import { encodeMask, type Mask } from "../masks/mask.js";
+import { maskIou, measureMask } from "../masks/overlap.js";
 import { postprocess, toArrays } from "../model/images/postprocess.js";
 import { Rng } from "../support/random.js";
-import { rowNames, selectBoxes } from "./detections.js";
+import { listDetections, rowNames, selectBoxes } from "./detections.js";
 
 describe("selectBoxes", () => {
   it.each([
@@ -24,6 +26,54 @@ describe("selectBoxes", () => {
     expect(found.labels).toEqual(expected.labels);
     expect(found.boxes).toEqual(expected.boxes);
     expect(Math.max(...found.scores.map((score, i) => Math.abs(score - expected.scores[i])))).toBeLessThan(1.2e-7);
+  });
+});
+
+describe("the masks of selectBoxes", () => {
+  it("are those of libtorch, for the detections above the least score", () => {
+    const [queries, rows, side, height, width] = [12, 3, 9, 47, 81];
+    const rng = new Rng("masks", 1);
+    const draw = (length: number) => Float32Array.from({ length }, () => rng.uniform(-2, 2));
+    const [boxes, logits, features, pixels] = [
+      draw(queries * 4),
+      draw(queries * rows),
+      draw(queries * 4),
+      draw(4 * side * side),
+    ];
+    const { expected, dense } = scope(() => {
+      const predMasks = {
+        spatialFeatures: tensor(pixels, { shape: [1, 4, side, side] }),
+        queryFeatures: tensor(features, { shape: [1, queries, 4] }),
+        bias: tensor([0.1]),
+      };
+      const predBoxes = tensor(boxes, { shape: [1, queries, 4] });
+      const predLogits = tensor(logits, { shape: [1, queries, rows] });
+      const [first] = postprocess({ predBoxes, predLogits, predMasks }, [[height, width]], 20, { leastScore: 0.6 });
+      const { spatialFeatures, queryFeatures, bias } = predMasks;
+      const dense = queryFeatures.matmul(spatialFeatures.flatten(2)).add(bias);
+      return { expected: toArrays(first), dense: dense.toArray() as Float32Array };
+    });
+    const masks = { logits: dense, height: side, width: side };
+    const found = selectBoxes({ boxes, logits, masks }, { width, height }, 20, 0.6);
+    expect(found.masks?.length).toBe(found.scores.filter((score) => score > 0.6).length);
+    expect(found.masks?.length).toBe(expected.masks?.length);
+    for (const [i, mask] of (found.masks ?? []).entries()) {
+      expect([mask.height, mask.width]).toEqual([height, width]);
+      const iou = maskIou(measureMask(mask), measureMask(expected.masks?.[i] as Mask));
+      expect(iou).toBeGreaterThan(0.999);
+    }
+    expect(selectBoxes({ boxes, logits, masks }, { width, height }, 20).masks).toHaveLength(20);
+    expect(selectBoxes({ boxes, logits }, { width, height }, 20).masks).toBeUndefined();
+  });
+
+  it("belong to the detections that are listed", () => {
+    const found = {
+      boxes: new Float32Array(8),
+      scores: Float32Array.of(0.9, 0.2),
+      labels: new Int32Array(2),
+      masks: [encodeMask([1], 1, 1)],
+    };
+    expect(listDetections(found, ["cat"], 0.5)).toMatchObject([{ mask: found.masks[0] }]);
   });
 });
 

@@ -1,22 +1,26 @@
 // Raw outputs to detections, without libtorch: what `model/images/postprocess.ts` computes with it. No import of Node.
+import type { Mask } from "../masks/mask.js";
+import { resizeMasks } from "../masks/resize-masks.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { Detection } from "../model/types.js";
-import type { RawOutputs } from "./goldens.js";
+import type { RawMasks, RawOutputs } from "./goldens.js";
 
 /**
  * Selects the `numSelect` (query, class) pairs of an image with the highest scores, and scales their boxes to pixels.
  * Equal scores are ordered by query, then by class. Source: `rfdetr.models.postprocess: PostProcess`.
  * @param outputs of one image
+ * @param leastScore only detections with a score above it get a mask, if the model has them; default: all
  */
 export function selectBoxes(
-  { boxes, logits }: RawOutputs,
+  { boxes, logits, masks }: RawOutputs,
   { width, height }: { width: number; height: number },
   numSelect: number,
+  leastScore = -1,
 ): ScoredBoxes {
   const rows = logits.length / (boxes.length / 4);
   const scores = Float32Array.from(logits, (logit) => 1 / (1 + Math.exp(-logit)));
   const best = bestOf(scores, numSelect);
-  const found = {
+  const found: ScoredBoxes = {
     boxes: new Float32Array(best.length * 4),
     scores: Float32Array.from(best, (pair) => scores[pair]),
     labels: Int32Array.from(best, (pair) => pair % rows),
@@ -33,7 +37,24 @@ export function selectBoxes(
       found.boxes[i * 4 + 2 + axis] = inside(centre + half);
     }
   });
-  return found;
+  if (masks === undefined) return found;
+  const queries = Array.from(
+    best.filter((pair) => scores[pair] > leastScore),
+    (pair) => Math.floor(pair / rows),
+  );
+  return { ...found, masks: masksOf(masks, queries, [height, width]) };
+}
+
+/** The masks of queries in the image, each query's once. */
+function masksOf({ logits, height, width }: RawMasks, queries: readonly number[], image: [number, number]): Mask[] {
+  const area = height * width;
+  const made = new Map<number, Mask>();
+  return queries.map((query) => {
+    const own = logits.subarray(query * area, (query + 1) * area);
+    const mask = made.get(query) ?? resizeMasks(own, 1, [height, width], image)[0];
+    made.set(query, mask);
+    return mask;
+  });
 }
 
 /** Indices of the highest scores, highest first, equal ones in their order. NaN comes first, as libtorch sorts it. */

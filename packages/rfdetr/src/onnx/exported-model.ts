@@ -59,6 +59,7 @@ export function describeExport(
       layout: "NCHW",
     },
     numSelect: pythonSelect,
+    masks: null,
     precision: "fp32",
     trainingPrecision: null,
     proof: null,

@@ -35,6 +35,19 @@ describe("goldens", () => {
     expect(compareGolden(expected, swapped, tolerance, [100, 200]).holds).toBe(true);
   });
 
+  it("hold the areas of masks where there are some", () => {
+    const masks = { logits: Float32Array.of(1, 1, 1, -1, -1, -1, 2, -1), height: 2, width: 2 };
+    const expected = goldenQueries({ ...outputs, masks });
+    expect(expected.map(({ mask }) => mask)).toEqual([0.75, 0.25]);
+    const within = { ...tolerance, mask: 0.1 };
+    const compare = (logits: Float32Array) =>
+      compareGolden(expected, { ...outputs, masks: { ...masks, logits } }, within, [100, 200]);
+    expect(compare(masks.logits)).toEqual({ boxPx: 0, score: 0, mask: 0, holds: true });
+    expect(compare(masks.logits.map((logit) => -logit))).toMatchObject({ mask: 0.5, holds: false });
+    expect(compare(masks.logits.fill(Number.NaN)).holds).toBe(false);
+    expect(compareGolden(expected, outputs, within, [100, 200]).holds).toBe(false);
+  });
+
   it("give errors in pixels and scores, and do not hold beyond the tolerance or for NaN", () => {
     const expected = goldenQueries(outputs);
     const moved = { ...outputs, boxes: outputs.boxes.map((side) => side + 0.001) };

@@ -15,6 +15,8 @@ export interface GoldenQuery {
   score: number;
   /** Centre x, centre y, width, height as fractions of the image. */
   box: [number, number, number, number];
+  /** Share of the mask's pixels that are the object, where the model has masks. */
+  mask?: number;
 }
 
 /** How far the file may be from its goldens. */
@@ -22,6 +24,8 @@ export interface GoldenTolerance {
   /** Of a box coordinate, in pixels of the model's input. */
   box_px: number;
   score: number;
+  /** Of a {@link GoldenQuery}'s mask; of the masks themselves where files are proved: 1 − IoU. */
+  mask?: number;
 }
 
 /** How far a run is from the goldens. */
@@ -30,7 +34,9 @@ export interface GoldenError {
   boxPx: number;
   /** Largest difference of a score. */
   score: number;
-  /** Whether both are within the file's tolerance. */
+  /** Largest difference of a mask's share of object pixels, where the file has masks. */
+  mask?: number;
+  /** Whether all are within the file's tolerance. */
   holds: boolean;
 }
 
@@ -40,6 +46,16 @@ export interface RawOutputs {
   boxes: Float32Array;
   /** `[queries × rows]`: class logits. */
   logits: Float32Array;
+  /** Mask logits of all queries, of a model with a segmentation head. */
+  masks?: RawMasks;
+}
+
+/** Mask logits of one image. */
+export interface RawMasks {
+  /** `[queries × height × width]` */
+  logits: Float32Array;
+  height: number;
+  width: number;
 }
 
 /** Queries that {@link goldenQueries} keeps. */
@@ -85,15 +101,23 @@ function random(seed: number): (below: number) => number {
 }
 
 /** The queries of a golden: those with the highest scores. */
-export function goldenQueries({ boxes, logits }: RawOutputs): GoldenQuery[] {
+export function goldenQueries({ boxes, logits, masks }: RawOutputs): GoldenQuery[] {
   const rows = logits.length / (boxes.length / 4);
   const queries = Array.from({ length: boxes.length / 4 }, (_, query): GoldenQuery => {
     const own = logits.subarray(query * rows, (query + 1) * rows);
     const best = own.reduce((before, logit, row) => (logit > own[before] ? row : before), 0);
     const [x, y, width, height] = boxes.subarray(query * 4, query * 4 + 4);
-    return { class: best, score: sigmoid(own[best]), box: [x, y, width, height] };
+    const mask = masks && { mask: objectShare(masks, query) };
+    return { class: best, score: sigmoid(own[best]), box: [x, y, width, height], ...mask };
   });
   return queries.sort((a, b) => b.score - a.score).slice(0, kept);
+}
+
+/** Share of a query's mask that is the object; NaN where a logit is. */
+function objectShare({ logits, height, width }: RawMasks, query: number): number {
+  const own = logits.subarray(query * height * width, (query + 1) * height * width);
+  if (own.some(Number.isNaN)) return Number.NaN;
+  return own.reduce((sum, logit) => sum + Number(logit > 0), 0) / own.length;
 }
 
 /**
@@ -102,30 +126,36 @@ export function goldenQueries({ boxes, logits }: RawOutputs): GoldenQuery[] {
  */
 export function compareGolden(
   expected: readonly GoldenQuery[],
-  { boxes, logits }: RawOutputs,
+  { boxes, logits, masks }: RawOutputs,
   tolerance: GoldenTolerance,
   [height, width]: readonly [height: number, width: number],
 ): GoldenError {
   const rows = logits.length / (boxes.length / 4);
   const sides = [width, height, width, height];
-  const worst = { boxPx: 0, score: 0 };
-  for (const { class: row, score, box } of expected) {
-    let nearest = { boxPx: Number.POSITIVE_INFINITY, score: Number.POSITIVE_INFINITY, sum: Number.POSITIVE_INFINITY };
+  const far = Number.POSITIVE_INFINITY;
+  const worst: Omit<GoldenError, "holds"> = { boxPx: 0, score: 0 };
+  for (const { class: row, score, box, mask } of expected) {
+    let nearest = { query: 0, boxPx: far, score: far, sum: far };
     for (let query = 0; query < boxes.length / 4; query++) {
       const boxPx = Math.max(...box.map((side, i) => Math.abs(side - boxes[query * 4 + i]) * sides[i]));
       const scoreError = Math.abs(score - sigmoid(logits[query * rows + row]));
       const sum = boxPx / tolerance.box_px + scoreError / tolerance.score;
-      if (sum < nearest.sum) nearest = { boxPx, score: scoreError, sum };
+      if (sum < nearest.sum) nearest = { query, boxPx, score: scoreError, sum };
     }
     worst.boxPx = Math.max(worst.boxPx, nearest.boxPx);
     worst.score = Math.max(worst.score, nearest.score);
+    if (mask === undefined) continue;
+    const found = masks === undefined ? far : Math.abs(mask - objectShare(masks, nearest.query));
+    worst.mask = Math.max(worst.mask ?? 0, found);
   }
-  return { ...worst, holds: worst.boxPx <= tolerance.box_px && worst.score <= tolerance.score };
+  const masksHold = worst.mask === undefined || worst.mask <= (tolerance.mask ?? 0);
+  return { ...worst, holds: worst.boxPx <= tolerance.box_px && worst.score <= tolerance.score && masksHold };
 }
 
 /** The larger of two errors, part by part. */
 export function worseOf(a: GoldenError, b: GoldenError): GoldenError {
-  return { boxPx: Math.max(a.boxPx, b.boxPx), score: Math.max(a.score, b.score), holds: a.holds && b.holds };
+  const mask = a.mask !== undefined && b.mask !== undefined ? { mask: Math.max(a.mask, b.mask) } : {};
+  return { boxPx: Math.max(a.boxPx, b.boxPx), score: Math.max(a.score, b.score), ...mask, holds: a.holds && b.holds };
 }
 
 /** In float32, as the detector computes it. */

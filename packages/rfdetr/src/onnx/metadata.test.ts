@@ -13,6 +13,7 @@ const metadata: ExportMetadata = {
     layout: "NCHW",
   },
   numSelect: 300,
+  masks: [96, 160],
   precision: "fp16",
   trainingPrecision: "bf16-mixed",
   version: "0.1.0",
@@ -33,7 +34,7 @@ describe("the metadata of an export", () => {
       "rfdetr.training_precision": "bf16-mixed",
     });
     expect(parseMetadata(entries)).toEqual(metadata);
-    const without = { ...metadata, trainingPrecision: null, proof: null, goldens: null };
+    const without = { ...metadata, masks: null, trainingPrecision: null, proof: null, goldens: null };
     expect(parseMetadata(metadataEntries(without))).toEqual(without);
   });
 

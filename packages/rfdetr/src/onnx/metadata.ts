@@ -23,6 +23,10 @@ export interface ExportProof {
   /** Detections that are on one side of the threshold only. */
   flips: number;
   threshold: number;
+  /** Largest difference of a mask logit, where the model has masks. */
+  max_mask_logit_error?: number;
+  /** Least intersection over union of a mask of the file with that of the model. */
+  min_mask_iou?: number;
   AP?: { ours: number; export: number };
 }
 
@@ -37,6 +41,8 @@ export interface ExportMetadata {
   preprocessing: Preprocessing;
   /** Detections that post-processing selects for each image. */
   numSelect: number;
+  /** Height and width of the output `masks`; null for a model without masks. */
+  masks: [height: number, width: number] | null;
   /** Of the file, such as `fp32`, `fp16` or `int8`. */
   precision: string;
   /** Of the training, such as `bf16-mixed`; null if it is not known. */
@@ -67,6 +73,7 @@ const values = {
   classNames: "class_names",
   preprocessing: "preprocessing",
   numSelect: "num_select",
+  masks: "masks",
   proof: "proof",
   goldens: "goldens",
 } as const;
@@ -122,6 +129,7 @@ export function parseMetadata(entries: Readonly<Record<string, string>>): Export
     classNames: json("class_names", (value: string[]) => Array.isArray(value)),
     preprocessing: json("preprocessing", ({ mean, std }: Preprocessing) => mean?.length === 3 && std?.length === 3),
     numSelect: json<number>("num_select", whole),
+    masks: optional("masks"),
     precision: text("precision"),
     trainingPrecision: entries[`${prefix}training_precision`] ?? null,
     version: text("version"),

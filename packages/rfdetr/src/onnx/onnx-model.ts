@@ -1,5 +1,5 @@
 // Runs an exported file in Node, through onnxruntime-node and without libtorch.
-import type { InferenceSession, OnnxValue, TensorConstructor } from "onnxruntime-node";
+import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { NumericsError, UsageError } from "../support/errors.js";
 import { checkOptions, count, differentTexts } from "../support/options.js";
@@ -8,6 +8,7 @@ import { describeExport, type ExportedModel, namesOf } from "./exported-model.js
 import type { RawOutputs } from "./goldens.js";
 import { nodeRuntime } from "./node-runtime.js";
 import { readHead, unusable } from "./onnx-head.js";
+import { rawOutputs } from "./raw-outputs.js";
 import { runBatches } from "./run-batches.js";
 
 /**
@@ -83,20 +84,26 @@ export class OnnxModel {
    */
   async run(images: readonly (Uint8Array | Float32Array)[]): Promise<RawOutputs[]> {
     return runBatches(this.description, images, async (input, shape) => {
-      const { dets, labels } = await this.#session.run({ input: new this.#Tensor("float32", input, shape) });
-      return { boxes: floats(dets), logits: floats(labels) };
+      const outputs = await this.#session.run({ input: new this.#Tensor("float32", input, shape) });
+      try {
+        return rawOutputs(outputs);
+      } catch (cause) {
+        throw unusable(this.path, cause);
+      }
     });
   }
 
   /**
    * Detects objects in images of the model's size.
    * @param sizes of the original images in pixels
+   * @param leastScore only detections with a score above it get a mask, if the model has them; default: all
    * @returns for each image the `numSelect` best detections, boxes in pixels of the original
    * @throws NumericsError if the results are not finite
    */
   async detect(
     images: readonly (Uint8Array | Float32Array)[],
     sizes: readonly { width: number; height: number }[],
+    leastScore?: number,
   ): Promise<(ScoredBoxes & { rows: number })[]> {
     return (await this.run(images)).map((outputs, i) => {
       if (!outputs.boxes.every(Number.isFinite) || !outputs.logits.every((logit) => !Number.isNaN(logit)))
@@ -105,7 +112,7 @@ export class OnnxModel {
           { hint: "Export it in fp32" },
         );
       const rows = outputs.logits.length / (outputs.boxes.length / 4);
-      return { ...selectBoxes(outputs, sizes[i], this.description.numSelect), rows };
+      return { ...selectBoxes(outputs, sizes[i], this.description.numSelect, leastScore), rows };
     });
   }
 
@@ -126,10 +133,4 @@ async function runtime(path: string): Promise<typeof import("onnxruntime-node")>
       { cause },
     );
   }
-}
-
-function floats(output: OnnxValue): Float32Array {
-  const { data } = output as { data: unknown };
-  if (!(data instanceof Float32Array)) throw new NumericsError("Expected float32 outputs but the file has other ones");
-  return data;
 }

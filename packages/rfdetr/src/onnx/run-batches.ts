@@ -3,7 +3,7 @@ import type { ExportedModel } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
 import { toPlanes } from "./pixels.js";
 
-/** Runs a model once: `input` is `[B, 3, H, W]`; gives `dets` and `labels` of all images, one after another. */
+/** Runs a model once: `input` is `[B, 3, H, W]`; gives the outputs of all images, one after another. */
 export type RunOnce = (
   input: Float32Array<ArrayBuffer>,
   shape: [batch: number, channels: 3, height: number, width: number],
@@ -25,12 +25,16 @@ export async function runBatches(
     const part = images.slice(at, at + together);
     // A file for a fixed number of images gets the last one again.
     const full = [...part, ...Array.from({ length: together - part.length }, () => part[part.length - 1])];
-    const { boxes, logits } = await run(toPlanes(full, preprocessing), [full.length, 3, ...resolution]);
-    const [boxesEach, logitsEach] = [boxes.length / full.length, logits.length / full.length];
+    const { boxes, logits, masks } = await run(toPlanes(full, preprocessing), [full.length, 3, ...resolution]);
+    const partOf = (all: Float32Array, i: number): Float32Array => {
+      const each = all.length / full.length;
+      return all.subarray(i * each, (i + 1) * each);
+    };
     for (let i = 0; i < part.length; i++)
       outputs.push({
-        boxes: boxes.subarray(i * boxesEach, (i + 1) * boxesEach),
-        logits: logits.subarray(i * logitsEach, (i + 1) * logitsEach),
+        boxes: partOf(boxes, i),
+        logits: partOf(logits, i),
+        ...(masks && { masks: { ...masks, logits: partOf(masks.logits, i) } }),
       });
   }
   return outputs;

@@ -152,7 +152,8 @@ export class Predictor implements HostedModel {
         const pixels = joinPixels(images.map((image) => image.pixels));
         const outputs = this.forward(normalise_(imagesToTensor(pixels, images.length, rows, columns, this.device)));
         const sizes = images.map(({ width, height }) => [height, width] as const);
-        return postprocess(outputs, sizes, this.config.numSelect).map((tensors, i) => {
+        const { numSelect } = this.config;
+        return postprocess(outputs, sizes, numSelect, { leastScore: threshold }).map((tensors, i) => {
           const found = toArrays(tensors);
           checkFinite(found, this.#name);
           const { width, height } = images[i];

@@ -1,6 +1,7 @@
 // Exports a model for tests, with goldens of its own forward pass.
 import { noGrad, scope } from "@rfdetr/torch";
 import { makeGraph } from "../export/graph/make-graph.js";
+import { maskLogits } from "../export/graph/mask-logits.js";
 import { writeOnnx } from "../export/write-onnx.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
@@ -16,21 +17,25 @@ export function exportForTest(
   changes: Partial<ExportMetadata> = {},
 ): string {
   model.eval();
-  const { resolution: side, numSelect, variant } = model.config;
+  const { resolution: side, numSelect, variant, segmentationHead, maskDownsampleRatio } = model.config;
   const [height, width] = changes.resolution ?? [side, side];
   const cases = [1, 2].map((seed) =>
     noGrad(() =>
       scope(() => {
         const images = normalise_(imagesToTensor(goldenPixels(seed, height, width), 1, height, width));
-        const { predBoxes, predLogits } = model.call(images);
+        const { predBoxes, predLogits, predMasks } = model.call(images);
         const raw = { boxes: predBoxes.toArray() as Float32Array, logits: predLogits.toArray() as Float32Array };
-        return { seed, queries: goldenQueries(raw) };
+        if (predMasks === undefined) return { seed, queries: goldenQueries(raw) };
+        const dense = maskLogits(predMasks);
+        const masks = { logits: dense.toArray() as Float32Array, height: dense.shape[2], width: dense.shape[3] };
+        return { seed, queries: goldenQueries({ ...raw, masks }) };
       }),
     ),
   );
   const metadata: ExportMetadata = {
     variant,
     numSelect,
+    masks: segmentationHead ? [height / maskDownsampleRatio, width / maskDownsampleRatio] : null,
     resolution: [height, width],
     classNames: [...classNames],
     precision: "fp32",
@@ -45,7 +50,7 @@ export function exportForTest(
       antialias: true,
       layout: "NCHW",
     },
-    goldens: { tolerance: { box_px: 0.05, score: 0.001 }, cases },
+    goldens: { tolerance: { box_px: 0.05, score: 0.001, mask: 0.01 }, cases },
     ...changes,
   };
   const graph = makeGraph(model, { batch: 1, height, width });

@@ -132,6 +132,9 @@ function show(console: Console, result: ExportResult, data?: string): void {
       max_box_error_px: proof?.max_box_error_px ?? null,
       max_score_error: proof?.max_score_error ?? null,
       flips: proof?.flips ?? null,
+      ...(proof?.min_mask_iou === undefined
+        ? {}
+        : { max_mask_logit_error: proof.max_mask_logit_error, min_mask_iou: proof.min_mask_iou }),
       AP: proof?.AP ?? null,
       ...(drift === null ? {} : { drift: { images: drift.images, threshold: drift.threshold, forms: drift.forms } }),
     });
@@ -147,6 +150,14 @@ function show(console: Console, result: ExportResult, data?: string): void {
     ["proof", `onnxruntime against the weights in float32, on ${images}`],
     ["boxes", `off by at most ${proof.max_box_error_px.toPrecision(2)} px`],
     ["scores", `off by at most ${proof.max_score_error.toPrecision(2)}`],
+    ...(proof.min_mask_iou === undefined || proof.max_mask_logit_error === undefined
+      ? []
+      : [
+          [
+            "masks",
+            `IoU at least ${proof.min_mask_iou.toFixed(4)}, logits off by at most ${proof.max_mask_logit_error.toPrecision(2)}`,
+          ] as const,
+        ]),
     ["flips", `${counted(proof.flips, "detection")} on the other side of ${proof.threshold}`],
     ...(proof.AP === undefined
       ? []

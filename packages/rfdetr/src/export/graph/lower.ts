@@ -7,7 +7,7 @@ import { operatorRules } from "./operators.js";
 import type { Trace, TracedCall, TracedTensor } from "./trace.js";
 
 /**
- * Makes the graph of a trace: `input` → `dets`, `labels`, as the Python package names them. What does not depend on the
+ * Makes the graph of a trace: `input` → `dets`, `labels` and perhaps `masks`, as the Python package names them. What does not depend on the
  * images is a constant, such as the positional embeddings of this size of image. Run `clean` afterwards.
  * @param policy and overrides: those of the training; each node's origin has the rule that they give it
  * @throws ExportError for an operator that has no row; the message names it and its module
@@ -50,10 +50,12 @@ export function lower(trace: Trace, { policy, overrides }: { policy: Policy; ove
   if (unknown.size > 0)
     throw new ExportError(`Expected operators that ONNX files can hold but the model uses ${[...unknown].join(", ")}`);
   graph.nodes.unshift(...batch.nodes);
-  const [boxes, logits] = [read(trace.boxes), read(trace.logits)];
-  boxes.name = "dets";
-  logits.name = "labels";
-  graph.outputs = [boxes, logits];
+  const outputs = { dets: trace.boxes, labels: trace.logits, ...(trace.masks && { masks: trace.masks }) };
+  graph.outputs = Object.entries(outputs).map(([name, tensor]) => {
+    const value = read(tensor);
+    value.name = name;
+    return value;
+  });
   return graph;
 }
 

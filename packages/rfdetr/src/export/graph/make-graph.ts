@@ -6,6 +6,7 @@ import { markConversions } from "../precision/watch-autocast.js";
 import { clean } from "./clean.js";
 import type { Graph } from "./graph.js";
 import { lower } from "./lower.js";
+import { maskModule } from "./mask-logits.js";
 import { openBatch } from "./open-batch.js";
 import { type TracedModel, trace } from "./trace.js";
 
@@ -29,7 +30,8 @@ const probes = [2, 3] as const;
 
 /**
  * Makes the graph of a model in float32: `input` `[B, 3, H, W]` → `dets` `[B, Q, 4]` (centre x, centre y, width, height
- * as fractions of the image), `labels` `[B, Q, C]` (logits).
+ * as fractions of the image), `labels` `[B, Q, C]` (logits), and of a model with a segmentation head `masks`
+ * `[B, Q, h, w]` (logits), which are float32 in every precision.
  * @param model in evaluation mode, float32, on the CPU
  * @throws ModelConfigError if the model cannot have this height and width
  * @throws ExportError for an operator that the table of operators does not have
@@ -41,7 +43,7 @@ export function makeGraph(model: TracedModel, options: GraphOptions): Graph {
     return trace(model, images);
   };
   const recorded = batch === "dynamic" ? openBatch(record(probes[0]), record(probes[1]), probes) : record(batch);
-  const training = { policy, overrides: { ...modelOverrides, ...overrides } };
+  const training = { policy, overrides: { ...modelOverrides, ...overrides, [maskModule]: "fp32" as const } };
   const size = [batch === "dynamic" ? probes[0] : batch, height, width] as const;
   const graph = lower(options.conversions ? markConversions(recorded, model, size, training) : recorded, training);
   clean(graph);

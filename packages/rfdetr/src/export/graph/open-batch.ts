@@ -47,6 +47,7 @@ export function openBatch(first: Trace, second: Trace, sizes: readonly [number, 
     calls,
     boxes: tensor(first.boxes, second.boxes, "the boxes"),
     logits: tensor(first.logits, second.logits, "the logits"),
+    masks: first.masks && second.masks && tensor(first.masks, second.masks, "the masks"),
   };
 }
 

@@ -67,6 +67,7 @@ const cases: Readonly<Record<string, Body>> = {
   "aten::index_select": (x) => x.indexSelect(-1, tensor([5, 0, 1], { dtype: "int64" })),
   "aten::gather": (x) => x.flatten(1).gather(1, x.flatten(1).topk(4)[1]),
   "aten::grid_sampler": (x) => ops.gridSampler(x, grid, 0, 0, false),
+  "aten::upsample_bilinear2d": (x) => ops.upsampleBilinear2d(x, [9, 5], false),
   "aten::cat": (x) => ops.cat([x, x.mul(-1)], { dim: 1 }),
   "aten::stack": (x) => ops.stack([x, x.mul(2)], { dim: -1 }),
   "aten::chunk": (x) => x.chunk(3, -1)[1],

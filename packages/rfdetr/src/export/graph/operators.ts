@@ -1,4 +1,5 @@
 // The table of operators: what each operator of libtorch is in ONNX, opset 17. One row a rule.
+import { ExportError } from "../../support/errors.js";
 import { type Call, elementType } from "./call.js";
 import type { Dim, Value } from "./graph.js";
 
@@ -160,6 +161,15 @@ const topk: OperatorRule = (call) => {
   );
 };
 
+/** Bilinear, with half-pixel centres; corners that are aligned have no row. */
+const upsample: OperatorRule = (call) => {
+  if (call.flag("align_corners")) throw new ExportError("Expected align_corners false for upsample_bilinear2d");
+  const sizes = call.result.shape.map((size) => call.size(size));
+  const shape = call.emit("Concat", sizes, { axis: 0 }, { shape: [sizes.length], dtype: "int64" });
+  const attributes = { mode: "linear", coordinate_transformation_mode: "half_pixel" };
+  return call.emit("Resize", [call.input("self"), null, null, shape], attributes);
+};
+
 const gridSample: OperatorRule = (call) =>
   call.emit("GridSample", [call.input("input"), call.input("grid")], {
     mode: ["bilinear", "nearest", "bicubic"][call.number("interpolation_mode")],
@@ -208,6 +218,7 @@ export const operatorRules: Readonly<Record<string, OperatorRule>> = {
       axis: call.axis("dim", call.tensor("self").shape.length),
     }),
   "aten::grid_sampler": gridSample,
+  "aten::upsample_bilinear2d": upsample,
   "aten::cat": (call) =>
     call.emit("Concat", call.inputs("tensors"), { axis: call.axis("dim", call.result.shape.length, 0) }),
   "aten::stack": stack,

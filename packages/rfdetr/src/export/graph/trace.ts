@@ -9,8 +9,10 @@ import {
   Tensor,
   type TensorData,
 } from "@rfdetr/torch";
+import type { MaskFeatures } from "../../model/outputs.js";
 import { ExportError } from "../../support/errors.js";
 import type { Dim } from "./graph.js";
+import { maskLogits, maskModule } from "./mask-logits.js";
 import { exportParts } from "./parts.js";
 
 /** A tensor of a trace. */
@@ -41,7 +43,7 @@ export interface TracedCall {
 export interface TracedModel {
   /** Parameters and buffers by key. */
   stateDict(): Map<string, Tensor>;
-  call(images: Tensor): { predBoxes: Tensor; predLogits: Tensor };
+  call(images: Tensor): { predBoxes: Tensor; predLogits: Tensor; predMasks?: MaskFeatures };
 }
 
 /** One forward pass. */
@@ -50,6 +52,8 @@ export interface Trace {
   readonly calls: readonly TracedCall[];
   readonly boxes: TracedTensor;
   readonly logits: TracedTensor;
+  /** Logits of the masks of all queries; null for a model without them. */
+  readonly masks: TracedTensor | null;
 }
 
 /**
@@ -65,8 +69,10 @@ export function trace(model: TracedModel, images: Tensor): Trace {
   return withCalls(
     (op, args, result, module) => tracer.record(op, args, result, module),
     () => {
-      const { predBoxes, predLogits } = model.call(images);
-      return { images: input, calls: tracer.calls, boxes: tracer.of(predBoxes), logits: tracer.of(predLogits) };
+      const { predBoxes, predLogits, predMasks } = model.call(images);
+      tracer.outside = maskModule;
+      const masks = predMasks === undefined ? null : tracer.of(maskLogits(predMasks));
+      return { images: input, calls: tracer.calls, boxes: tracer.of(predBoxes), logits: tracer.of(predLogits), masks };
     },
   );
 }
@@ -83,7 +89,8 @@ export function watchCalls(model: TracedModel, images: Tensor, see: (call: numbe
   withCalls(
     (_op, _args, result) => see(call++, [result].flat() as Tensor[]),
     () => {
-      model.call(images);
+      const { predMasks } = model.call(images);
+      if (predMasks !== undefined) maskLogits(predMasks);
     },
   );
 }
@@ -105,6 +112,8 @@ function withCalls<T>(see: Seen, body: () => T): T {
 
 class Tracer {
   readonly calls: TracedCall[] = [];
+  /** The module of what no module calls. */
+  outside = "";
   readonly #keys: Map<Tensor, string>;
   readonly #traced = new Map<Tensor, TracedTensor>();
 
@@ -135,7 +144,7 @@ class Tracer {
         throw new ExportError(`Expected tensors from ${op} in ${module} but received ${value}`);
       return this.#add(value, null, constant ? bitsOf(value) : null);
     });
-    this.calls.push({ op, args: traced, results, module });
+    this.calls.push({ op, args: traced, results, module: module || this.outside });
   }
 
   #argument(value: unknown): TracedArgument {

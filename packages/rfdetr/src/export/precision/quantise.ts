@@ -9,11 +9,13 @@ export type Product = GraphNode;
 
 /**
  * The products that int8 may compute: linear layers and convolutions, where mixed precision lowers them. What the
- * training keeps in float32 stays so.
+ * training keeps in float32 stays so, and so does the segmentation head: the search for what int8 harms looks at boxes
+ * and scores alone.
  */
 export function productsOf({ nodes }: Graph): Product[] {
   return nodes.filter(({ op, inputs: [, weight], origin }) => {
     if (origin.rule !== "lower" || origin.moduleRule === "bf16" || weight?.dtype !== "float32") return false;
+    if (origin.module.split(".")[0] === "segmentation_head") return false;
     return weight.data !== null && (op === "Conv" || (op === "MatMul" && weight.shape.length === 2));
   });
 }

@@ -4,6 +4,7 @@ import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import { nodeRuntime } from "../../onnx/node-runtime.js";
 import { toPlanes } from "../../onnx/pixels.js";
+import { rawOutputs } from "../../onnx/raw-outputs.js";
 import { imageDeviation, imageMean } from "../../support/image-statistics.js";
 import type { Graph, Value } from "../graph/graph.js";
 import { writeOnnx } from "../write-onnx.js";
@@ -39,8 +40,8 @@ export class RunningGraph {
   ): Promise<RawOutputs & { values: Float32Array[] }> {
     const planes = toPlanes([pixels], { mean: [...imageMean], std: [...imageDeviation] });
     const outputs = await this.session.run({ input: new this.Tensor("float32", planes, [1, 3, height, width]) });
-    const read = (name: string): Float32Array => outputs[name].data as Float32Array;
-    return { boxes: read("dets"), logits: read("labels"), values: this.also.map(({ name }) => read(name)) };
+    const values = this.also.map(({ name }) => outputs[name].data as Float32Array);
+    return { ...rawOutputs(outputs), values };
   }
 
   async release(): Promise<void> {

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { InferenceSession, TypedTensor } from "onnxruntime-web";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import { toPlanes } from "../../onnx/pixels.js";
+import { rawOutputs } from "../../onnx/raw-outputs.js";
 import { imageDeviation, imageMean } from "../../support/image-statistics.js";
 import type { Graph } from "../graph/graph.js";
 import { writeOnnx } from "../write-onnx.js";
@@ -36,8 +37,7 @@ export class WasmGraph {
     [height, width]: readonly [height: number, width: number],
   ): Promise<RawOutputs> {
     const planes = toPlanes([pixels], { mean: [...imageMean], std: [...imageDeviation] });
-    const { dets, labels } = await this.session.run({ input: this.tensor(planes, [1, 3, height, width]) });
-    return { boxes: dets.data as Float32Array, logits: labels.data as Float32Array };
+    return rawOutputs(await this.session.run({ input: this.tensor(planes, [1, 3, height, width]) }));
   }
 
   async release(): Promise<void> {

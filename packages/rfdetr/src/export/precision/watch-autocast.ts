@@ -14,6 +14,7 @@ import {
 } from "@rfdetr/torch";
 import { modelOverrides } from "../../model/precision/precision.js";
 import { ExportError } from "../../support/errors.js";
+import { maskLogits } from "../graph/mask-logits.js";
 import { exportParts } from "../graph/parts.js";
 import {
   isTraced,
@@ -64,7 +65,12 @@ function watchAutocast(
   // The first interceptor is outermost, so this one comes before autocast's.
   const remove = intercept(record);
   try {
-    noGrad(() => scope(() => autocast.run(() => void model.call(images))));
+    noGrad(() =>
+      scope(() => {
+        const { predMasks } = autocast.run(() => model.call(images));
+        if (predMasks !== undefined) maskLogits(predMasks);
+      }),
+    );
   } finally {
     remove();
   }

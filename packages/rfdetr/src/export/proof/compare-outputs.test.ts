@@ -37,6 +37,21 @@ it("takes NaN as farther than any tolerance", () => {
   expect(compare(outputs([0.2, 0.6]), broken)).toMatchObject({ beyond: 1, boxPx: Number.POSITIVE_INFINITY });
 });
 
+it("compares the masks of the same queries, and counts those that are beyond the tolerance", () => {
+  const plane = (value: number, other: number) => [...Array(50).fill(value), ...Array(50).fill(other)];
+  const masks = (...logits: number[]) => ({ masks: { logits: Float32Array.from(logits), height: 10, width: 10 } });
+  const ours = { ...outputs([0.2, 0.9], [0.7, 0.6]), ...masks(...plane(1, 1), ...plane(2, -2)) };
+  const turned = { ...outputs([0.7, 0.6], [0.2, 0.9]), ...masks(...plane(2, -2), ...plane(1, 1)) };
+  const mask = { box_px: 0.1, score: 0.001, mask: 0.2 };
+  const found = (theirs: RawOutputs) => compareOutputs(ours, theirs, [100, 200], { threshold: 0.5, tolerance: mask });
+  expect(found(turned)).toMatchObject({ beyond: 0, mask: { logit: 0, apart: 0 } });
+  const half = { ...turned, ...masks(...plane(2, -2), ...plane(1, -1)) };
+  expect(found(half)).toMatchObject({ beyond: 1, mask: { logit: 2, apart: 0.5 } });
+  const broken = { ...turned, ...masks(...plane(2, Number.NaN), ...plane(1, 1)) };
+  expect(found(broken)).toMatchObject({ beyond: 1, mask: { logit: Number.POSITIVE_INFINITY, apart: 1 } });
+  expect(found(outputs([0.7, 0.6], [0.2, 0.9]))).toMatchObject({ beyond: 2 });
+});
+
 it("leaves out queries that no threshold reports, where enough are better", () => {
   const many = Array.from({ length: 16 }, (_, i) => [i / 20, 0.3] as const);
   expect(compare(outputs(...many, [0.9, 0.05]), outputs(...many, [0.8, 0.05]))).toMatchObject({

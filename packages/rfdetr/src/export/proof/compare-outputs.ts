@@ -1,5 +1,6 @@
 // How far the outputs of an exported file are from those of the model.
 import type { GoldenTolerance, RawOutputs } from "../../onnx/goldens.js";
+import { compareMasks, type MaskError } from "./compare-masks.js";
 
 /** How far two sets of outputs are apart. Errors are those of queries that matter: see {@link compareOutputs}. */
 export interface Disagreement {
@@ -10,12 +11,15 @@ export interface Disagreement {
   score: number;
   /** Queries on one side of the threshold that have no partner on that side. */
   flips: number;
-  /** Queries that are beyond the tolerance in box or score. */
+  /** Queries that are beyond the tolerance in box, score or mask. */
   beyond: number;
+  /** The largest errors of masks, where the model has some. */
+  mask?: MaskError;
 }
 
 /** A query with its best class. */
 interface Query {
+  index: number;
   row: number;
   score: number;
   box: readonly number[];
@@ -39,11 +43,14 @@ export function compareOutputs(
 ): Disagreement {
   const found: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0 };
   for (const query of queriesOf(ours)) {
-    const { boxPx, score, other } = nearest(query, theirs, size, tolerance);
+    const { index, boxPx, score, other } = nearest(query, theirs, size, tolerance);
+    const mask = ours.masks && compareMasks(ours.masks, query.index, theirs.masks, index);
     found.queries++;
     found.boxPx = Math.max(found.boxPx, boxPx);
     found.score = Math.max(found.score, score);
-    if (boxPx > tolerance.box_px || score > tolerance.score) found.beyond++;
+    if (mask !== undefined) found.mask = worseMask(found.mask, mask);
+    if (boxPx > tolerance.box_px || score > tolerance.score || (mask && mask.apart > (tolerance.mask ?? 0)))
+      found.beyond++;
     if (query.score >= threshold && other < threshold) found.flips++;
   }
   for (const query of queriesOf(theirs))
@@ -59,8 +66,14 @@ export function addDisagreement(a: Disagreement, b: Disagreement): Disagreement 
     score: Math.max(a.score, b.score),
     flips: a.flips + b.flips,
     beyond: a.beyond + b.beyond,
+    ...(b.mask && { mask: worseMask(a.mask, b.mask) }),
   };
 }
+
+const worseMask = (a: MaskError | undefined, b: MaskError): MaskError => ({
+  logit: Math.max(a?.logit ?? 0, b.logit),
+  apart: Math.max(a?.apart ?? 0, b.apart),
+});
 
 const sigmoid = (logit: number): number => 1 / (1 + Math.exp(-logit));
 
@@ -69,7 +82,7 @@ function queriesOf({ boxes, logits }: RawOutputs): Query[] {
   const all = Array.from({ length: boxes.length / 4 }, (_, i): Query => {
     const own = logits.subarray(i * rows, (i + 1) * rows);
     const row = own.reduce((best, logit, at) => (logit > own[best] ? at : best), 0);
-    return { row, score: sigmoid(own[row]), box: [...boxes.subarray(i * 4, i * 4 + 4)] };
+    return { index: i, row, score: sigmoid(own[row]), box: [...boxes.subarray(i * 4, i * 4 + 4)] };
   }).sort((a, b) => b.score - a.score);
   return all.filter(({ score }, i) => i < atLeast || score >= least);
 }
@@ -80,11 +93,11 @@ function nearest(
   { boxes, logits }: RawOutputs,
   [height, width]: readonly [number, number],
   tolerance: GoldenTolerance,
-): { boxPx: number; score: number; other: number } {
+): { index: number; boxPx: number; score: number; other: number } {
   const rows = logits.length / (boxes.length / 4);
   const sides = [width, height, width, height];
   const far = Number.POSITIVE_INFINITY;
-  let best = { boxPx: far, score: far, other: 0 };
+  let best = { index: 0, boxPx: far, score: far, other: 0 };
   let distance = far;
   for (let i = 0; i < boxes.length / 4; i++) {
     const other = sigmoid(logits[i * rows + row]);
@@ -93,7 +106,7 @@ function nearest(
     const apart = boxPx / tolerance.box_px + error / tolerance.score;
     if (!(apart < distance)) continue;
     distance = apart;
-    best = { boxPx, score: error, other };
+    best = { index: i, boxPx, score: error, other };
   }
   return best;
 }

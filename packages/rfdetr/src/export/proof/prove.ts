@@ -23,6 +23,7 @@ import {
 import type { ExportProof } from "../../onnx/metadata.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { exceptions } from "../export-precisions.js";
+import { maskLogits } from "../graph/mask-logits.js";
 import { addDisagreement, compareOutputs, type Disagreement } from "./compare-outputs.js";
 import type { ProofImages } from "./proof-images.js";
 
@@ -31,7 +32,7 @@ const threshold = 0.5;
 /** Seeds of the inputs whose results the file carries. */
 const goldenSeeds = [1, 2];
 /** What runtimes may differ by: more than onnxruntime and libtorch do on one machine. */
-const goldenTolerance: GoldenTolerance = { box_px: 1, score: 0.01 };
+const goldenTolerance = { box_px: 1, score: 0.01, mask: 0.02 } satisfies GoldenTolerance;
 
 /** What a proof found. */
 export interface Proof extends ExportProof {
@@ -54,16 +55,24 @@ export class OwnOutputs {
   /** Raw outputs of each image of a batch. */
   of(batch: EvaluationBatch): RawOutputs[] {
     const { model } = this;
-    const [boxes, logits] = noGrad(() =>
-      scope(() => {
-        const { predBoxes, predLogits } = inFloat32(
+    const { boxes, logits, masks } = noGrad(() =>
+      scope((): RawOutputs => {
+        const { predBoxes, predLogits, predMasks } = inFloat32(
           outputsOf(batch, { model, autocast: this.#autocast, device: "cpu" }),
         );
-        return [predBoxes.toArray() as Float32Array, predLogits.toArray() as Float32Array];
+        const outputs = { boxes: predBoxes.toArray() as Float32Array, logits: predLogits.toArray() as Float32Array };
+        if (predMasks === undefined) return outputs;
+        const dense = maskLogits(predMasks);
+        const [height, width] = dense.shape.slice(2);
+        return { ...outputs, masks: { logits: dense.toArray() as Float32Array, height, width } };
       }),
     );
     const count = batch.imageIds.length;
-    return batch.imageIds.map((_, i) => ({ boxes: part(boxes, i, count), logits: part(logits, i, count) }));
+    return batch.imageIds.map((_, i) => ({
+      boxes: part(boxes, i, count),
+      logits: part(logits, i, count),
+      ...(masks && { masks: { ...masks, logits: part(masks.logits, i, count) } }),
+    }));
   }
 }
 
@@ -116,6 +125,7 @@ export async function prove(
     max_score_error: sum.score,
     flips: sum.flips,
     threshold,
+    ...(sum.mask && { max_mask_logit_error: sum.mask.logit, min_mask_iou: 1 - sum.mask.apart }),
     ...(scores === null ? {} : { AP: figures(scores) }),
     holds: sum.beyond * exceptions <= sum.queries,
     worst,
@@ -147,15 +157,21 @@ export async function goldensOf(
     const [outputs] = own.of(batch);
     return { seed, queries: goldenQueries(outputs) };
   });
-  if (file === null) return { tolerance: goldenTolerance, cases };
+  const { mask, ...withoutMasks } = goldenTolerance;
+  const tolerance = cases.some(({ queries }) => queries.some((query) => query.mask !== undefined))
+    ? goldenTolerance
+    : withoutMasks;
+  if (file === null) return { tolerance, cases };
   const exported = await OnnxModel.open(file);
   try {
     const outputs = await exported.run(pictures);
     const error = outputs
       .map((raw, i) => compareGolden(cases[i].queries, raw, goldenTolerance, [height, width]))
       .reduce(worseOf);
-    const { box_px, score } = goldenTolerance;
-    return { tolerance: { box_px: box_px + 2 * error.boxPx, score: score + 2 * error.score }, cases };
+    const { box_px, score } = tolerance;
+    const widened = { box_px: box_px + 2 * error.boxPx, score: score + 2 * error.score };
+    const ofMasks = error.mask === undefined ? {} : { mask: mask + 2 * error.mask };
+    return { tolerance: { ...widened, ...ofMasks }, cases };
   } finally {
     await exported.release();
   }

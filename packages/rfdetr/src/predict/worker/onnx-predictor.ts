@@ -66,6 +66,7 @@ export class OnnxPredictor implements HostedModel {
     const found = await this.model.detect(
       images.map(({ pixels }) => pixels),
       images,
+      threshold,
     );
     return found.map(({ rows, ...boxes }, i) => {
       const { width, height } = images[i];
