@@ -27,7 +27,15 @@ async function load({ file, gatherForm, classNames }) {
   const colors = rfdetr.classColors(names);
   send({
     type: "ready",
-    ...{ masks, model, report, resolution, classNames: names, colors, inks: colors.map((color) => rfdetr.readableOn(color)) },
+    ...{
+      masks,
+      model,
+      report,
+      resolution,
+      classNames: names,
+      colors,
+      inks: colors.map((color) => rfdetr.readableOn(color)),
+    },
     way: rfdetr.backendName(report.backend, report.form),
     error: error === null ? null : rfdetr.errorInWords(error),
     passedOver: attempts

@@ -2,8 +2,8 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { precisionNames, precisionWords } from "../settings/precision-words.js";
-import { secondsOf } from "../support/duration.js";
 import { expected, UsageError } from "../support/errors.js";
+import { secondsOf } from "../support/duration.js";
 import { either } from "../support/format.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";

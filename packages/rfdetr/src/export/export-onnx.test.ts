@@ -225,11 +225,11 @@ describe("an export of a model with masks", () => {
     expect(result.proof?.max_mask_logit_error).toBeLessThan(bound);
     for (const [i, { masks }] of (await file.run(images)).entries()) {
       expect(masks).toMatchObject({ height: height / 4, width: width / 4 });
+      // In float16, proposals of nearly one score change places; the proof looks for each query's own mask.
+      if (precision === "fp16") continue;
       const own = ours.subarray((i * ours.length) / 3, ((i + 1) * ours.length) / 3);
       const apart = own.map((logit, at) => Math.abs(logit - (masks?.logits[at] as number)));
-      // Of two proposals with one score, the order may differ: then whole masks do.
-      const sorted = apart.sort();
-      expect(sorted[Math.floor(sorted.length * 0.9)]).toBeLessThan(bound);
+      expect(Math.max(...apart)).toBeLessThan(bound);
     }
     await file.release();
   });

@@ -63,10 +63,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         collect,
       )
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
-      .option(
-        "--resume <run>",
-        "continue the run in this folder; --epochs, --time-budget, --lr, --data and --processes may change",
-      )
+      .option("--resume <run>", "continue the run in this folder; --epochs, --time-budget, --lr, --data and --processes may change")
       .option(
         "--dry-run",
         "open the data, build the model, take one step, say what the run would be, and keep nothing",

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { encodeMask } from "../../masks/mask.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { compareDetections } from "./compare-detections.js";
 
@@ -22,6 +23,16 @@ describe("two forms of the detections of an image", () => {
       ],
       flips: 0,
     });
+  });
+
+  it("have the overlap of their masks where both have one", () => {
+    const masks = (...bits: number[]) => ({ masks: [encodeMask(bits, 2, 2)] });
+    const one = detections([0, 0.75, 0, 0, 10, 10]);
+    const iou = (a: object, b: object) => compareDetections({ ...one, ...a }, { ...one, ...b }, 0.5).pairs[0].maskIou;
+    expect(iou(masks(1, 1, 0, 0), masks(0, 1, 1, 0))).toBeCloseTo(1 / 3, 12);
+    expect(iou(masks(0, 0, 0, 0), masks(0, 0, 0, 0))).toBe(1);
+    expect(iou(masks(0, 0, 0, 0), masks(1, 0, 0, 0))).toBe(0);
+    expect(iou(masks(1, 1, 0, 0), {})).toBeUndefined();
   });
 
   it("are paired whatever their order, and never twice", () => {

@@ -1,6 +1,8 @@
 // Which detection of one form of a detector is which of another, and how far they are apart.
 import { boxIou, cornersToSizes } from "../../eval/box-iou.js";
 import { linearSumAssignment } from "../../loss/linear-assignment.js";
+import type { Mask } from "../../masks/mask.js";
+import { maskIou, measureMask } from "../../masks/overlap.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 
 /** A detection of the first form with its partner in the second. */
@@ -14,6 +16,8 @@ export interface Pair {
   other: number;
   /** Largest difference of a coordinate from the partner's, in pixels; null without one. */
   boxPx: number | null;
+  /** Intersection over union of both masks; only where both have one. */
+  maskIou?: number;
 }
 
 /** Detections of an image in two forms. */
@@ -25,7 +29,7 @@ export interface Comparison {
 }
 
 /** Detections with lower scores are not compared, */
-const leastScore = 0.1;
+export const leastScore = 0.1;
 /** but so many of the best are, as in a model that has learned little. */
 const atLeast = 16;
 /** Boxes that overlap less are not of the same object. */
@@ -48,7 +52,9 @@ export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, thres
     if (score < leastScore && i >= atLeast) continue;
     const box = [...first.boxes.subarray(i * 4, i * 4 + 4)] as Pair["box"];
     const boxPx = j === undefined ? null : Math.max(...box.map((side, k) => Math.abs(side - second.boxes[j * 4 + k])));
-    pairs.push({ label: first.labels[i], score, box, other, boxPx });
+    const masks = [first.masks?.[i], j === undefined ? undefined : second.masks?.[j]];
+    const iou = masks[0] && masks[1] && { maskIou: iouOf(masks[0], masks[1]) };
+    pairs.push({ label: first.labels[i], score, box, other, boxPx, ...iou });
   }
   const partnerOf = new Map([...partners].map(([i, j]) => [j, i]));
   second.scores.forEach((score, j) => {
@@ -56,6 +62,12 @@ export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, thres
     if (score >= threshold && (i === undefined || first.scores[i] < threshold)) flips++;
   });
   return { pairs, flips };
+}
+
+/** Two empty masks are the same. */
+function iouOf(a: Mask, b: Mask): number {
+  const [one, other] = [measureMask(a), measureMask(b)];
+  return one.area + other.area === 0 ? 1 : maskIou(one, other);
 }
 
 /** Indices of `second` by index of `first`. */

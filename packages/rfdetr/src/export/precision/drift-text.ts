@@ -20,6 +20,7 @@ export function driftText({ images, threshold, forms, detections, missing }: Dri
       header,
       forms.map((form) => row(form, form.error)),
     ),
+    ...maskLines(forms),
     "",
     "Against the form that it is made from",
     textTable(
@@ -39,6 +40,16 @@ export function driftText({ images, threshold, forms, detections, missing }: Dri
 }
 
 const header = ["form", "box max", "box p99", "score max", "score p99", "lost", "flips", "AP", "ms", "size"];
+
+/** How far the masks of each form overlap with those of the first, where the model has masks. */
+function maskLines(forms: readonly DriftForm[]): string[] {
+  const rows = forms.flatMap(({ name, error }) =>
+    error?.mask_iou === undefined ? [] : [[name, error.mask_iou.min.toFixed(4), error.mask_iou.mean.toFixed(4)]],
+  );
+  return rows.length === 0
+    ? []
+    : ["", "Masks against libtorch in float32", textTable(["form", "IoU min", "IoU mean"], rows)];
+}
 
 function row({ name, AP, milliseconds, bytes }: DriftForm, error: DriftForm["error"]): string[] {
   const errors =

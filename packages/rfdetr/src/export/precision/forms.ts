@@ -8,7 +8,7 @@ import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { selectBoxes } from "../../onnx/detections.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import type { ProofImages } from "../proof/proof-images.js";
-import { compareDetections, type Pair } from "./compare-detections.js";
+import { compareDetections, leastScore, type Pair } from "./compare-detections.js";
 
 /** An image of a batch. */
 export interface Picture {
@@ -42,6 +42,8 @@ export interface FormError {
   box_px: { max: number; p99: number; mean: number };
   score: { max: number; p99: number; mean: number };
   flips: number;
+  /** Intersection over union of the masks of detections with a score of 0.1 or more, where the model has masks. */
+  mask_iou?: { min: number; mean: number };
 }
 
 /** Detections of one form on all images. */
@@ -58,10 +60,11 @@ export class FormDetections {
   }
 
   add({ batch, index, size: [height, width] }: Picture, outputs: RawOutputs): void {
-    this.detections.push(selectBoxes(outputs, { width, height }, this.numSelect));
+    this.detections.push(selectBoxes(outputs, { width, height }, this.numSelect, leastScore));
     if (this.#evaluator === null) return;
     const [originalHeight, originalWidth] = batch.origSizes[index];
-    const found = selectBoxes(outputs, { width: originalWidth, height: originalHeight }, this.numSelect);
+    const { boxes, logits } = outputs;
+    const found = selectBoxes({ boxes, logits }, { width: originalWidth, height: originalHeight }, this.numSelect);
     const classes = this.images.split?.classes;
     scoreImage(this.#evaluator, batch, index, found, (all) => (classes === undefined ? all : relabel(all, classes)));
   }
@@ -81,12 +84,16 @@ export function formError(
   const comparisons = first.detections.map((each, i) => compareDetections(each, second.detections[i], threshold));
   const pairs = comparisons.map((each) => each.pairs);
   const all = pairs.flat();
+  const ious = all.flatMap(({ maskIou }) => maskIou ?? []);
   return {
     detections: all.length,
     lost: all.filter(({ boxPx }) => boxPx === null).length,
     box_px: spread(all.flatMap(({ boxPx }) => boxPx ?? [])),
     score: spread(all.flatMap(({ boxPx, score, other }) => (boxPx === null ? [] : Math.abs(score - other)))),
     flips: comparisons.reduce((sum, { flips }) => sum + flips, 0),
+    ...(ious.length > 0 && {
+      mask_iou: { min: Math.min(...ious), mean: ious.reduce((a, b) => a + b, 0) / ious.length },
+    }),
     pairs,
   };
 }

@@ -110,8 +110,9 @@ export async function prove(
         const [height, width] = batch.origSizes[i];
         const change = (found: ScoredBoxes): ScoredBoxes =>
           images.split?.classes === undefined ? found : relabel(found, images.split.classes);
-        scoreImage(scores.ours, batch, i, selectBoxes(outputs, { width, height }, numSelect), change);
-        scoreImage(scores.export, batch, i, selectBoxes(theirs[i], { width, height }, numSelect), change);
+        const select = ({ boxes, logits }: RawOutputs) => selectBoxes({ boxes, logits }, { width, height }, numSelect);
+        scoreImage(scores.ours, batch, i, select(outputs), change);
+        scoreImage(scores.export, batch, i, select(theirs[i]), change);
       }
       done += batch.imageIds.length;
       progress(done, images.count);
