@@ -42,7 +42,7 @@ async function serve() {
   const precision = /** @type {import("@rfdetr/amp").Precision} */ (values.precision);
   const { config, parts, ema } = benchParts({ model: values.model, precision, device: "cpu" });
   manualSeed(1);
-  const data = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8);
+  const data = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8, config.segmentationHead);
   const predictor = new Predictor(new RFDETRModel(config), { classNames: [], precision, device: "cpu" });
   const images = randn([1, 3, config.resolution, config.resolution]);
   const run = {

@@ -22,7 +22,7 @@ const { randomBatch, scaleOfStep, trainingScales, trainingStep } = await import(
 const { config, parts, ema } = benchParts({ model: values.model, precision: "bf16-mixed", device: "cpu" });
 const scales = trainingScales(config, { expanded: true });
 manualSeed(1);
-const batch = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8);
+const batch = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8, config.segmentationHead);
 const mebibytes = (bytes) => Math.round(bytes / 2 ** 20);
 console.log(`${machineLine()}; ${values.model}, batch ${values.batch}, sides ${scales.join(", ")}\n`);
 console.log(

@@ -122,7 +122,13 @@ const { config, parts, ema } = benchParts({
   queries: number(values.queries),
 });
 manualSeed(1);
-const batch = randomBatch(Number(values.batch), config.resolution, config.numClasses, Number(values.boxes));
+const batch = randomBatch(
+  Number(values.batch),
+  config.resolution,
+  config.numClasses,
+  Number(values.boxes),
+  config.segmentationHead,
+);
 const step = () => void trainingStep(parts, [batch], { ema });
 const plain = spread(measure(step, steps, 2)).median;
 const recorded = profile(

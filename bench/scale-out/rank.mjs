@@ -109,7 +109,7 @@ const commands = {
   prepare({ model, precision, compress, images }) {
     const { config, parts } = benchParts({ model, precision, device: "cpu" });
     manualSeed(1 + rank);
-    const batch = randomBatch(images, config.resolution, config.numClasses, 8);
+    const batch = randomBatch(images, config.resolution, config.numClasses, 8, config.segmentationHead);
     const parameters = /** @type {[string, Tensor][]} */ (
       [...parts.model.namedParameters()].filter(([, each]) => each.requiresGrad)
     );

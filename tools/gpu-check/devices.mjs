@@ -13,7 +13,7 @@ export async function devices(report, { device, model, batch }) {
   for (const precision of precisionsOf(device === "meta" ? "cpu" : device)) {
     await report.step(`a step of ${model} in ${precision}`);
     const { config, parts, ema } = benchParts({ model, precision, device });
-    const data = randomBatch(batch, config.resolution, config.numClasses, 3);
+    const data = randomBatch(batch, config.resolution, config.numClasses, 3, config.segmentationHead);
     const count = countReadings(device, () => trainingStep(parts, [data], { ema }));
     report.atMost(`${precision}: readings from the device in a step`, count, readings);
     const tensors = [...parts.model.stateDict(), ...(ema?.state().tensors ?? [])];

@@ -12,7 +12,7 @@ export async function learning(report, { device, quick }) {
     const { config, parts, ema } = benchParts({ model: "tiny", precision, device });
     for (const group of parts.optimizer.groups) group.lr = 5e-4;
     manualSeed(2);
-    const data = randomBatch(2, config.resolution, config.numClasses, 4);
+    const data = randomBatch(2, config.resolution, config.numClasses, 4, config.segmentationHead);
     const losses = [];
     for (let i = 0; i < steps; i++) {
       if (i % 10 === 0) await report.step(`${precision}, step ${i} of ${steps}`);

@@ -18,6 +18,12 @@ const lossLines = [
   { label: "training", color: "--accent" },
 ];
 
+/** @type {Line[]} */
+const maskLines = [
+  { label: "cross-entropy", color: "--accent" },
+  { label: "Dice", color: "--second", dash: [5, 3] },
+];
+
 /** Figures that callbacks record: `NAME/figure`. The run's own have one of these names. */
 const isOwnFigure = (/** @type {string} */ name) => /^(?!train\/|val\/)[^/]+\//.test(name);
 
@@ -105,6 +111,8 @@ export class Curves {
         epoch,
         ...["loss_ce", "loss_bbox", "loss_giou"].map((name) => this.#epochs.column(`train/${name}`)),
       ]);
+      const masks = ["loss_mask_ce", "loss_mask_dice"].map((name) => this.#epochs.column(`train/${name}`));
+      this.#showFurther("Terms of the loss of masks", maskLines, masks, this.#terms);
       const losses = [this.#epochs.column("val/loss"), this.#epochs.column("train/loss")];
       this.#showFurther("Loss by epoch", lossLines, losses, this.#loss);
       for (const name of Object.keys(this.#epochs.columns).filter(isOwnFigure))

@@ -9,7 +9,7 @@ import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";
 import { maskCosts } from "./masks.js";
 import { defaultCosts, HungarianMatcher } from "./matcher.js";
-import type { DrawUniform } from "./points.js";
+import type { DrawPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
 /** Losses and gradients of the Python package in float64, written by `tools/reference/criterion_goldens.py`. */
@@ -87,7 +87,7 @@ const targetsOf = ({ counts, classes, masks }: Golden): Target[] =>
   });
 
 /** The points of the script: they depend on how many a mask gets and on how often as many were drawn. */
-function draws(): DrawUniform {
+function draws(): DrawPoints {
   const made = new Map<number, number>();
   return (shape) => {
     const number = (made.get(shape[1]) ?? -1) + 1;

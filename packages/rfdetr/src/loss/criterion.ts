@@ -8,6 +8,7 @@ import { centreToCorners, overlaps } from "./boxes.js";
 import { type ClassificationKind, classificationLoss } from "./classification.js";
 import { defaultMaskOptions, type MaskLossOptions, maskLosses } from "./masks.js";
 import { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
+import { type DrawPoints, evenPoints, randomPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
 /** Settings of the training loss. */
@@ -100,6 +101,7 @@ export class Criterion {
       const batch: Batch = {
         targets,
         groups,
+        draw: this.#masks.draw ?? (options.training ? randomPoints : evenPoints),
         count: Math.max(1, groups * (options.boxes ?? boxesOf(targets))),
         masks: outputs.predMasks === undefined ? null : new TrueMasks(targets, outputs.predLogits.device),
       };
@@ -120,7 +122,7 @@ export class Criterion {
   /** Adds the terms of layers of one shape to `terms`. @returns their weighted sum, a scalar */
   #layers(
     layers: [string, Prediction][],
-    { targets, groups, count, masks }: Batch,
+    { targets, groups, count, masks, draw }: Batch,
     terms: Map<string, Tensor>,
   ): Tensor {
     const raise = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32"));
@@ -132,7 +134,7 @@ export class Criterion {
         const own = { predLogits: logits.select(0, i), predBoxes: boxes.select(0, i) };
         return predMasks ? { ...own, predMasks } : own;
       });
-      return this.matcher.match(each, targets, groups, masks);
+      return this.matcher.match(each, targets, groups, { truth: masks, draw });
     });
     const pairs = gatherPairs(matchings, targets, logits.shape);
     const { dtype, device } = boxes;
@@ -152,7 +154,7 @@ export class Criterion {
 
     const maskTerms = layers.flatMap(([suffix, { predMasks }], i) => {
       if (predMasks === undefined || masks === null) return [];
-      const own = scope(() => maskLosses(predMasks, matchings[i], masks, this.#masks));
+      const own = scope(() => maskLosses(predMasks, matchings[i], masks, { ...this.#masks, draw }));
       return [{ suffix, ce: own.ce.div(count), dice: own.dice.div(count) }];
     });
 
@@ -188,6 +190,8 @@ interface Batch {
   count: number;
   /** Null where no masks are predicted. */
   masks: TrueMasks | null;
+  /** Where the points come from at which masks are compared. */
+  draw: DrawPoints;
 }
 
 /** The number of target boxes of a batch. */

@@ -5,4 +5,4 @@ export { Criterion, type CriterionOptions, type Losses } from "./criterion.js";
 export { linearSumAssignment } from "./linear-assignment.js";
 export { defaultMaskOptions, type MaskLossOptions } from "./masks.js";
 export { defaultCosts, HungarianMatcher, type MatcherCosts, type Matching } from "./matcher.js";
-export type { DrawUniform } from "./points.js";
+export type { DrawPoints } from "./points.js";

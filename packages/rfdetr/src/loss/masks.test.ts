@@ -18,7 +18,7 @@ import type { MaskFeatures, Outputs } from "../model/outputs.js";
 import { Criterion } from "./criterion.js";
 import { defaultMaskOptions, maskCosts, maskLosses } from "./masks.js";
 import { HungarianMatcher } from "./matcher.js";
-import { type DrawUniform, drawPoints, drawUniform, sampleMaps, uncertainPoints } from "./points.js";
+import { type DrawPoints, drawPoints, evenPoints, randomPoints, sampleMaps, uncertainPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
 const numbers = (x: Tensor): number[] => x.flatten().toList() as number[];
@@ -41,7 +41,7 @@ const target = (imageId: number, masks: Mask[]): Target => ({
 });
 
 /** The same points for every mask, so that the order of the masks does not matter. */
-const samePoints: DrawUniform = ([count, points]) =>
+const samePoints: DrawPoints = ([count, points]) =>
   tensor(
     Float32Array.from(uniforms(`${points} points`, points * 2), (u) => (u + 1) / 2),
     { shape: [1, points, 2] },
@@ -96,7 +96,7 @@ describe("points", () => {
       { shape: [1, 1, 1, 64] },
     );
     manualSeed(3);
-    const drawn = drawPoints(drawUniform, 1, 100, "cpu");
+    const drawn = drawPoints(randomPoints, 1, 100, "cpu");
     expect([drawn.candidates.shape, drawn.fresh.shape]).toEqual([
       [1, 300, 2],
       [1, 25, 2],
@@ -114,9 +114,33 @@ describe("points", () => {
   it("come from the generator of libtorch, so that a seed repeats them", () => {
     const draw = (): number[] => {
       manualSeed(7);
-      return numbers(drawUniform([2, 3, 2], "cpu"));
+      return numbers(randomPoints([2, 3, 2], "cpu"));
     };
     expect(draw()).toEqual(draw());
+  });
+});
+
+describe("even points", () => {
+  it("are the same for all masks, and every part of the image has its share of them", () => {
+    const points = evenPoints([3, 400, 2], "cpu").toList() as [number, number][][];
+    expect(points[1]).toEqual(points[0]);
+    const cells = new Map<number, number>();
+    for (const [x, y] of points[2]) {
+      const cell = Math.floor(5 * x) + 5 * Math.floor(5 * y);
+      cells.set(cell, (cells.get(cell) ?? 0) + 1);
+    }
+    // 400 points in 25 cells are 16 in each.
+    expect(cells.size).toBe(25);
+    for (const count of cells.values()) expect(Math.abs(count - 16)).toBeLessThanOrEqual(3);
+  });
+
+  it("make the loss of masks in evaluation the same whenever it is computed", () => {
+    const pieces = [rectangle(16, 16, [2, 3, 9, 12])];
+    const outputs = outputsOf(predictions(pieces, 3, [0, 0]));
+    const total = (training: boolean): number =>
+      new Criterion({ groupDetr: 1 }).compute(outputs, [target(0, pieces)], { training }).total.item();
+    expect(total(false)).toBe(total(false));
+    expect(total(true)).not.toBe(total(true));
   });
 });
 

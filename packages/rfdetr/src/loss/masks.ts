@@ -1,7 +1,7 @@
 // What predicted masks cost, compared with the true ones at some points: binary cross-entropy and Dice.
 import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { MaskFeatures } from "../model/outputs.js";
-import { type DrawUniform, drawPoints, drawUniform, sampleMaps, uncertainPoints } from "./points.js";
+import { type DrawPoints, drawPoints, sampleMaps, uncertainPoints } from "./points.js";
 import type { TrueMasks } from "./true-masks.js";
 
 /** How masks enter the matching cost and the loss. */
@@ -12,12 +12,12 @@ export interface MaskLossOptions {
   dice: number;
   /** Pixels of a predicted mask for each point that is compared. */
   pointSampleRatio: number;
-  /** Where the points come from; default: the generator of libtorch. */
-  draw: DrawUniform;
+  /** Where the points come from; default: random ones in training, and in evaluation the same for all masks. */
+  draw?: DrawPoints;
 }
 
 /** What the Python package takes: `mask_ce_loss_coef`, `mask_dice_loss_coef` and `mask_point_sample_ratio`. */
-export const defaultMaskOptions: MaskLossOptions = { ce: 5, dice: 5, pointSampleRatio: 16, draw: drawUniform };
+export const defaultMaskOptions: MaskLossOptions = { ce: 5, dice: 5, pointSampleRatio: 16 };
 
 /** The features of masks in the dtype that costs and losses are computed in. */
 export function raised({ spatialFeatures, queryFeatures, bias }: MaskFeatures): MaskFeatures {
@@ -89,7 +89,7 @@ export function maskLosses(
   features: MaskFeatures,
   pairs: Pairs,
   truth: TrueMasks,
-  { pointSampleRatio, draw }: MaskLossOptions,
+  { pointSampleRatio, draw }: Pick<Required<MaskLossOptions>, "pointSampleRatio" | "draw">,
 ): { ce: Tensor; dice: Tensor } {
   const { spatialFeatures, queryFeatures, bias } = raised(features);
   const [batch, , high, wide] = spatialFeatures.shape;

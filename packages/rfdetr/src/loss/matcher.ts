@@ -5,6 +5,7 @@ import type { Target } from "../data/target.js";
 import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
 import { defaultMaskOptions, type MaskLossOptions, maskCosts, raised } from "./masks.js";
+import { type DrawPoints, randomPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
 /** Weights of the three terms of the matching cost. */
@@ -79,14 +80,14 @@ export class HungarianMatcher {
    * @param layers predictions of one shape: logits `[B, N, K]` and boxes `[B, N, 4]`
    * @param targets one for each image; every label must be below K
    * @param groups number of query groups: equal chunks of the query axis, each matched with all targets of its image
-   * @param truth the masks of the targets, if the caller has them
+   * @param masks the masks of the targets, if the caller has them, and where the points come from
    * @returns one matching for each layer, with groups · min(N / groups, targets) pairs for each image
    */
   match(
     layers: readonly Prediction[],
     targets: readonly Target[],
     groups: number,
-    truth: TrueMasks | null = null,
+    { truth, draw = this.masks.draw ?? randomPoints }: { truth?: TrueMasks | null; draw?: DrawPoints } = {},
   ): Matching[] {
     const most = Math.max(0, ...targets.map((t) => t.labels.length));
     const [batch, queries] = layers[0].predLogits.shape;
@@ -107,7 +108,7 @@ export class HungarianMatcher {
     );
     const { rows, columns } = noGrad(() =>
       scope(() => {
-        const points = this.#maskPoints(layers);
+        const points = this.#maskPoints(layers, draw);
         const has = points.some((own) => own !== null);
         const masks = has ? (truth ?? new TrueMasks(targets, layers[0].predLogits.device)) : null;
         const costs = (first: number, image: number): Tensor => {
@@ -176,11 +177,12 @@ export class HungarianMatcher {
   }
 
   /** The points at which the masks of each layer are compared, `[1, P, 2]`; null where no masks are predicted. */
-  #maskPoints(layers: readonly Prediction[]): (Tensor | null)[] {
+  #maskPoints(layers: readonly Prediction[], draw: DrawPoints): (Tensor | null)[] {
     return layers.map(({ predMasks }) => {
       if (predMasks === undefined) return null;
       const { device, shape } = predMasks.spatialFeatures;
-      return this.masks.draw([1, Math.floor((shape[2] * shape[3]) / this.masks.pointSampleRatio), 2], device);
+      const count = Math.max(1, Math.floor((shape[2] * shape[3]) / this.masks.pointSampleRatio));
+      return draw([1, count, 2], device);
     });
   }
 

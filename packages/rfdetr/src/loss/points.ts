@@ -1,12 +1,25 @@
 // Points at which masks are compared (PointRend, Kirillov et al. 2020, arXiv:1912.08193). A point is x, y from 0 to 1
 // of the image, so masks of any sizes are compared at the same places.
-import { ops, rand, type Tensor } from "@rfdetr/torch";
+import { ops, rand, type Tensor, tensor } from "@rfdetr/torch";
 
-/** Draws uniform numbers from 0 to below 1, float32, of a shape on a device. */
-export type DrawUniform = (shape: readonly number[], device: string) => Tensor;
+/** Draws points of masks: `[masks, points, 2]` numbers from 0 to below 1 on a device. */
+export type DrawPoints = (shape: readonly [masks: number, points: number, 2], device: string) => Tensor;
 
-/** Draws from libtorch's generator of the device, which a run seeds for each micro-batch. */
-export const drawUniform: DrawUniform = (shape, device) => rand([...shape], { device });
+/** Random points from libtorch's generator of the device, which a run seeds for each micro-batch. */
+export const randomPoints: DrawPoints = (shape, device) => rand([...shape], { device });
+
+/**
+ * The same evenly spread points for all masks, so that the loss of a split does not depend on chance, nor on its
+ * batches. Source: the sequence R₂ of Martin Roberts, 2018, with the steps 1/φ and 1/φ² where φ³ = φ + 1.
+ */
+export const evenPoints: DrawPoints = ([masks, count], device) => {
+  const phi = 1.324717957244746;
+  const values = Float32Array.from({ length: 2 * count }, (_, i) => {
+    const at = (count + (i >> 1)) / (i % 2 === 0 ? phi : phi ** 2);
+    return Math.min(at - Math.floor(at), 1 - 2 ** -24);
+  });
+  return tensor(values, { shape: [1, count, 2], device }).expand([masks, -1, -1]);
+};
 
 /** How many candidates there are for each point, and the share of the points that are chosen among them. */
 const oversampling = 3;
@@ -33,7 +46,7 @@ export interface DrawnPoints {
 }
 
 /** Draws what {@link uncertainPoints} chooses from. @param count masks; @param points of each */
-export function drawPoints(draw: DrawUniform, count: number, points: number, device: string): DrawnPoints {
+export function drawPoints(draw: DrawPoints, count: number, points: number, device: string): DrawnPoints {
   const chosen = Math.floor(importance * points);
   return {
     candidates: draw([count, oversampling * points, 2], device),

@@ -202,11 +202,12 @@ export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfi
 
 /**
  * What the weights of two models must have in common, as text: all sizes but those that weights can be fitted to
- * (classes, queries, groups, resolution).
+ * (classes, queries, groups, resolution), or that no weight depends on (the size of masks).
  */
 export function architectureOf(config: ModelConfig): string {
   const { variant, numClasses, numQueries, numSelect, groupDetr, resolution, positionalEncodingSize, ...rest } = config;
-  return JSON.stringify(Object.entries(rest).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const { maskDownsampleRatio, ...kept } = rest;
+  return JSON.stringify(Object.entries(kept).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function meant(name: unknown): string {

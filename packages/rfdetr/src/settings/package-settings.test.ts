@@ -94,6 +94,21 @@ describe("settings of the Python package", () => {
     );
   });
 
+  it("of masks are taken for models that predict masks, and refused for others", () => {
+    const seg = { ...base, model: "seg-nano" };
+    expect(
+      resolveSettings({ ...seg, segmentation_head: true, mask_downsample_ratio: 8, maskCeLossCoef: 2 }),
+    ).toMatchObject({ maskDownsampleRatio: 8, maskCeLossCoef: 2, maskDiceLossCoef: 5, maskPointSampleRatio: 16 });
+    expect(() => resolveSettings({ ...base, segmentation_head: true })).toThrow(
+      "The setting segmentation_head = true is not supported, only false here: models that predict masks have names of their own: seg-nano",
+    );
+    expect(() => resolveSettings({ ...seg, segmentation_head: false })).toThrow("only true here");
+    for (const [name, value] of Object.entries({ mask_dice_loss_coef: 1, mask_downsample_ratio: 2 }))
+      expect(() => resolveSettings({ ...base, model: "small", [name]: value })).toThrow(
+        `Expected a model with a segmentation head for ${name} = ${value} but received small: leave it out, or take one of seg-preview, seg-nano`,
+      );
+  });
+
   it("name model and weights", () => {
     expect(resolveSettings({ ...base, model_name: "RFDETRLargeDeprecated", pretrain_weights: "a.pth" })).toMatchObject({
       model: "large-deprecated",

@@ -16,7 +16,6 @@ export interface Refusal {
 }
 
 const processes = "processes sets how many processes train together, each on a device of its own";
-const noMasks = "masks are not trained";
 const noKeypoints = "keypoints are not trained";
 const noLogger = "events go to TensorBoard files and metrics.csv";
 const alwaysOn = "every published model has it, and no other can be built";
@@ -27,7 +26,6 @@ const size = (fixed: Refusal["fixed"]): Refusal => ({
   fixed,
   reason: "it belongs to the variant: choose another model",
 });
-const mask = (value: unknown): Refusal => ({ accepts: [value], reason: noMasks });
 const keypoint = (...accepts: unknown[]): Refusal => ({ accepts, reason: noKeypoints });
 
 /** Settings of the package that are not supported, by their names. */
@@ -68,7 +66,7 @@ export const refused: Readonly<Record<string, Refusal>> = {
     reason: "there is only one evaluator; its figures equal those of pycocotools",
   },
   eval_ema_only: { accepts: [false], reason: "it has no effect in the package either; use eval_base_model" },
-  eval_masks_head_resolution: mask(false),
+  eval_masks_head_resolution: { accepts: [false], reason: "masks are evaluated at the size of the image" },
   log_per_class_metrics: { accepts: [true, false], reason: "the figures of every class are always written" },
   compute_test_loss: { accepts: [true, false], reason: "the model is judged by AP; the test loss is not computed" },
   compute_train_metrics: {
@@ -125,11 +123,11 @@ export const refused: Readonly<Record<string, Refusal>> = {
   },
   license: { accepts: ["Apache-2.0"], reason: "models under other licences are not supported" },
 
-  segmentation_head: mask(false),
-  mask_downsample_ratio: mask(4),
-  mask_point_sample_ratio: mask(16),
-  mask_ce_loss_coef: mask(5),
-  mask_dice_loss_coef: mask(5),
+  segmentation_head: {
+    accepts: [],
+    fixed: (v) => v.segmentationHead,
+    reason: "models that predict masks have names of their own: seg-nano, seg-small, seg-medium and so on",
+  },
   keypoint_l1_loss_coef: keypoint(0),
   keypoint_findable_loss_coef: keypoint(0),
   keypoint_visible_loss_coef: keypoint(0),

@@ -11,6 +11,7 @@ import { camelCase, snakeCase } from "../support/names.js";
 import { plainObject } from "../support/options.js";
 import { instanceOf, isPlain } from "../support/plain.js";
 import { suggest } from "../support/suggest.js";
+import { checkMasks } from "./mask-settings.js";
 import { checkPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
 import type { Setting } from "./setting.js";
@@ -85,6 +86,7 @@ export function resolveSettings(options: TrainOptions | Record<string, unknown>)
   result.weights = startWeights(variant, weights);
   if (!Object.hasOwn(given, "box_normaliser") && Number(result.processes) > 1) result.boxNormaliser = "step";
   checkProcesses(result as TrainSettings);
+  checkMasks(variant, result);
   checkPrecision(result as TrainSettings);
   if (result.augConfig !== null) {
     checkAugmentation(result as TrainSettings);

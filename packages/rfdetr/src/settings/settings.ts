@@ -5,6 +5,7 @@ import { variants } from "../model/variants.js";
 import type { CamelCase } from "../support/names.js";
 import { dataSettings } from "./data-settings.js";
 import { evaluationSettings } from "./evaluation-settings.js";
+import { maskSettings } from "./mask-settings.js";
 import { precisionSettings } from "./precision-settings.js";
 import { count, countOrZero, rate, type Setting, share } from "./setting.js";
 
@@ -101,6 +102,7 @@ export const settings = {
   cls_loss_coef: { type: rate, fallback: 1, about: "weight of the classification loss" },
   bbox_loss_coef: { type: rate, fallback: 5, about: "weight of the L1 box loss", ours: true },
   giou_loss_coef: { type: rate, fallback: 2, about: "weight of the generalised-IoU loss", ours: true },
+  ...maskSettings,
 
   epochs: { type: count, fallback: 100, about: "passes over the training images" },
   max_steps: {

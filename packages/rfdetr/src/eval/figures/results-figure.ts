@@ -39,6 +39,14 @@ const panels: readonly Panel[] = [
     axis: fromZero,
   },
   {
+    title: "mask loss of the last layer",
+    columns: [
+      ["train/loss_mask_ce", "cross-entropy"],
+      ["train/loss_mask_dice", "Dice"],
+    ],
+    axis: fromZero,
+  },
+  {
     title: "AP",
     columns: [
       ["val/AP", "AP"],

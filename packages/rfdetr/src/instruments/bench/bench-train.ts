@@ -100,7 +100,7 @@ export function benchTrain(
   const { config, parts, ema } = benchParts(options);
   const { model } = parts;
   manualSeed(1);
-  const data = randomBatch(batch, config.resolution, config.numClasses, options.boxes);
+  const data = randomBatch(batch, config.resolution, config.numClasses, options.boxes, config.segmentationHead);
   const laps: { step: number; forward: number; loss: number; backward: number; optimizer: number }[] = [];
   const losses: number[] = [];
   for (let i = 0; i < options.warmup + options.steps; i++) {

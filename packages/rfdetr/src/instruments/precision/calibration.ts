@@ -54,7 +54,7 @@ export async function openSubject(options: SubjectOptions): Promise<Subject> {
   return {
     model,
     classNames,
-    batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length),
+    batch: source?.batch ?? randomBatch(batch, shape.resolution, classNames.length, 8, shape.segmentationHead),
     criterion: new Criterion({ groupDetr: model.config.groupDetr }),
     rules: { ...rules, numberFormat: null, overrides: { ...rules.overrides, ...overrides } },
     device,

@@ -116,6 +116,8 @@ const terms = [
   { name: "class", key: "train/loss_ce", series: 0 },
   { name: "box", key: "train/loss_bbox", series: 1 },
   { name: "GIoU", key: "train/loss_giou", series: 2 },
+  { name: "mask", key: "train/loss_mask_ce", series: 3 },
+  { name: "mask Dice", key: "train/loss_mask_dice", series: 4 },
 ] as const;
 
 function lossByEpoch({ metrics: { rows } }: RunRecord): Html | null {

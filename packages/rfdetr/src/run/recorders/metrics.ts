@@ -5,6 +5,8 @@ import { droppedLines, type RecordedEpoch, type Recorder } from "./recorder.js";
 
 const file = "metrics.csv";
 const lossTerms = ["loss_ce", "loss_bbox", "loss_giou", "loss_ce_aux", "loss_bbox_aux", "loss_giou_aux"];
+/** Of models that predict masks. */
+const maskTerms = ["loss_mask_ce", "loss_mask_dice", "loss_mask_ce_aux", "loss_mask_dice_aux"];
 const orNull = (value: number | null | undefined): number | null => value ?? null;
 
 /** `metrics.csv`: a row an epoch. */
@@ -42,15 +44,16 @@ function metricsRow(
   { event, summary, base }: RecordedEpoch,
 ): Record<string, number | null> {
   const { norms } = progress.epochSums;
+  const terms = [...lossTerms, ...maskTerms.filter((name) => name in event.terms)];
   return {
     epoch: event.epoch,
     step: event.step,
     lr: event.lr,
     "train/loss": event.loss,
-    ...Object.fromEntries(lossTerms.map((name) => [`train/${name}`, event.terms[name] ?? 0])),
+    ...Object.fromEntries(terms.map((name) => [`train/${name}`, event.terms[name] ?? 0])),
     "train/grad_norm": norms.steps === 0 ? null : norms.sum / norms.steps,
     "val/loss": event.valLoss,
-    ...Object.fromEntries(lossTerms.map((name) => [`val/${name}`, orNull(event.valTerms[name])])),
+    ...Object.fromEntries(terms.map((name) => [`val/${name}`, orNull(event.valTerms[name])])),
     "val/AP": event.ap,
     "val/AP50": event.ap50,
     "val/AP75": event.ap75,

@@ -6,11 +6,14 @@ import { recordLine } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunDirectoryError } from "../../support/errors.js";
 import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
+import { epochEvent } from "../../testing/runs/run-events.js";
+import type { EpochEvent } from "../files/events.js";
 import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
+import { compactTerms } from "../steps/progress.js";
 import { MetricsRecorder } from "./metrics.js";
 import { NumericsRecorder } from "./numerics.js";
-import type { RecordedStep, Recorder } from "./recorder.js";
+import type { RecordedEpoch, RecordedStep, Recorder } from "./recorder.js";
 import { unfailing } from "./unfailing.js";
 
 let folder: string;
@@ -91,6 +94,30 @@ describe("recorders of a resumed run", () => {
     writeFileSync(session.directory.file("metrics.csv"), "epoch,step\n1,2\n2,4\n");
     new MetricsRecorder(session);
     expect(written("metrics.csv")).toBe("epoch,step\n1,2\n");
+  });
+
+  it("write the losses of masks beside the others where there are some", () => {
+    const progress = { ...session.progress, epochSums: { norms: { sum: 0, steps: 0 } }, trainSeconds: 1, skipped: 0 };
+    session = { ...session, progress, settings: { evalMaxDets: 100 } } as unknown as Session;
+    const recorder = new MetricsRecorder(session);
+    const row = (event: EpochEvent): void => recorder.epoch({ event, summary: null, base: null } as RecordedEpoch);
+    row(epochEvent);
+    expect(written("metrics.csv")).not.toContain("mask");
+    const terms = new Map([
+      ["loss_mask_ce", 1],
+      ["loss_mask_ce_0", 2],
+      ["loss_mask_ce_enc", 4],
+      ["loss_mask_dice", 8],
+    ]);
+    row({ ...epochEvent, terms: Object.fromEntries(compactTerms(terms)), valTerms: { loss_mask_ce: 16 } });
+    const [head, first, second] = written("metrics.csv")
+      .split("\n")
+      .map((line) => line.split(","));
+    const of = (name: string): (string | undefined)[] => [first, second].map((line) => line[head.indexOf(name)]);
+    expect(of("train/loss_mask_ce")).toEqual(["", "1"]);
+    expect(of("train/loss_mask_ce_aux")).toEqual(["", "6"]);
+    expect(of("train/loss_mask_dice")).toEqual(["", "8"]);
+    expect(of("val/loss_mask_ce")).toEqual(["", "16"]);
   });
 
   it("continue numerics.jsonl with every rollback", () => {

@@ -111,7 +111,8 @@ export function autoBatch(
   try {
     const wanted = Math.ceil(settings.autoBatchTargetEffective / settings.processes);
     return chooseBatch(wanted, available, (batch) => {
-      const batches = [randomBatch(batch, side, config.numClasses, settings.autoBatchMaxTargetsPerImage)];
+      const { autoBatchMaxTargetsPerImage: objects } = settings;
+      const batches = [randomBatch(batch, side, config.numClasses, objects, config.segmentationHead)];
       const watched = settings.monitorInterval > 0;
       return measure(device, before, gradients, {
         // A watched step takes all that a plain one takes.

@@ -258,13 +258,15 @@ export function measurementsBefore(settings: TrainSettings): string[] {
   ];
 }
 
-function modelShape({ model, resolution, numQueries, groupDetr, numSelect }: TrainSettings): ModelConfig {
+function modelShape(settings: TrainSettings): ModelConfig {
+  const { model, resolution, numQueries, groupDetr, numSelect, maskDownsampleRatio } = settings;
   const or = <T>(value: T | null): T | undefined => value ?? undefined;
   return resolveModel(model, {
     resolution: or(resolution),
     numQueries: or(numQueries),
     groupDetr: or(groupDetr),
     numSelect: or(numSelect),
+    maskDownsampleRatio: or(maskDownsampleRatio),
   });
 }
 

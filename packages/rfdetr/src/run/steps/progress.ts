@@ -73,7 +73,7 @@ export function metricMeans({ metrics = {} }: SavedProgress["epochSums"]): Recor
 export function* compactTerms(terms: ReadonlyMap<string, number>): Generator<[string, number]> {
   const auxiliary = new Map<string, number>();
   for (const [name, value] of terms) {
-    const match = /^(loss_[a-z]+)_(\d+|enc)$/.exec(name);
+    const match = /^(loss_[a-z_]+)_(\d+|enc)$/.exec(name);
     if (match !== null) auxiliary.set(`${match[1]}_aux`, (auxiliary.get(`${match[1]}_aux`) ?? 0) + value);
     else if (name.startsWith("loss_")) yield [name, value];
   }

@@ -29,6 +29,13 @@ describe("the table of epochs", () => {
     });
   });
 
+  it("shows the losses of masks where there are some", () => {
+    const terms = { ...epoch.terms, loss_mask_ce: 0.25, loss_mask_dice: 0.5 };
+    const { titles, row } = new EpochTable().row({ ...unscaled, terms }, null);
+    expect(titles).toContain("   giou    mask    dice val loss");
+    expect(row).toContain("  3.000   0.250   0.500 ");
+  });
+
   it("says its titles once, again after thirty rows, and where the columns change", () => {
     const table = new EpochTable();
     const titled = (width: number): boolean => table.row(epoch, width).titles !== null;

@@ -19,6 +19,8 @@ const table: readonly Column[] = [
   { title: "class", width: 7, cell: ({ terms }) => loss(terms.loss_ce) },
   { title: "box", width: 7, cell: ({ terms }) => loss(terms.loss_bbox) },
   { title: "giou", width: 7, cell: ({ terms }) => loss(terms.loss_giou) },
+  { title: "mask", width: 7, cell: ({ terms }) => loss(terms.loss_mask_ce) },
+  { title: "dice", width: 7, cell: ({ terms }) => loss(terms.loss_mask_dice) },
   { title: "val loss", width: 8, cell: ({ valLoss }) => loss(valLoss ?? undefined) },
   { title: "AP", width: 6, cell: (event) => fraction(event.ap) },
   { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
@@ -30,7 +32,21 @@ const table: readonly Column[] = [
   { title: "time", width: 8, cell: (event) => hms(event.seconds + event.evaluationSeconds) },
 ];
 /** What a narrow terminal does without, in this order. */
-const dispensable = ["lr", "giou", "box", "class", "scale", "AP75", "img/s", "step", "val loss", "skipped", "loss"];
+const dispensable = [
+  "lr",
+  "giou",
+  "box",
+  "class",
+  "dice",
+  "mask",
+  "scale",
+  "AP75",
+  "img/s",
+  "step",
+  "val loss",
+  "skipped",
+  "loss",
+];
 /** Width of the column of epochs, `1/50`. */
 const epochWidth = (epochs: number): number => Math.max(7, 2 * String(epochs).length + 1);
 
@@ -63,7 +79,11 @@ export class EpochTable {
   row(event: EpochEvent, width: number | null): EpochRow {
     const epochs = Math.min(event.epochs, this.#epochs || event.epochs);
     const before = epochWidth(epochs);
-    const columns = columnsWithin(width === null ? null : width - before, event.amp.lossScale !== null);
+    const absent = [
+      ...(event.amp.lossScale === null ? ["scale"] : []),
+      ...(event.terms.loss_mask_ce === undefined ? ["mask", "dice"] : []),
+    ];
+    const columns = columnsWithin(width === null ? null : width - before, absent);
     const line = (first: string, cell: (column: Column) => string): string =>
       [first.padStart(before), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
     const titles = line("epoch", ({ title }) => title);
@@ -79,8 +99,8 @@ export class EpochTable {
 }
 
 /** The columns that fit into a width together with the mark of the best. */
-function columnsWithin(width: number | null, isScaled: boolean): readonly Column[] {
-  let columns = table.filter(({ title }) => isScaled || title !== "scale");
+function columnsWithin(width: number | null, absent: readonly string[]): readonly Column[] {
+  let columns = table.filter(({ title }) => !absent.includes(title));
   const total = (): number => columns.reduce((sum, column) => sum + 1 + column.width, bestMark.length);
   for (const title of dispensable) {
     if (width === null || total() < width) break;

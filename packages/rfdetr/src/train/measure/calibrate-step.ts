@@ -1,6 +1,6 @@
 // Measures every precision on one training step.
 import { type Calibration, type CalibrationTask, calibrate, type Precision } from "@rfdetr/amp";
-import { memory, resetPeakMemory, scope } from "@rfdetr/torch";
+import { getRngState, memory, resetPeakMemory, scope, setRngState } from "@rfdetr/torch";
 import type { Criterion } from "../../loss/criterion.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { type MemoryUse, memoryUses } from "../../model/types.js";
@@ -30,16 +30,16 @@ export function calibrateSubject(
   options: Pick<CalibrationTask, "precisions" | "formats" | "rounds" | "progress"> = {},
 ): Calibration {
   const images = prepareImages(batch, null, device);
+  const random = getRngState(device);
   return calibrate({
     model,
     autocast: (precision, format) => trainedAutocast(model, { ...rules, numberFormat: format ?? null }, precision),
     forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
     step: (autocast, dtype, scale) => {
-      const { total } = criterion.compute(
-        autocast.run(() => model.call(images.to(dtype))),
-        batch.targets,
-        { training: true },
-      );
+      const outputs = autocast.run(() => model.call(images.to(dtype)));
+      // Every precision compares masks at the same points; otherwise their gradients would differ by chance.
+      if (outputs.predMasks !== undefined) setRngState(random, device);
+      const { total } = criterion.compute(outputs, batch.targets, { training: true });
       total.mul(scale).backward();
       return total.item();
     },

@@ -87,10 +87,13 @@ export function stepParts(
 /** The loss of a training with these settings. @param classWeights `[classes]`, null for 1 */
 export function criterionOf(
   { config: { groupDetr } }: RFDETRModel,
-  { clsLossCoef: ce, bboxLossCoef: bbox, giouLossCoef: giou }: TrainSettings,
+  settings: TrainSettings,
   classWeights: readonly number[] | null,
 ): Criterion {
-  return new Criterion({ groupDetr, weights: { ce, bbox, giou }, classWeights });
+  const { clsLossCoef: ce, bboxLossCoef: bbox, giouLossCoef: giou } = settings;
+  const { maskCeLossCoef, maskDiceLossCoef: dice, maskPointSampleRatio: pointSampleRatio } = settings;
+  const masks = { ce: maskCeLossCoef, dice, pointSampleRatio };
+  return new Criterion({ groupDetr, weights: { ce, bbox, giou }, masks, classWeights });
 }
 
 /** The moving average of the weights, or null if the settings do not ask for it. */
