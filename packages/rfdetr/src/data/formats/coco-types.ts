@@ -1,4 +1,5 @@
 // The entries of a well-formed COCO file, for what writes such files.
+import type { CocoRuns } from "../../masks/coco-runs.js";
 
 export interface CocoCategory {
   id: number;
@@ -19,6 +20,7 @@ export interface CocoAnnotation {
   bbox: [x: number, y: number, width: number, height: number];
   area?: number;
   iscrowd?: number;
+  segmentation?: CocoRuns | number[][];
 }
 export interface CocoContent {
   images: CocoImage[];

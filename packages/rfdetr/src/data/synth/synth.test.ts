@@ -1,7 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, expect, it } from "vitest";
+import { type Mask, maskArea, maskBox, uniteMasks } from "../../masks/mask.js";
+import { openDataset } from "../open-dataset.js";
 import { type SynthOptions, synthesize } from "./synth.js";
 
 const root = mkdtempSync(join(tmpdir(), "synth-"));
@@ -22,6 +24,29 @@ it.each<[SynthOptions, string]>([
     message: expect.stringContaining(message),
   });
   expect(existsSync(folder)).toBe(false);
+});
+
+it("a synthetic dataset has the visible pixels of each object", async () => {
+  const folder = join(mkdtempSync(join(tmpdir(), "synth-masks-")), "data");
+  await synthesize(folder, { images: 20, size: 96, classes: 3 });
+  const { images } = openDataset(folder, "train", { masks: true });
+  let covered = 0;
+  for (const { boxes, outlines = [], width, height } of images) {
+    const masks = outlines.map((outline) => (outline as { mask: Mask }).mask);
+    // A pixel shows one object.
+    expect(maskArea(uniteMasks(masks))).toBe(masks.reduce((sum, mask) => sum + maskArea(mask), 0));
+    for (const [i, mask] of masks.entries()) {
+      expect([mask.width, mask.height]).toEqual([width, height]);
+      const [left, top, right, bottom] = boxes.subarray(i * 4, i * 4 + 4);
+      const box = maskBox(mask) as number[];
+      expect(box[0] >= left && box[1] >= top && box[2] <= right && box[3] <= bottom).toBe(true);
+      if (box.join() !== [left, top, right, bottom].join()) covered++;
+    }
+    // Nothing lies on the last one, whose pixels touch every side of its box.
+    expect(maskBox(masks.at(-1) as Mask)).toEqual([...boxes.subarray(-4)]);
+  }
+  expect(covered).toBeGreaterThan(0);
+  rmSync(dirname(folder), { recursive: true });
 });
 
 it("a synthetic dataset may be named with a slash at the end", async () => {

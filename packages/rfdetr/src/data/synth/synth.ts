@@ -3,6 +3,9 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { toCocoRuns } from "../../masks/coco-runs.js";
+import { encodeMask, type Mask } from "../../masks/mask.js";
+import { placeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
 import { scratchPath } from "../../support/files/scratch.js";
@@ -59,10 +62,13 @@ interface SplitOptions extends Required<Pick<SynthOptions, "size" | "classes" | 
 interface Placed {
   box: [left: number, top: number, right: number, bottom: number];
   label: number;
+  /** Its pixels that no other sprite covers. */
+  mask: Mask;
 }
 
 /**
- * Writes the train, valid and test splits. The folder appears as a whole or not at all.
+ * Writes the train, valid and test splits, with the box and the visible pixels of each object. The folder appears as a
+ * whole or not at all.
  * @returns the number of images in each split
  * @throws UsageError if an option is out of range
  * @throws DataError if the folder exists already
@@ -128,7 +134,7 @@ async function writeSplit(root: string, split: Split, options: SplitOptions): Pr
       .finally(() => writing.delete(task));
     writing.add(task);
     content.images.push({ id: i, file_name: name, width: size, height: size });
-    for (const { box, label } of placed)
+    for (const { box, label, mask } of placed)
       content.annotations.push({
         id: content.annotations.length + 1,
         image_id: i,
@@ -136,6 +142,7 @@ async function writeSplit(root: string, split: Split, options: SplitOptions): Pr
         bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]],
         area: (box[2] - box[0]) * (box[3] - box[1]),
         iscrowd: 0,
+        segmentation: toCocoRuns(mask),
       });
     // Drawing runs on this thread, encoding on the threads of sharp; a few images ahead keep both busy.
     if (writing.size >= 8) await Promise.race(writing);
@@ -188,6 +195,9 @@ function drawShape(pixels: Uint8Array, size: number, rng: Rng): void {
     }
 }
 
+/** Alpha from which a pixel belongs to its sprite: at least half opaque. */
+const opaque = 128;
+
 /** Largest share of a sprite that another sprite may cover. */
 const mostCovered = 0.25;
 
@@ -199,7 +209,9 @@ function placeSprites(
   classes: number,
   rng: Rng,
 ): Placed[] {
-  const placed: Placed[] = [];
+  const placed: Omit<Placed, "mask">[] = [];
+  // Number of the sprite that a pixel shows, from 1.
+  const shown = new Uint8Array(size * size);
   const wanted = rng.integer(1, 6);
   for (let tries = 0; placed.length < wanted && tries < wanted * 8; tries++) {
     const label = rng.integer(0, classes - 1);
@@ -214,11 +226,21 @@ function placeSprites(
         const from = (y * stamp.width + x) * 4;
         const to = ((top + y) * size + left + x) * 3;
         const rest = 1 - stamp.data[from + 3] / 255;
+        if (stamp.data[from + 3] >= opaque) shown[(top + y) * size + left + x] = placed.length + 1;
         for (let c = 0; c < 3; c++) pixels[to + c] = stamp.data[from + c] + pixels[to + c] * rest;
       }
     placed.push({ box, label });
   }
-  return placed;
+  return placed.map((each, i) => ({ ...each, mask: visible(shown, size, each.box, i + 1) }));
+}
+
+/** The pixels of a box that show the sprite of a number. */
+function visible(shown: Uint8Array, size: number, [left, top, right, bottom]: Placed["box"], number: number): Mask {
+  const [width, height] = [right - left, bottom - top];
+  const bits = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++) if (shown[(top + y) * size + left + x] === number) bits[y * width + x] = 1;
+  return placeMask(encodeMask(bits, height, width), left, top, size, size);
 }
 
 /** The larger share of either box that lies in the other. */
@@ -259,7 +281,7 @@ function turn(
         const from = (yy * level.size + xx) * 4;
         for (let c = 0; c < 4; c++) whole[to + c] += level.data[from + c] * weight;
       }
-      if (whole[to + 3] < 128) continue;
+      if (whole[to + 3] < opaque) continue;
       left = Math.min(left, x);
       top = Math.min(top, y);
       right = Math.max(right, x + 1);
