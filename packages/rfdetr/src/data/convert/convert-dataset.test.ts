@@ -4,9 +4,12 @@ import { dirname, join } from "node:path";
 import fc from "fast-check";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { toCocoRuns } from "../../masks/coco-runs.js";
+import { encodeMask } from "../../masks/mask.js";
 import { annotationsOf, type Content, writeCoco, writePicture, writeYolo } from "../../testing/dataset-files.js";
 import { checkDataset } from "../check/check-dataset.js";
 import { openDataset } from "../open-dataset.js";
+import { regionMasks } from "../region-masks.js";
 import { convertDataset } from "./convert-dataset.js";
 import { turnBox } from "./to-yolo.js";
 
@@ -101,7 +104,7 @@ describe("to YOLO", () => {
       categories: [{ id: 0, name: "cat" }],
       annotations: [
         { id: 1, ...box, iscrowd: 1, segmentation: { size: [30, 40], counts: [0, 9] } },
-        { id: 2, ...box, segmentation: [[1, 1, 11, 1, 11, 11]], area: 50, keypoints: [1, 2, 2] },
+        { id: 2, ...box, segmentation: [["1, 1, 11, 1, 11, 11"]], area: 50, keypoints: [1, 2, 2] },
         { id: 3, ...box, segmentation: [], area: 100 },
         { id: 4, ...box, bbox: [35, 1, 10, 10] },
         { id: 5, ...box, bbox: [5, 5, 0, 4] },
@@ -114,9 +117,56 @@ describe("to YOLO", () => {
       "1 × boxes that leave their image are clipped",
       "1 × crowd regions are left out: YOLO has none",
       "1 × empty boxes are left out",
-      "1 × outlines are left out: the boxes are written",
+      "1 × outlines that cannot be read are left out: the boxes are written",
       "1 × values of keypoints are left out: YOLO has no place for them",
     ]);
+  });
+
+  it("writes outlines as polygons, which give the same masks", async () => {
+    await writePicture(join(folder, "train", "a.jpg"));
+    const ring = Array.from({ length: 30 * 40 }, (_, i) => {
+      const [x, y] = [i % 40, Math.floor(i / 40)];
+      const inside = (from: number, to: number) => x >= from && x < to && y >= from && y < to;
+      return (inside(2, 20) && !inside(6, 12)) || (x > 30 && y > 5 && y < 9) ? 1 : 0;
+    });
+    const parts = [
+      [3, 3, 12.5, 4, 8, 11],
+      [20, 15, 30, 15, 25, 28.25],
+    ];
+    const of = (id: number, bbox: number[], segmentation: unknown) => ({
+      ...{ id, image_id: 1, category_id: 0, area: bbox[2] * bbox[3] },
+      ...{ bbox, segmentation },
+    });
+    writeTrain({
+      images: [{ id: 1, file_name: "a.jpg", width: 40, height: 30 }],
+      categories: [{ id: 0, name: "cat" }],
+      annotations: [
+        of(1, [2, 2, 38, 18], toCocoRuns(encodeMask(ring, 30, 40))),
+        of(2, [3, 3, 27, 25.25], parts),
+        of(3, [3, 3, 20, 20], [parts[0]]),
+        of(4, [3, 3, 9, 9], undefined),
+        of(
+          5,
+          [2, 2, 12, 12],
+          [
+            [2, 2, 10, 2, 10, 10, 2, 10],
+            [6, 6, 14, 6, 14, 14, 6, 14],
+          ],
+        ),
+      ],
+    });
+    const { losses } = convertDataset(folder, path("yolo"), "yolo");
+    expect(losses).toEqual(["1 × boxes are now those around their outlines, since YOLO states the outline alone"]);
+    convertDataset(path("yolo"), path("coco"), "coco");
+    const masksOf = (dataset: string) => {
+      const [{ images }] = [openDataset(dataset, "train", { masks: true })];
+      expect(images[0].outlines?.[3]).toBeNull();
+      return regionMasks(images[0], 30, 40);
+    };
+    const before = masksOf(folder);
+    expect(before?.[0]).toEqual(encodeMask(ring, 30, 40));
+    expect(masksOf(path("yolo"))).toEqual(before);
+    expect(masksOf(path("coco"))).toEqual(before);
   });
 
   it("keeps sub-folders and tells names apart that differ in extension or case only", async () => {
@@ -151,7 +201,7 @@ describe("to YOLO", () => {
       .jpeg()
       .toFile(join(folder, "train", "a.jpg"));
     const image = { id: 1, file_name: "a.jpg" };
-    const annotation = { id: 1, image_id: 1, category_id: 0, bbox: [4, 3, 8, 6] };
+    const annotation = { id: 1, image_id: 1, category_id: 0, bbox: [4, 3, 8, 6], segmentation: [[4, 3, 12, 3, 4, 9]] };
     writeTrain({
       images: [{ ...image, width: 40, height: 30 }],
       annotations: [annotation],
@@ -163,6 +213,9 @@ describe("to YOLO", () => {
     expect([width, height, orientation]).toEqual([30, 40, 6]);
     // Orientation 6: the stored left edge is on top, the stored top edge on the right.
     [21, 4, 27, 12].forEach((corner, i) => expect(boxes[i]).toBeCloseTo(corner, 4));
+    const [{ outlines }] = openDataset(path("yolo"), "train", { masks: true }).images;
+    const [polygon] = ((outlines ?? [])[0] as { polygons: Float64Array[] }).polygons;
+    [27, 4, 27, 12, 21, 4].forEach((number, i) => expect(polygon[i]).toBeCloseTo(number, 4));
   });
 
   it.each([1, 2, 3, 4, 5, 6, 7, 8])(

@@ -1,6 +1,12 @@
 // The annotations of a COCO image as YOLO labels, which are a class and a box in fractions of the image.
+import { joinPolygons, maskPolygons } from "../../masks/contours.js";
+import { maskArea } from "../../masks/mask.js";
+import { type Outline, outlineMask } from "../../masks/outline.js";
+import { polygonMask } from "../../masks/polygon.js";
 import { boxFault, clippedCorners } from "../check/box-frame.js";
+import { outlineFault } from "../check/outline-checks.js";
 import { frameOf, type ListedBox, type ListedImage } from "../formats/listing.js";
+import { outlineExtent, readSegmentation } from "../formats/segmentation.js";
 import type { WrittenBox } from "../write/write-dataset.js";
 import type { ConvertImage, Losses } from "./losses.js";
 
@@ -18,7 +24,9 @@ export const toYolo: ConvertImage = (image, losses) => {
     const corners = [left / width, top / height, right / width, bottom / height] as const;
     const [x, y, r, b] = turned === 1 ? corners : turnBox(corners, turned);
     const [w, h] = swapped ? [height, width] : [width, height];
-    return [{ label: box.label, box: [x * w, y * h, (r - x) * w, (b - y) * h], entry: {} }];
+    const written = { label: box.label, box: [x * w, y * h, (r - x) * w, (b - y) * h], entry: {} } as const;
+    const line = polygonLine(box, turned, losses);
+    return [line === null ? written : { ...written, line }];
   });
   return { width: swapped ? height : width, height: swapped ? width : height, boxes };
 };
@@ -31,7 +39,6 @@ function canKeep(box: ListedBox, losses: Losses): boolean {
   else if (boxFault(box) === "empty") losses.add("empty boxes are left out");
   else {
     if (boxFault(box) === "outside") losses.add("boxes that leave their image are clipped");
-    if (hasOutline(entry)) losses.add("outlines are left out: the boxes are written");
     const [, , w, h] = box.box;
     if (box.area !== null && Math.abs(box.area - w * h) > 0.01 * w * h)
       losses.add("areas are left out: YOLO has none, and the area of the box counts");
@@ -42,9 +49,47 @@ function canKeep(box: ListedBox, losses: Losses): boolean {
   return false;
 }
 
-function hasOutline(entry: ListedBox["entry"]): boolean {
-  const outline = entry?.segmentation;
-  return Array.isArray(outline) ? outline.length > 0 : outline !== undefined && outline !== null;
+/** A box and its outline may differ by so many pixels, and by this share of the box's longer side. */
+const near = { pixels: 1.5, share: 0.02 };
+
+/**
+ * The line of an object with an outline; null for one with a box alone. YOLO has one polygon for an object, and the box
+ * around it: parts and holes are joined by paths without an area.
+ */
+function polygonLine({ box, image, entry, label, ...rest }: ListedBox, turned: number, losses: Losses): string | null {
+  const segmentation = readSegmentation(entry?.segmentation);
+  const { outline } = segmentation;
+  const own = { box, image, entry, label, ...rest, segmentation };
+  if (outlineFault(own) !== null) losses.add("outlines that cannot be read are left out: the boxes are written");
+  if (outline === null || outlineFault(own) !== null) return null;
+  const frame = frameOf(image);
+  const { width, height } = "mask" in outline ? outline.mask : frame;
+  const points = onePolygon(outline, height, width);
+  const [left, top, right, bottom] = outlineExtent(outline);
+  const corners = [box[0], box[1], box[0] + box[2], box[1] + box[3]];
+  const around = [left, top, right, bottom].map((side, i) =>
+    i % 2 === 0 ? (side * frame.width) / width : (side * frame.height) / height,
+  );
+  const most = Math.max(near.pixels, near.share * Math.max(box[2], box[3]));
+  if (around.some((side, i) => Math.abs(side - corners[i]) > most))
+    losses.add("boxes are now those around their outlines, since YOLO states the outline alone");
+  const numbers: number[] = [];
+  for (let i = 0; i < points.length; i += 2) {
+    const [x, y] = [points[i] / width, points[i + 1] / height].map((value) => Math.min(1, Math.max(0, value)));
+    numbers.push(...turnBox([x, y, x, y], turned).slice(0, 2));
+  }
+  return [label, ...numbers].join(" ");
+}
+
+/** A polygon that is filled as the outline is. Where parts overlap, it follows the pixels of the object. */
+function onePolygon(outline: Outline, height: number, width: number): Float64Array {
+  if (!("mask" in outline)) {
+    if (outline.polygons.length === 1) return outline.polygons[0];
+    const joined = joinPolygons(outline.polygons);
+    const [whole, own] = [outlineMask(outline, height, width), polygonMask(joined, height, width)];
+    if (maskArea(whole) === maskArea(own)) return joined;
+  }
+  return joinPolygons(maskPolygons(outlineMask(outline, height, width)));
 }
 
 /**
