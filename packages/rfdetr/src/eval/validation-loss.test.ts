@@ -1,6 +1,8 @@
-import { manualSeed, noGrad, rand, scope, type Tensor } from "@rfdetr/torch";
+import { manualSeed, noGrad, rand, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
+import type { Target } from "../data/target.js";
 import { Criterion } from "../loss/criterion.js";
+import { boxOutline, outlineMask } from "../masks/outline.js";
 import type { Outputs } from "../model/outputs.js";
 import type { EvaluationBatch } from "./batch.js";
 import { ValidationLoss } from "./validation-loss.js";
@@ -64,4 +66,28 @@ describe("the loss of a split", () => {
   it("is defined for a split without objects", () => {
     expect(lossOver([2, 3]).loss).toBeGreaterThan(0);
   });
+});
+
+it("the loss of a split has the masks of objects at the size of the images", () => {
+  let seen: readonly Target[] = [];
+  const watched = {
+    compute: (_: Outputs, targets: readonly Target[]) => {
+      seen = targets;
+      return { total: tensor(0), terms: new Map() };
+    },
+  } as never as Criterion;
+  const mask = (box: number[]) => outlineMask(boxOutline(box), 100, 200);
+  const boxes = [20, 10, 60, 50, 0, 0, 200, 100];
+  const truth = { boxes, labels: [0, 1], crowd: [0, 1], masks: [mask(boxes.slice(0, 4)), mask(boxes.slice(4))] };
+  const batch = {
+    truths: [truth, { boxes: [], labels: [], masks: [] }],
+    origSizes: [
+      [100, 200],
+      [100, 200],
+    ],
+    height: 50,
+    width: 50,
+  };
+  new ValidationLoss(watched).of(batch as never as EvaluationBatch, {} as never);
+  expect(seen.map(({ masks }) => masks)).toEqual([[outlineMask(boxOutline([5, 5, 15, 25]), 50, 50)], []]);
 });

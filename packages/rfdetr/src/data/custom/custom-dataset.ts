@@ -1,9 +1,13 @@
 // Datasets that a program makes itself: their rows, checked one by one.
 import { fileURLToPath } from "node:url";
+import { type CocoRuns, toCocoRuns } from "../../masks/coco-runs.js";
+import type { Mask } from "../../masks/mask.js";
 import { DataError } from "../../support/errors.js";
 import { shown } from "../../support/shown.js";
 import { didYouMean } from "../../support/suggest.js";
 import type { Split } from "../formats/dataset.js";
+import { readSegmentation } from "../formats/segmentation.js";
+import type { Size } from "../images/image-header.js";
 
 /** Decoded pixels of a custom dataset: grey, RGB or RGBA bytes, row after row. */
 export interface CustomPixels {
@@ -25,6 +29,11 @@ export interface CustomRow {
   labels: ArrayLike<string | number>;
   /** `[n]`: which boxes are regions of many objects (COCO `iscrowd`); default none. */
   crowd?: ArrayLike<boolean>;
+  /**
+   * `[n]`: the pixels of each object, for segmentation: a mask of the size of the upright picture (as `encodeMask` makes
+   * one, or with COCO's `size` and `counts`), polygons `x, y, x, y, …` in its pixels, or null; default none.
+   */
+  masks?: ArrayLike<Mask | CocoRuns | ArrayLike<number>[] | null>;
   /** What messages and pictures call the image; default: the name of its file. */
   name?: string;
 }
@@ -63,6 +72,8 @@ export interface CheckedBox {
   corners: [left: number, top: number, right: number, bottom: number];
   label: string | number;
   crowd: boolean;
+  /** Its outline as a COCO file has it; null without one. */
+  segmentation: CocoRuns | number[][] | null;
 }
 
 /** A row that holds what it must. */
@@ -89,7 +100,7 @@ export function checkRow(row: unknown, place: RowPlace): CheckedRow {
   const where = rowName(place);
   if (typeof row !== "object" || row === null || Array.isArray(row))
     throw new DataError(`Expected { image, boxes, labels } for ${where} but received ${shown(row)}`);
-  const { image, boxes, labels, crowd, name, ...others } = row as Partial<Record<keyof CustomRow, unknown>>;
+  const { image, boxes, labels, crowd, masks, name, ...others } = row as Partial<Record<keyof CustomRow, unknown>>;
   refuseOthers(Object.keys(others), rowKeys, where);
   if (name !== undefined && (typeof name !== "string" || name === ""))
     throw new DataError(`Expected a text for the name of ${where} but received ${shown(name)}`);
@@ -100,14 +111,53 @@ export function checkRow(row: unknown, place: RowPlace): CheckedRow {
   const crowds = crowd === undefined ? corners.map(() => false) : listOf(crowd, "crowd", where);
   if (crowds.length !== corners.length || crowds.some((value) => typeof value !== "boolean"))
     throw new DataError(`Expected true or false for each of the ${corners.length} boxes in crowd of ${where}`);
+  const outlines = masks === undefined ? corners.map(() => null) : listOf(masks, "masks", where);
+  if (outlines.length !== corners.length)
+    throw new DataError(`Expected as many masks as boxes, ${corners.length}, in ${where} but found ${outlines.length}`);
   return {
     image: imageOf(image, where),
-    boxes: corners.map((box, i) => ({ corners: box, label: labelOf(classes[i], where), crowd: crowds[i] as boolean })),
+    boxes: corners.map((box, i) => ({
+      corners: box,
+      label: labelOf(classes[i], where),
+      crowd: crowds[i] as boolean,
+      segmentation: segmentationOf(outlines[i], `masks[${i}] of ${where}`),
+    })),
     name: name ?? null,
   };
 }
 
-const rowKeys = ["image", "boxes", "labels", "crowd", "name"] satisfies (keyof CustomRow)[];
+/** An outline as a COCO file has it. */
+function segmentationOf(value: unknown, where: string): CheckedBox["segmentation"] {
+  if (value === null || value === undefined) return null;
+  const { height, width, counts } = value as Partial<Mask>;
+  const isMask = counts instanceof Uint32Array;
+  const stated = isMask
+    ? { size: [height, width], counts: [...counts] }
+    : Array.isArray(value)
+      ? value.map((points) => (ArrayBuffer.isView(points) ? [...(points as Float64Array)] : points))
+      : value;
+  const { outline, fault } = readSegmentation(stated);
+  if (fault !== null)
+    throw new DataError(
+      `Expected a mask { height, width, counts }, COCO's { size, counts }, polygons or null for ${where} but ${fault}`,
+    );
+  if (outline === null) return null;
+  return "mask" in outline ? toCocoRuns(outline.mask) : outline.polygons.map((points) => [...points]);
+}
+
+/** @throws DataError for a mask that has another size than its picture */
+export function checkMaskSizes(boxes: readonly CheckedBox[], { width, height }: Size, place: RowPlace): void {
+  for (const [i, { segmentation }] of boxes.entries()) {
+    if (segmentation === null || Array.isArray(segmentation)) continue;
+    const { size } = segmentation;
+    if (size[0] !== height || size[1] !== width)
+      throw new DataError(
+        `Expected a mask of ${width}×${height} pixels for masks[${i}] of ${rowName(place)} but received ${size[1]}×${size[0]}`,
+      );
+  }
+}
+
+const rowKeys = ["image", "boxes", "labels", "crowd", "masks", "name"] satisfies (keyof CustomRow)[];
 
 /** @throws DataError for a key that nobody reads, which is probably a misspelt one */
 export function refuseOthers(given: readonly string[], known: readonly string[], where: string): void {

@@ -4,6 +4,8 @@ import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
+import { toCocoRuns } from "../../masks/coco-runs.js";
+import { encodeMask } from "../../masks/mask.js";
 import { writePicture } from "../../testing/dataset-files.js";
 import { decodeFile } from "../images/decode.js";
 import { openDataset } from "../open-dataset.js";
@@ -19,6 +21,40 @@ describe("a custom dataset", () => {
   beforeAll(async () => {
     await writePicture(file);
     bytes = await sharp(file).jpeg().toBuffer();
+  });
+
+  it("has masks in each form, which are read again", async () => {
+    const mask = encodeMask(
+      Array.from({ length: 30 * 40 }, (_, i) => (i % 40 < 9 ? 1 : 0)),
+      30,
+      40,
+    );
+    const triangle = [6, 3, 18, 3, 18, 12];
+    const boxes = [0, 1, 2, 3, 4].map(() => [0, 0, 20, 20]);
+    const labels = boxes.map(() => "duck");
+    const masks: CustomRow["masks"] = [mask, toCocoRuns(mask), [triangle], [Float64Array.from(triangle)], null];
+    const { folder } = await gatherDataset(
+      { train: [{ image: file, boxes, labels, masks }], valid: [row] },
+      join(home, "outlined"),
+    );
+    const polygon = { polygons: [Float64Array.from(triangle)] };
+    expect(openDataset(folder, "train", { masks: true }).images[0].outlines).toEqual([
+      { mask },
+      { mask },
+      polygon,
+      polygon,
+      null,
+    ]);
+  });
+
+  it.each<[string, unknown, RegExp]>([
+    ["another number of masks", [], /as many masks as boxes, 1, in row 0 of the train dataset but found 0/],
+    ["bits", [Uint8Array.of(0, 1)], /polygons or null for masks\[0\] of row 0 of the train dataset but it is neither/],
+    ["odd numbers", [[[1, 2, 3]]], /masks\[0\] of row 0 .* but polygon 0 is no list of pairs of numbers/],
+    ["a mask of another size", [encodeMask([0, 1], 1, 2)], /a mask of 40×30 pixels for masks\[0\] .* received 2×1/],
+  ])("is refused with %s", async (_, masks, message) => {
+    const data = { train: [{ ...row, masks }], valid: [row] } as CustomData;
+    await expect(gatherDataset(data, join(home, "refused"))).rejects.toThrow(message);
   });
 
   it("is gathered from rows by index, from iterables and from every kind of image", async () => {
@@ -100,7 +136,7 @@ describe("a custom dataset", () => {
     [
       "a misspelt key",
       { lables: ["duck"] },
-      "image, boxes, labels, crowd or name in row 1 of the train dataset but received lables: did you mean labels?",
+      "image, boxes, labels, crowd, masks or name in row 1 of the train dataset but received lables: did you mean labels?",
     ],
     ["no row", null, "Expected { image, boxes, labels } for row 1 of the train dataset but received null"],
     ["no image", { image: undefined }, "pixels { data, width, height, channels } for the image of row 1"],

@@ -25,6 +25,7 @@ import {
   type CustomData,
   type CustomDataset,
   type CustomRow,
+  checkMaskSizes,
   checkRow,
   isCustomData,
   type RowPlace,
@@ -263,7 +264,9 @@ async function storeRow(row: CheckedRow, place: RowPlace, store: Store, autoOrie
   if (typeof bytes === "string") putFile(bytes, store.folder, file);
   else writeFileSync(join(store.folder, file), bytes);
   store.hash.update(typeof bytes === "string" ? `${resolve(bytes)}\0` : bytes);
-  return { file, ...(autoOrient ? uprightSize(header) : { width: header.width, height: header.height }), boxes };
+  const { width, height } = autoOrient ? uprightSize(header) : header;
+  checkMaskSizes(boxes, { width, height }, place);
+  return { file, width, height, boxes };
 }
 
 async function pngOf({ data, width, height, channels }: Exclude<CheckedRow["image"], string | Uint8Array>) {
@@ -318,7 +321,7 @@ function cocoOf(rows: readonly StoredRow[], classNames: readonly string[], split
   };
   const annotations: object[] = [];
   rows.forEach(({ boxes }, row) => {
-    for (const { corners, label, crowd } of boxes) {
+    for (const { corners, label, crowd, segmentation } of boxes) {
       const [left, top, right, bottom] = corners;
       const bbox = [left, top, right - left, bottom - top];
       const category_id = labelOf(label, row);
@@ -329,6 +332,7 @@ function cocoOf(rows: readonly StoredRow[], classNames: readonly string[], split
         bbox,
         area: bbox[2] * bbox[3],
         iscrowd: crowd ? 1 : 0,
+        ...(segmentation === null ? {} : { segmentation }),
       });
     }
   });

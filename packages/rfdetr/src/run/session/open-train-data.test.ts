@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Target } from "../../data/index.js";
 import { synthesize } from "../../data/index.js";
+import type { GroundTruth } from "../../eval/coco/evaluated-image.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import { openTrainData } from "./open-train-data.js";
@@ -24,6 +26,39 @@ describe("openTrainData", () => {
     );
     await expect(open({ classNames: [second, first] })).rejects.toThrow(/Expected the classes .* but found/);
     await (await open({ numClasses: 2, classNames: [first, second] })).close();
+  });
+
+  it("has masks for a model that predicts them, and refuses data without", async () => {
+    const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");
+    await synthesize(datasetDir, { images: 8, size: 64, classes: 2, seed: 1 });
+    const settings = resolveSettings({ datasetDir, numWorkers: 0 }) as ReadySettings;
+    const first = async (masks: boolean) => {
+      const data = await openTrainData(settings, { ...sizes, masks });
+      const steps = data.steps(0, 0)[Symbol.asyncIterator]();
+      const batches = data.evaluation("valid", 1)[Symbol.asyncIterator]();
+      const [step, batch] = [(await steps.next()).value, (await batches.next()).value];
+      await Promise.all([steps.return?.(), batches.return?.()]);
+      await data.close();
+      return { targets: step[0].targets as Target[], truths: batch.truths as GroundTruth[], hash: data.contents };
+    };
+    const [with_, without] = [await first(true), await first(false)];
+    for (const { masks, labels } of with_.targets) {
+      expect(masks).toHaveLength(labels.length);
+      for (const mask of masks ?? []) expect([mask.height, mask.width]).toEqual([64, 64]);
+    }
+    expect(with_.truths[0].masks).toHaveLength(with_.truths[0].labels.length);
+    expect([without.targets[0].masks, without.truths[0].masks]).toEqual([undefined, undefined]);
+    expect(without.targets).toEqual(with_.targets.map(({ masks: _, ...target }) => target));
+    expect(with_.hash.train.sha256).not.toBe(without.hash.train.sha256);
+    const file = join(datasetDir, "train", "_annotations.coco.json");
+    const content = JSON.parse(readFileSync(file, "utf8"));
+    for (const annotation of content.annotations) delete annotation.segmentation;
+    writeFileSync(file, JSON.stringify(content));
+    await expect(first(true)).rejects.toMatchObject({
+      message: expect.stringMatching(/(\d+) of \1 objects of the train split have no outline/),
+      hint: expect.stringContaining("rfdetr data check --masks"),
+    });
+    expect((await first(false)).targets).toEqual(without.targets);
   });
 
   it("warns of a validation split without objects, which has no figures", async () => {
