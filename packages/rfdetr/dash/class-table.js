@@ -6,8 +6,9 @@ import { score, whole } from "./format.js";
 /** @import { EvaluationView } from "../src/dash/wire.js" */
 
 /** @param {EvaluationView} view */
-export function classTable({ classes }) {
-  const header = ["Class", "Objects", "AP", "AP50", "Threshold", "Precision", "Recall"];
+export function classTable({ classes, masks }) {
+  const own = masks === undefined ? [] : ["Mask AP"];
+  const header = ["Class", "Objects", ...own, "AP", "AP50", "Threshold", "Precision", "Recall"];
   return h(
     "table",
     {},
@@ -15,13 +16,14 @@ export function classTable({ classes }) {
     h(
       "tbody",
       {},
-      ...classes.map(({ name, color, instances, AP, AP50, best }) =>
+      ...classes.map(({ name, color, instances, maskAP, AP, AP50, best }) =>
         h(
           "tr",
           {},
           h("th", { scope: "row" }, h("span", { class: "dot", style: { "--mark": color } }), name),
           ...[
             whole(instances),
+            ...(masks === undefined ? [] : [score(maskAP)]),
             score(AP),
             score(AP50),
             best?.threshold.toFixed(2) ?? "–",

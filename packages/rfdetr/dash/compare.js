@@ -5,7 +5,7 @@ import { apOptions, Chart } from "./chart.js";
 import { ask, Latest } from "./client.js";
 import { EpochStore, StepStore } from "./curve-stores.js";
 import { fill, h } from "./dom.js";
-import { score, whole } from "./format.js";
+import { bestText, whole } from "./format.js";
 import { stateText } from "./runs-view.js";
 
 /** @import { RunDetails, RunRow } from "../src/dash/wire.js" */
@@ -97,8 +97,10 @@ export class CompareView {
     const stores = rows.map(({ id }) => /** @type {Store} */ (this.#stores.get(id)));
     const steps = (/** @type {"loss" | "gradNorm"} */ name) =>
       onOneAxis(stores.map(({ steps: { columns } }) => ({ x: columns?.step ?? [], y: columns?.[name] ?? [] })));
+    // Masks are compared with masks alone.
+    const figure = rows.every(({ ofMasks }) => ofMasks) ? "val/mask_AP" : "val/AP";
     this.#charts.ap.show(
-      onOneAxis(stores.map(({ epochs }) => ({ x: epochs.column("epoch"), y: epochs.column("val/AP") }))),
+      onOneAxis(stores.map(({ epochs }) => ({ x: epochs.column("epoch"), y: epochs.column(figure) }))),
     );
     this.#charts.loss.show(steps("loss"));
     this.#charts.norm.show(steps("gradNorm"));
@@ -131,7 +133,7 @@ export class CompareView {
       h(
         "tbody",
         {},
-        ...rows.map(({ id, name, state, best, epoch, step, skipped, precision }, i) =>
+        ...rows.map(({ id, name, state, best, ofMasks, epoch, step, skipped, precision }, i) =>
           h(
             "tr",
             {},
@@ -141,9 +143,14 @@ export class CompareView {
               h("span", { class: "dot", style: { "--mark": seriesColors[i] } }),
               h("a", { href: `#/run/${id}` }, name),
             ),
-            ...[stateText[state], score(best), whole(epoch), whole(step), whole(skipped), precision ?? "–"].map(
-              (text) => h("td", {}, text),
-            ),
+            ...[
+              stateText[state],
+              bestText(best, ofMasks),
+              whole(epoch),
+              whole(step),
+              whole(skipped),
+              precision ?? "–",
+            ].map((text) => h("td", {}, text)),
           ),
         ),
       ),

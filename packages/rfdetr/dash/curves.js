@@ -24,6 +24,12 @@ const maskLines = [
   { label: "Dice", color: "--second", dash: [5, 3] },
 ];
 
+/** @type {Line[]} */
+const apLines = [
+  { label: "AP", color: "--accent" },
+  { label: "AP50", color: "--second", dash: [5, 3] },
+];
+
 /** Figures that callbacks record: `NAME/figure`. The run's own have one of these names. */
 const isOwnFigure = (/** @type {string} */ name) => /^(?!train\/|val\/)[^/]+\//.test(name);
 
@@ -34,14 +40,7 @@ export class Curves {
   #versions = { steps: -1, epochs: -1 };
   #latest = new Latest(() => this.#fetch());
   #wanted = this.#versions;
-  #ap = new Chart(
-    "Average precision",
-    [
-      { label: "AP", color: "--accent" },
-      { label: "AP50", color: "--second", dash: [5, 3] },
-    ],
-    apOptions,
-  );
+  #ap = new Chart("Average precision", apLines, apOptions);
   #loss = new Chart(
     "Loss",
     [
@@ -107,6 +106,12 @@ export class Curves {
       await this.#epochs.fetch(this.run);
       const epoch = this.#epochs.column("epoch");
       this.#ap.show([epoch, this.#epochs.column("val/AP"), this.#epochs.column("val/AP50")]);
+      this.#showFurther(
+        "Average precision of masks",
+        apLines,
+        [this.#epochs.column("val/mask_AP"), this.#epochs.column("val/mask_AP50")],
+        this.#ap,
+      );
       this.#terms.show([
         epoch,
         ...["loss_ce", "loss_bbox", "loss_giou"].map((name) => this.#epochs.column(`train/${name}`)),

@@ -9,6 +9,12 @@ export const whole = (value) => grouped.format(Math.round(value));
 /** An AP of 0 to 1, as the field writes it. @param {number | null | undefined} value */
 export const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 
+/**
+ * The best AP of a run, with a word where it is of masks.
+ * @param {number | null} value @param {boolean} [ofMasks]
+ */
+export const bestText = (value, ofMasks) => (ofMasks ? `${score(value)} mask` : score(value));
+
 /** @param {number | null | undefined} value */
 export const brief = (value) => {
   if (value === null || value === undefined) return "–";

@@ -127,7 +127,7 @@ export class RunView {
   #show() {
     const [row, details] = [this.#row, this.#details];
     if (row === null || details === null) return;
-    const { name, state, model, precision, epoch, epochs, step, best, skipped, written, error } = row;
+    const { name, state, model, precision, epoch, epochs, step, best, ofMasks, skipped, written, error } = row;
     this.#title.textContent = name;
     document.title = `${name} · rfdetr dash`;
     this.#state.textContent = stateText[state];
@@ -139,7 +139,7 @@ export class RunView {
     ) => (value === null ? null : h("div", { title: hint }, h("dt", {}, title), h("dd", {}, value)));
     fill(
       this.#facts,
-      fact("best AP", score(best)),
+      fact(ofMasks ? "best mask AP" : "best AP", score(best)),
       fact("epoch", epochs === null ? whole(epoch) : `${whole(epoch)} of ${whole(epochs)}`),
       fact("step", whole(step)),
       fact("skipped", whole(skipped)),

@@ -15,8 +15,10 @@ export interface RunRow {
   epoch: number;
   epochs: number | null;
   step: number;
-  /** The best AP so far, 0 to 1. */
+  /** The best AP so far, 0 to 1: of masks where the model has them. */
   best: number | null;
+  /** Whether `best` and `curve` are of masks. */
+  ofMasks?: true;
   /** AP by epoch, at most 48 points. */
   curve: (number | null)[];
   skipped: number;
@@ -245,6 +247,8 @@ export interface EvaluationView {
   origin: { split: string | null; epoch: number | null } | null;
   AP: number | null;
   AP50: number | null;
+  /** Of the masks, where the model has them. */
+  masks?: { AP: number | null; AP50: number | null };
   /** The score from which detections are best taken, over all classes. */
   threshold: number | null;
   classes: {
@@ -256,6 +260,8 @@ export interface EvaluationView {
     instances: number;
     AP: number | null;
     AP50: number | null;
+    /** Of the masks, where the model has them. */
+    maskAP?: number | null;
     best: { threshold: number; precision: number; recall: number; f1: number } | null;
   }[];
   images: {

@@ -19,11 +19,12 @@ export function classMap(known: readonly string[], wanted: readonly string[]): I
  * scoring leaves out unknown ids.
  * @param map see {@link classMap}
  */
-export function relabel({ boxes, scores, labels }: ScoredBoxes, map: Int32Array): ScoredBoxes {
+export function relabel({ boxes, scores, labels, masks }: ScoredBoxes, map: Int32Array): ScoredBoxes {
   const kept = Array.from(labels.keys()).filter((i) => (map[labels[i]] ?? -1) >= 0);
   return {
     boxes: Float32Array.from(kept.flatMap((i) => [...boxes.subarray(i * 4, i * 4 + 4)])),
     scores: Float32Array.from(kept, (i) => scores[i]),
     labels: Int32Array.from(kept, (i) => map[labels[i]]),
+    ...(masks === undefined ? {} : { masks: kept.map((i) => masks[i]) }),
   };
 }

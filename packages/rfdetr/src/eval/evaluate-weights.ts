@@ -42,7 +42,10 @@ export async function evaluateWeights(
   const { model, classNames, config, trained } = loadModel(weights, options.reading);
   const { numberFormat = trained.numberFormat } = options;
   if (device !== "cpu") model.to(device);
-  const { images, batches, ...split } = await openScoredSplit(classNames, config.resolution, options);
+  const { images, batches, ...split } = await openScoredSplit(classNames, config.resolution, {
+    ...options,
+    masks: config.segmentationHead,
+  });
   const evaluator = await evaluate({
     model,
     autocast: trainedAutocast(model, { ...trained, numberFormat }, precision),

@@ -7,6 +7,7 @@ import type { EvaluationBatch } from "./batch.js";
 import { brightnessOf } from "./brightness.js";
 import { classMap } from "./class-map.js";
 import type { CocoEvaluator } from "./coco/coco.js";
+import { compareMasks } from "./coco/compare-masks.js";
 import type { EvaluatedImage } from "./coco/evaluated-image.js";
 import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
 import { finiteDetections } from "./finite-detections.js";
@@ -52,7 +53,10 @@ export async function openScoredSplit(
   return data.classNames.join("\n") === classNames.join("\n") ? data : { ...data, classes };
 }
 
-/** An image of a batch as an evaluator takes it, and how many detections were left out because they are not finite. */
+/**
+ * An image of a batch as an evaluator takes it, and how many detections were left out because they are not finite.
+ * Where both sides have masks, these are compared here and not kept: the overlaps are what other processes are sent.
+ */
 export function scoredImage(
   batch: EvaluationBatch,
   i: number,
@@ -61,15 +65,23 @@ export function scoredImage(
 ): { image: EvaluatedImage; dropped: number } {
   const [height, width] = batch.origSizes[i];
   const { kept, dropped } = finiteDetections(detections);
+  const { masks: truthMasks, ...gt } = batch.truths[i];
+  const { masks, ...found } = change(kept);
+  const id = batch.imageIds[i];
+  const compared =
+    truthMasks === undefined || masks === undefined
+      ? null
+      : compareMasks({ id, gt: { ...gt, masks: truthMasks }, detections: { ...found, masks } });
   const image = {
-    id: batch.imageIds[i],
+    id,
     file: batch.files?.[i],
     width,
     height,
     brightness: brightnessOf(batch, i),
     dataset: batch.datasets?.[i],
-    gt: batch.truths[i],
-    detections: change(kept),
+    gt,
+    detections: found,
+    ...(compared === null ? {} : { compared }),
   };
   return { image, dropped };
 }

@@ -1,6 +1,6 @@
 // What a report or a comparison tells, as data for programs.
 import { compared, differingSettings, numericsFacts, resultFacts } from "./compare/facts.js";
-import { bestEpoch } from "./sections/overview.js";
+import { type BestEpoch, bestEpoch } from "./sections/overview.js";
 import type { WrittenReport } from "./write-report.js";
 
 /** The figures of a run. */
@@ -11,6 +11,9 @@ interface RunFigures {
   precision: string | null;
   AP: number | null;
   AP50: number | null;
+  /** Of runs whose model has masks: the best epoch is the best by `mask_AP`. */
+  mask_AP?: number | null;
+  mask_AP50?: number | null;
   best_epoch: number | null;
   epochs: number;
   steps: number;
@@ -29,6 +32,11 @@ export interface ReportFigures {
   settings?: Record<string, unknown[]>;
 }
 
+function figuresOf(best: BestEpoch | null): Pick<RunFigures, "AP" | "AP50" | "mask_AP" | "mask_AP50"> {
+  const main = { AP: best?.AP ?? null, AP50: best?.AP50 ?? null };
+  return best === null || best.boxes === null ? main : { ...best.boxes, mask_AP: main.AP, mask_AP50: main.AP50 };
+}
+
 /** The figures of a written report. */
 export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigures {
   const each = runs.map((run): RunFigures => {
@@ -38,8 +46,7 @@ export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigure
       state: run.state,
       stop_reason: run.summary?.stop_reason ?? null,
       precision: run.numerics.header?.precision ?? run.config?.precision ?? null,
-      AP: best?.AP ?? null,
-      AP50: best?.AP50 ?? null,
+      ...figuresOf(best),
       best_epoch: best?.epoch ?? null,
       epochs: run.metrics.rows.at(-1)?.epoch ?? 0,
       steps: run.numerics.lastStep,

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { attribute, type HtmlPage, htmlPage } from "../testing/pages/html-page.js";
 import { exampleDetails } from "../testing/runs/example-details.js";
 import { writeExampleRun } from "../testing/runs/example-run.js";
+import { maskedDetails } from "../testing/runs/masked-details.js";
 import {
   headerRecord,
   moduleRecord,
@@ -15,7 +16,9 @@ import {
   stepRecord,
 } from "../testing/runs/numerics-records.js";
 import { type ReportRun, reportRun } from "../testing/runs/report-run.js";
+import { comparisonReport } from "./compare/comparison.js";
 import { readRun } from "./records/run-record.js";
+import { reportFigures } from "./report-figures.js";
 import { runReport } from "./run-report.js";
 
 const root = mkdtempSync(join(tmpdir(), "report-"));
@@ -126,6 +129,31 @@ describe("the report of a run", () => {
     expect(htmlPage(runReport(readRun(folder))).text()).toContain(
       "in 16-mixed has AP 0: no detection was right so far.",
     );
+  });
+
+  it("gives the figures of masks first where the model has them", () => {
+    const summary = { AP: 0.3, AP50: 0.6, mask_AP: 0.25, mask_AP50: 0.5, best_epoch: 2 };
+    const folder = reportRun(join(root, "masks"), { summary });
+    const header = "epoch,val/AP,val/AP50,val/mask_AP,val/mask_AP50";
+    writeFileSync(join(folder, "metrics.csv"), `${header}\n1,0.4,0.7,0.1,0.2\n2,0.3,0.6,0.25,0.5\n`);
+    writeFileSync(join(folder, "evaluation.json"), JSON.stringify(maskedDetails()));
+    const run = readRun(folder);
+    const ofMasks = htmlPage(runReport(run));
+    const words = ofMasks.text();
+    expect(words).toContain("reached mask AP 0.250 and mask AP50 0.500, with box AP 0.300, at epoch 2.");
+    expect(words).toContain("Average precision of masks");
+    expect(words).toContain("Average precision of boxes");
+    expect(ofMasks.texts("th")).toContain("mask AP");
+    expect(reportFigures({ out: "report.html", bytes: 1, runs: [run] }).runs).toMatchObject([
+      { AP: 0.3, AP50: 0.6, mask_AP: 0.25, mask_AP50: 0.5, best_epoch: 2 },
+    ]);
+    // A run with masks and one without are compared by their boxes.
+    const without = readRun(reportRun(join(root, "no masks")));
+    const both = htmlPage(comparisonReport([run, without])).text();
+    expect(both).toContain("no masks is best: AP 0.400, 0.100 above the next");
+    expect(both).toContain("best mask AP");
+    expect(htmlPage(comparisonReport([run, run])).text()).toContain("The best runs are equal: mask AP 0.250.");
+    expect(text).not.toContain("mask");
   });
 
   it("has the figures of each class with the threshold to use, and what errors cost", () => {

@@ -2,9 +2,10 @@
 import { existsSync } from "node:fs";
 import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
+import type { CocoFigures } from "../eval/coco/coco-summary.js";
 import { machineLine, peakRss } from "../support/machine/machine.js";
 import type { StepResult } from "../train/step/step.js";
-import type { DoneEvent, EpochEvent, StartEvent, StepEvent, StepFault } from "./files/events.js";
+import type { DoneEvent, EpochEvent, MaskFigures, StartEvent, StepEvent, StepFault } from "./files/events.js";
 import { readSummary } from "./files/read-summary.js";
 import type { RunSummary } from "./files/run-directory.js";
 import { leftOutOf } from "./ranks/leader.js";
@@ -110,7 +111,7 @@ export function epochEvent(
     evaluationSeconds,
   }: { figures: Pick<EpochFigures, "summary" | "loss">; best: boolean; evaluationSeconds: number },
 ): EpochEvent {
-  const { progress, settings, precision, schedule } = session;
+  const { progress, settings, precision, schedule, modelConfig } = session;
   const { images, seconds } = progress.epochSums;
   return {
     type: "epoch",
@@ -125,11 +126,22 @@ export function epochEvent(
     ap50: summary?.AP50 ?? null,
     ap75: summary?.AP75 ?? null,
     perClass: summary?.per_class ?? [],
+    ...(modelConfig.segmentationHead ? { masks: maskFigures(summary?.masks) } : {}),
     best,
     seconds,
     evaluationSeconds,
     imagesPerSecond: seconds > 0 ? images / seconds : 0,
     amp: { precision, lossScale: lossScale(session), skipped: progress.skipped },
+  };
+}
+
+/** The figures of masks as events have them. */
+export function maskFigures(masks: CocoFigures | undefined): MaskFigures {
+  return {
+    ap: masks?.AP ?? null,
+    ap50: masks?.AP50 ?? null,
+    ap75: masks?.AP75 ?? null,
+    perClass: masks?.per_class ?? [],
   };
 }
 
@@ -150,13 +162,16 @@ export function doneEvent(
 
 /** What `summary.json` holds. */
 export function runSummary(
-  { progress, precision, reason, started, data, leader }: Session,
+  { progress, precision, reason, started, data, leader, modelConfig }: Session,
   stopReason: RunSummary["stop_reason"],
   error: unknown,
 ): RunSummary {
   return {
     AP: progress.best?.AP ?? null,
     AP50: progress.best?.AP50 ?? null,
+    ...(modelConfig.segmentationHead
+      ? { mask_AP: progress.best?.masks?.AP ?? null, mask_AP50: progress.best?.masks?.AP50 ?? null }
+      : {}),
     precision,
     reason,
     epochs: progress.epoch,

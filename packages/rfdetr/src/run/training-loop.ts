@@ -11,7 +11,7 @@ import { mostlySkipped, whyNoBest, whyNoTest, withAdvice } from "./faults/run-me
 import { StateKeeper } from "./faults/state-keeper.js";
 import type { SavedProgress } from "./files/checkpoint.js";
 import type { DoneEvent, TrainEvent } from "./files/events.js";
-import { doneEvent, reasonOfEnd, runSummary, startEvent, writtenSummary } from "./make-events.js";
+import { doneEvent, maskFigures, reasonOfEnd, runSummary, startEvent, writtenSummary } from "./make-events.js";
 import { drawPictures } from "./recorders/draw-pictures.js";
 import type { Recorder } from "./recorders/recorder.js";
 import type { Session } from "./session/session.js";
@@ -173,7 +173,8 @@ export class TrainingLoop {
     if (details === null) return;
     for (const recorder of this.recorders) recorder.test?.(details);
     const perClass = details.per_class.map(({ best, errors, ...figures }) => figures);
-    yield { type: "test", ap: details.AP, ap50: details.AP50, perClass };
+    const masks = session.modelConfig.segmentationHead ? { masks: maskFigures(details.masks) } : {};
+    yield { type: "test", ap: details.AP, ap50: details.AP50, perClass, ...masks };
   }
 
   #done(reason: StopReason, error: unknown = null): DoneEvent {

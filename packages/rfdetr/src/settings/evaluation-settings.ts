@@ -28,7 +28,7 @@ export const evaluationSettings = {
   best_model_metric: {
     type: z.enum(["map", "mar"]),
     fallback: "map",
-    about: "figure by which the best weights are chosen: AP or AR",
+    about: "figure by which the best weights are chosen: AP or AR, of masks where the model has them",
   },
   skip_best_epochs: {
     type: countOrZero,

@@ -1,5 +1,5 @@
 // What `rfdetr val` prints.
-import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import type { CocoFigures, CocoSummary } from "../../eval/coco/coco-summary.js";
 import { stockFigures } from "../../eval/coco/coco-summary.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import { costliestWords } from "../../eval/error-analysis/error-words.js";
@@ -40,18 +40,33 @@ export function printEvaluation(
   next: string | null,
 ): void {
   const figures = ["AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR1", "AR10", "AR100"] as const;
-  console.table(figures, [figures.map((name) => fraction(summary[name]))], ["AR1", "AR10", "AR100"]);
+  const { masks } = summary;
+  const cells = (of: CocoFigures): string[] => figures.map((name) => fraction(of[name]));
+  // Without masks nothing needs to be told apart.
+  if (masks === undefined) console.table(figures, [cells(summary)], ["AR1", "AR10", "AR100"]);
+  else
+    console.table(
+      ["of", ...figures],
+      [
+        ["boxes", ...cells(summary)],
+        ["masks", ...cells(masks)],
+      ],
+      ["AR1", "AR10", "AR100"],
+    );
   console.result();
-  const rows = details.per_class.map((entry) => [
+  const rows = details.per_class.map((entry, label) => [
     entry.class_name,
     String(entry.instances),
+    ...(masks === undefined ? [] : [fraction(masks.per_class[label].AP)]),
     fraction(entry.AP),
     fraction(entry.AP50),
     fraction(entry.AP75),
     fraction(entry.AR),
     entry.best === null ? "–" : entry.best.threshold.toFixed(2),
   ]);
-  console.table(["class", "objects", "AP", "AP50", "AP75", "AR", "threshold"], rows, ["AR", "AP75", "objects"]);
+  const ofMasks = masks === undefined ? [] : ["mask AP"];
+  const titles = ["class", "objects", ...ofMasks, "AP", "AP50", "AP75", "AR", "threshold"];
+  console.table(titles, rows, ["AR", "AP75", "objects"]);
   console.result();
   printDatasets(console, details.datasets ?? []);
   const { threshold, f1, precision, recall } = details.best_threshold;

@@ -1,5 +1,6 @@
 // A run as a row of the list: from its small files and the end of its log, so that fifty runs cost little.
 import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } from "node:fs";
+import { mainColumns } from "../../eval/figures/main-columns.js";
 import { metricsOf } from "../../report/records/metrics-table.js";
 import { summaryOf } from "../../run/files/read-summary.js";
 import { holderOf } from "../../run/files/run-lock.js";
@@ -65,8 +66,9 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
   const config = jsonOf(run, "config.json");
   const settings = objectOf(config?.settings);
   const summary = summaryOf(jsonOf(run, "summary.json"));
-  const { rows } = metricsOf(textOf(run, "metrics.csv"));
-  const curve = rows.map((row) => row["val/AP"] ?? null);
+  const { rows, columns } = metricsOf(textOf(run, "metrics.csv"));
+  const main = mainColumns(columns);
+  const curve = rows.map((row) => row[main.AP] ?? null);
   const scores = curve.filter((value) => value !== null && Number.isFinite(value)) as number[];
   const last = rows.at(-1);
   const model = settings.model_name ?? settings.model;
@@ -79,7 +81,8 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
     epoch: last?.epoch ?? 0,
     epochs: typeof settings.epochs === "number" ? settings.epochs : null,
     step: Math.max(lastStep(run), last?.step ?? 0),
-    best: scores.length === 0 ? (summary?.AP ?? null) : Math.max(...scores),
+    best: scores.length === 0 ? (summary?.mask_AP ?? summary?.AP ?? null) : Math.max(...scores),
+    ...(main.of === "" ? {} : { ofMasks: true as const }),
     curve: thinned(curve),
     skipped: Math.max(summary?.skipped_steps ?? 0, last?.skipped_steps ?? 0),
     started: summary?.started ?? (typeof config?.started === "string" ? config.started : null),

@@ -9,7 +9,7 @@ import type { NamedImages } from "./images.js";
 /** What the page shows of an evaluation; null before the first. */
 export function evaluationOf({ evaluation, details, config }: RunRecord, names: NamedImages): EvaluationView | null {
   if (evaluation === null) return null;
-  const { AP, AP50 } = evaluation;
+  const { AP, AP50, masks } = evaluation;
   const classes: (ClassSummary & Partial<ClassDetails>)[] = details?.per_class ?? evaluation.per_class.filter(hasName);
   const colors = classColors(classes.map(({ class_name }) => class_name));
   const nameOf = ({ file, width, height }: ImageDetails): string | null =>
@@ -20,6 +20,7 @@ export function evaluationOf({ evaluation, details, config }: RunRecord, names: 
     origin: details?.origin ?? null,
     AP,
     AP50,
+    ...(masks === undefined ? {} : { masks: { AP: masks.AP, AP50: masks.AP50 } }),
     threshold: (details?.best_threshold.f1 ?? 0) > 0 ? (details?.best_threshold.threshold ?? null) : null,
     classes: classes.map(({ class_name: name, instances, AP, AP50, best = null }, label) => ({
       name,
@@ -28,6 +29,7 @@ export function evaluationOf({ evaluation, details, config }: RunRecord, names: 
       instances,
       AP,
       AP50,
+      ...(masks === undefined ? {} : { maskAP: masks.per_class[label]?.AP ?? null }),
       best,
     })),
     images: (details?.images_shown ?? []).map((image) => {

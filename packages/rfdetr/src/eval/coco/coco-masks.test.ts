@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { encodeMask, fromCocoRuns, type Mask } from "../../masks/index.js";
-import { CocoEvaluator, type CocoFigures, type CocoSummary } from "./coco.js";
-import { stockFigures } from "./coco-summary.js";
+import { CocoEvaluator, type CocoSummary } from "./coco.js";
+import { type CocoFigures, stockFigures } from "./coco-summary.js";
 import { compareMasks } from "./compare-masks.js";
 import type { EvaluatedImage } from "./evaluated-image.js";
 

@@ -102,6 +102,9 @@ function averageRecall(result: Accumulation, labels: Iterable<number>, area: num
   return mean.value;
 }
 
+/** The figures that tell how good a detector is: those of the masks where it gives masks. */
+export const mainFigures = (summary: Pick<CocoSummary, "masks"> & CocoFigures): CocoFigures => summary.masks ?? summary;
+
 /** A class with its images and instances of ground truth. */
 interface CountedClass {
   id: number;

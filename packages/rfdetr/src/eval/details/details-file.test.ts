@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { EvaluationError } from "../../support/errors.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
+import { maskedDetails } from "../../testing/runs/masked-details.js";
 import { readDetails, writeDetails } from "./details-file.js";
 
 const folder = mkdtempSync(join(tmpdir(), "details-"));
@@ -15,6 +16,14 @@ describe("the file of an evaluation", () => {
     const details = exampleDetails();
     writeDetails(file, details);
     expect(readDetails(file)).toEqual(details);
+  });
+
+  it("keeps the figures of masks, and refuses damaged ones", () => {
+    const details = maskedDetails();
+    writeDetails(file, details);
+    expect(readDetails(file)).toEqual(details);
+    writeFileSync(file, JSON.stringify({ ...details, masks: { ...details.masks, AP50: "high" } }));
+    expect(() => readDetails(file)).toThrow(/damaged: Expected a number for masks.AP50/);
   });
 
   it("is refused in words where it is damaged, of another version, or the figures alone", () => {

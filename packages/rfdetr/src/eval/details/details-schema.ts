@@ -13,7 +13,7 @@ const box = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 const cost = z.object({ count, lost: z.number() });
 const operating = z.object({ threshold: z.number(), precision: z.number(), recall: z.number(), f1: z.number() });
 
-const classDetails = z.object({
+const classSummary = z.object({
   class_id: z.number(),
   class_name: z.string(),
   AP: figure,
@@ -22,9 +22,9 @@ const classDetails = z.object({
   AR: figure,
   images: count,
   instances: count,
-  best: operating.nullable(),
-  errors: z.record(errorKind, cost),
 });
+
+const classDetails = classSummary.extend({ best: operating.nullable(), errors: z.record(errorKind, cost) });
 
 const property = z.object({
   property: z.enum(["image_size", "aspect", "objects", "crowding", "brightness"]),
@@ -76,13 +76,7 @@ const image = z.object({
   ),
 });
 
-/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR1`, stay as they are. */
-export const detailsSchema = z.looseObject({
-  version: z.literal(detailsVersion),
-  origin: z.object({ split: text, data: text, weights: text, results: text, precision: text, epoch: figure }),
-  images: count,
-  instances: count,
-  detections: count,
+const figures = {
   AP: figure,
   AP50: figure,
   AP75: figure,
@@ -92,6 +86,17 @@ export const detailsSchema = z.looseObject({
   AR_small: figure,
   AR_medium: figure,
   AR_large: figure,
+};
+
+/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR1`, stay as they are. */
+export const detailsSchema = z.looseObject({
+  version: z.literal(detailsVersion),
+  origin: z.object({ split: text, data: text, weights: text, results: text, precision: text, epoch: figure }),
+  images: count,
+  instances: count,
+  detections: count,
+  ...figures,
+  masks: z.looseObject({ ...figures, per_class: z.array(classSummary) }).optional(),
   per_class: z.array(classDetails),
   best_threshold: operating,
   sizes: z.array(z.object({ size: objectSize, instances: count, AP: figure, AP50: figure, AR: figure })),

@@ -7,7 +7,8 @@ export const detailsVersion = 1;
 
 /**
  * An evaluation with what explains it. The figures of {@link CocoSummary} stand at the top; whatever has a value for
- * each class is indexed by the class's place in `per_class`, here called its label.
+ * each class is indexed by the class's place in `per_class`, here called its label. `masks` has the figures of masks;
+ * everything else is of boxes: sizes, properties, errors, curves, confusion and the best threshold.
  *
  * Figures are fractions of 1, and null where nothing is defined (no ground truth). Boxes are left, top, right, bottom
  * in pixels of the original image, rounded to 0.1; scores and curves are rounded to three or four decimals. What is

@@ -144,6 +144,14 @@ describe("the course of a run", () => {
     expect(svg).toMatch(/<polyline points="[^ ]+ [^ ]+" [^>]*stroke="#0072b2"[^>]*\/>\n<circle/);
   });
 
+  it("draws the figures of masks where there are some, and tells the best epoch by them", () => {
+    expect(resultsFigure([row(2)]).svg).not.toContain("mask");
+    const masks = [0.01, 0.03, 0.02].map((AP, i) => row(2 * i + 2, { "val/mask_AP": AP }));
+    const { svg, alt } = resultsFigure(masks);
+    expect(svg).toContain(">mask AP<");
+    expect(alt).toContain("The best mask AP is 0.030, in epoch 4.");
+  });
+
   it("tells the best epoch", () => {
     const { alt } = resultsFigure([row(2), row(4), row(6, { "val/AP": 0.03, skipped_steps: 3 })]);
     expect(alt).toBe(

@@ -2,6 +2,7 @@
 import { type Axis, linearAxis, logAxis, shortNumber } from "./axes.js";
 import { type Figure, figure, figureWidth, fontSizes, roughWidth, text, tone } from "./figure.js";
 import { type LegendEntry, type Line, lineChart } from "./line-chart.js";
+import { mainColumns } from "./main-columns.js";
 
 /** A row of `metrics.csv`: an epoch by the names of its columns; null where a value is missing. */
 export type MetricsRow = Readonly<Record<string, number | null>>;
@@ -43,6 +44,15 @@ const panels: readonly Panel[] = [
     columns: [
       ["train/loss_mask_ce", "cross-entropy"],
       ["train/loss_mask_dice", "Dice"],
+    ],
+    axis: fromZero,
+  },
+  {
+    title: "mask AP",
+    columns: [
+      ["val/mask_AP", "AP"],
+      ["val/mask_AP50", "AP50"],
+      ["val/mask_AP75", "AP75"],
     ],
     axis: fromZero,
   },
@@ -158,15 +168,16 @@ const valuesOf = (rows: readonly MetricsRow[], panel: Panel): number[] =>
 function spoken(rows: readonly MetricsRow[]): string {
   const last = rows.at(-1);
   if (last === undefined) return "No epoch has ended yet.";
+  const { AP, of } = mainColumns(Object.keys(last));
   const best = rows.reduce<MetricsRow | null>(
-    (found, row) => ((row["val/AP"] ?? -1) > (found?.["val/AP"] ?? -1) ? row : found),
+    (found, row) => ((row[AP] ?? -1) > (found?.[AP] ?? -1) ? row : found),
     null,
   );
   const loss = last["train/loss"] ?? null;
   return [
     `${rows.length} ${rows.length === 1 ? "epoch" : "epochs"} of training.`,
     ...(loss === null ? [] : [`The loss ends at ${shortNumber(loss)}.`]),
-    ...(best === null ? [] : [`The best AP is ${(best["val/AP"] as number).toFixed(3)}, in epoch ${best.epoch}.`]),
+    ...(best === null ? [] : [`The best ${of}AP is ${(best[AP] as number).toFixed(3)}, in epoch ${best.epoch}.`]),
     `${last.skipped_steps ?? 0} steps were skipped.`,
   ].join(" ");
 }

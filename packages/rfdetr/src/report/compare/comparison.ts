@@ -1,4 +1,5 @@
 // Several runs side by side.
+import { mainColumns } from "../../eval/figures/main-columns.js";
 import { figure, type LegendEntry } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
@@ -46,17 +47,22 @@ ${runs.map((run, i) => {
 }
 
 function sentence({ runs, names }: Compared): Html {
-  const scores = runs.map((run) => bestEpoch(run)?.AP ?? Number.NaN);
+  // Masks are compared with masks alone.
+  const of = allOfMasks(runs) ? "mask " : "";
+  const scores = runs.map((run) => {
+    const found = bestEpoch(run);
+    return (of === "" ? (found?.boxes ?? found) : found)?.AP ?? Number.NaN;
+  });
   const best = scores.reduce(
     (most, score, i) => (score > (scores[most] ?? Number.NaN) || !Number.isFinite(scores[most]) ? i : most),
     0,
   );
   const rest = scores.filter((score, i) => i !== best && Number.isFinite(score));
   if (!Number.isFinite(scores[best]) || rest.length === 0) return html`The runs have no figures to compare by.`;
-  if (scores[best] === 0) return html`All runs have AP 0: no detection was right so far.`;
+  if (scores[best] === 0) return html`All runs have ${of}AP 0: no detection was right so far.`;
   const lead = scores[best] - Math.max(...rest);
-  if (lead === 0) return html`The best runs are equal: AP ${fraction(scores[best])}.`;
-  return html`${nameOf(names[best])} is best: <b>AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Two seeds of the same settings are often 0.01 apart, and far more on few images.`;
+  if (lead === 0) return html`The best runs are equal: ${of}AP ${fraction(scores[best])}.`;
+  return html`${nameOf(names[best])} is best: <b>${of}AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Two seeds of the same settings are often 0.01 apart, and far more on few images.`;
 }
 
 const star = (isBest: boolean, text: string): Part => (isBest ? html`<b>${text} ★</b>` : text);
@@ -158,6 +164,14 @@ function curves(all: Compared): Html | null {
   const unit = longest < fewSeconds ? "seconds" : "minutes";
   const figures = [
     overlay(all, {
+      title: "Mask AP by epoch",
+      xLabel: "epoch",
+      yLabel: "mask AP",
+      include: [0],
+      of: ofEpoch("val/mask_AP"),
+      text: fraction,
+    }),
+    overlay(all, {
       title: "AP by epoch",
       xLabel: "epoch",
       yLabel: "AP",
@@ -183,23 +197,26 @@ function curves(all: Compared): Html | null {
       text: brief,
     }),
     overlay(all, {
-      title: "AP by training time",
+      title: allOfMasks(all.runs) ? "Mask AP by training time" : "AP by training time",
       xLabel: `${unit} of training`,
       counts: false,
-      yLabel: "AP",
+      yLabel: allOfMasks(all.runs) ? "mask AP" : "AP",
       include: [0],
-      of: byTime(unit),
+      of: byTime(unit, allOfMasks(all.runs) ? "val/mask_AP" : "val/AP"),
       text: fraction,
     }),
   ].filter((each) => each !== null);
   return figures.length === 0 ? null : html`<div class="figures">${figures}</div>`;
 }
 
+const allOfMasks = (runs: readonly RunRecord[]): boolean =>
+  runs.every(({ metrics }) => mainColumns(metrics.columns).of !== "");
+
 const byTime =
-  (unit: "seconds" | "minutes") =>
+  (unit: "seconds" | "minutes", column: string) =>
   ({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } => ({
     x: rows.map((row) => (row.train_seconds ?? Number.NaN) / (unit === "minutes" ? 60 : 1)),
-    y: rows.map((row) => row["val/AP"] ?? Number.NaN),
+    y: rows.map((row) => row[column] ?? Number.NaN),
   });
 
 function settings({ runs, names }: Compared): Html | null {

@@ -6,7 +6,7 @@ import { bits, brief, duration, fraction, grouped, percent } from "../html/words
 import { lostInBfloat16, overallOf, rateSide } from "../numerics/overall.js";
 import type { RunRecord } from "../records/run-record.js";
 import { meanOf, mostOf } from "../records/step-points.js";
-import { bestEpoch } from "../sections/overview.js";
+import { type BestEpoch, bestEpoch } from "../sections/overview.js";
 
 /** A figure by which runs are compared. */
 export interface Fact {
@@ -21,11 +21,25 @@ export interface Fact {
 const finite = (value: number | null | undefined): number | null =>
   value === null || value === undefined || !Number.isFinite(value) ? null : value;
 
+/** The figures of the best epoch, of runs that are judged by masks or by boxes. */
+function bestFigures(of: BestEpoch["of"]): Fact[] {
+  const best = (run: RunRecord): BestEpoch | null => {
+    const found = bestEpoch(run);
+    return found?.of === of ? found : null;
+  };
+  return [
+    { name: `best ${of}AP`, value: (run) => finite(best(run)?.AP), text: fraction, better: "more" },
+    { name: `${of}AP50 at that epoch`, value: (run) => finite(best(run)?.AP50), text: fraction, better: "more" },
+  ];
+}
+
 /** The figures of the result and of the cost. */
 export const resultFacts: readonly Fact[] = [
-  { name: "best AP", value: (run) => finite(bestEpoch(run)?.AP), text: fraction, better: "more" },
-  { name: "AP50 at that epoch", value: (run) => finite(bestEpoch(run)?.AP50), text: fraction, better: "more" },
+  ...bestFigures("mask "),
+  ...bestFigures(""),
+  { name: "box AP at that epoch", value: (run) => finite(bestEpoch(run)?.boxes?.AP), text: fraction, better: "more" },
   { name: "epoch of the best", value: (run) => finite(bestEpoch(run)?.epoch), text: grouped, better: null },
+  { name: "mask AP on the test split", value: ({ test }) => finite(test?.masks?.AP), text: fraction, better: "more" },
   { name: "AP on the test split", value: ({ test }) => finite(test?.AP), text: fraction, better: "more" },
   { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
   {

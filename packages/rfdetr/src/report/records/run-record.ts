@@ -213,8 +213,10 @@ function running(folder: string): boolean {
 
 const figure = z.number().nullish();
 const figures = { AP: figure, AP50: figure, AP75: figure, instances: figure };
+const maskSchema = z.looseObject({ ...figures, per_class: z.array(z.looseObject(figures)) });
 const evaluationSchema = z.looseObject({
   ...figures,
+  masks: maskSchema.optional(),
   images: figure,
   detections: figure,
   AP_small: figure,

@@ -15,9 +15,12 @@ const mostRows = 500;
 /** The table of classes, and with details the curves; null without an evaluation. */
 export function classes({ evaluation, details }: RunRecord): Html | null {
   if (evaluation === null || evaluation.per_class.length === 0) return null;
-  const rows: (ClassSummary & Partial<ClassDetails>)[] = [...evaluation.per_class].sort(
-    (a, b) => (b.AP ?? -1) - (a.AP ?? -1),
+  const masks = evaluation.masks?.per_class;
+  const rows: (ClassSummary & Partial<ClassDetails> & { maskAP?: number | null })[] = evaluation.per_class.map(
+    (each, label) => (masks === undefined ? each : { ...each, maskAP: masks[label]?.AP ?? null }),
   );
+  const main = ({ AP, maskAP = AP }: Row): number => maskAP ?? -1;
+  rows.sort((a, b) => main(b) - main(a));
   type Row = (typeof rows)[number];
   const columns: Column<Row>[] = [
     { title: "class", cell: ({ class_name }) => nameOf(String(class_name)) },
@@ -26,6 +29,7 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
       number: true,
       cell: ({ instances }) => (Number.isFinite(instances) ? grouped(instances) : "–"),
     },
+    ...(masks === undefined ? [] : [{ title: "mask AP", number: true, cell: ({ maskAP }: Row) => fraction(maskAP) }]),
     { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
     { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
     { title: "AP75", number: true, cell: ({ AP75 }) => fraction(AP75) },

@@ -1,4 +1,5 @@
 // The course of the training: loss, figures, learning rate.
+import { mainColumns } from "../../eval/figures/main-columns.js";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
@@ -8,7 +9,8 @@ import type { RunRecord } from "../records/run-record.js";
 /** All curves of a run; null without any. */
 export function curves(run: RunRecord): Html | null {
   const figures = [
-    figuresByEpoch(run),
+    figuresByEpoch(run, "mask"),
+    figuresByEpoch(run, "box"),
     lossByStep(run),
     bothLosses(run),
     lossByEpoch(run),
@@ -23,16 +25,19 @@ type Row = Record<string, number | null>;
 const column = (rows: readonly Row[], name: string): number[] => rows.map((row) => row[name] ?? Number.NaN);
 const anyFinite = (values: readonly number[]): boolean => values.some(Number.isFinite);
 
-function figuresByEpoch({ metrics }: RunRecord): Html | null {
-  const rows = metrics.rows.filter((row) => row["val/AP"] !== null && row["val/AP"] !== undefined);
+function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null {
+  const main = of === "mask" ? "val/mask_AP" : "val/AP";
+  const rows = metrics.rows.filter((row) => row[main] !== null && row[main] !== undefined);
   const lines = [
-    { name: "AP", key: "val/AP", series: 0 },
-    { name: "AP50", key: "val/AP50", series: 1 },
-    { name: "AP75", key: "val/AP75", series: 2 },
+    { name: "AP", key: main, series: 0 },
+    { name: "AP50", key: `${main}50`, series: 1 },
+    { name: "AP75", key: `${main}75`, series: 2 },
   ].filter(({ key }) => anyFinite(column(rows, key)));
   const x = column(rows, "epoch");
+  const both = mainColumns(metrics.columns).of !== "";
+  const whose = both ? ` of ${of === "mask" ? "masks" : "boxes"}` : "";
   const chart = lineChart({
-    alt: `${lines.map(({ name }) => name).join(", ")} by epoch; at the end AP is ${fraction(rows.at(-1)?.["val/AP"])}.`,
+    alt: `${lines.map(({ name }) => name).join(", ")}${whose} by epoch; at the end AP is ${fraction(rows.at(-1)?.[main])}.`,
     xLabel: "epoch",
     yLabel: "average precision",
     include: [0],
@@ -40,7 +45,7 @@ function figuresByEpoch({ metrics }: RunRecord): Html | null {
   });
   if (chart === null) return null;
   return figure({
-    title: "Average precision",
+    title: `Average precision${whose}`,
     about: "On the validation split. AP is the mean over IoU 0.5 to 0.95; AP50 and AP75 are at one IoU.",
     chart,
     legend: lines,

@@ -1,5 +1,7 @@
 // What was trained on what, and how it ended.
 import { formatBytes } from "@rfdetr/amp/text";
+import { type CocoSummary, mainFigures } from "../../eval/coco/coco-summary.js";
+import { mainColumns } from "../../eval/figures/main-columns.js";
 import { randomWeightsAdvice } from "../../run/transcript/header.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { definitions } from "../html/table.js";
@@ -9,22 +11,38 @@ import type { ReadConfig, RunRecord } from "../records/run-record.js";
 /** The most of a text setting. */
 const text = (value: unknown): string | null => (typeof value === "string" && value !== "" ? value : null);
 
+/** The figures of the best epoch. */
+export interface BestEpoch {
+  epoch: number | null;
+  /** Of the masks where the run has them, otherwise of the boxes. */
+  AP: number;
+  AP50: number | null;
+  /** Stands before the names of these two. */
+  of: "" | "mask ";
+  /** AP and AP50 of the boxes where the others are of masks; otherwise null. */
+  boxes: { AP: number | null; AP50: number | null } | null;
+}
+
 /** The best row of metrics.csv by AP, the last of those that found nothing; null without any figure. */
-export function bestEpoch({
-  metrics,
-  summary,
-}: RunRecord): { epoch: number | null; AP: number; AP50: number | null } | null {
+export function bestEpoch({ metrics, summary }: RunRecord): BestEpoch | null {
   const isBetter = (AP: number, most: number): boolean => AP > most || (AP === 0 && most === 0);
-  const rows = metrics.rows.filter((row) => Number.isFinite(row["val/AP"] ?? Number.NaN));
+  const main = mainColumns(metrics.columns);
+  const rows = metrics.rows.filter((row) => Number.isFinite(row[main.AP] ?? Number.NaN));
   const chosen = rows.find((row) => row.epoch === summary?.best_epoch);
   const best =
     chosen ??
     rows.reduce<(typeof rows)[number] | null>(
-      (most, row) => (isBetter(row["val/AP"] ?? 0, most?.["val/AP"] ?? -1) ? row : most),
+      (most, row) => (isBetter(row[main.AP] ?? 0, most?.[main.AP] ?? -1) ? row : most),
       null,
     );
-  if (best !== null) return { epoch: best.epoch, AP: best["val/AP"] ?? 0, AP50: best["val/AP50"] ?? null };
-  return summary?.AP == null ? null : { epoch: summary.best_epoch, AP: summary.AP, AP50: summary.AP50 };
+  if (best !== null) {
+    const boxes = main.of === "" ? null : { AP: best["val/AP"] ?? null, AP50: best["val/AP50"] ?? null };
+    return { epoch: best.epoch, AP: best[main.AP] ?? 0, AP50: best[main.AP50] ?? null, of: main.of, boxes };
+  }
+  if (summary === null) return null;
+  const { best_epoch: epoch, AP, AP50, mask_AP: maskAP, mask_AP50: maskAP50 = null } = summary;
+  if (maskAP != null) return { epoch, AP: maskAP, AP50: maskAP50, of: "mask ", boxes: { AP, AP50 } };
+  return AP === null ? null : { epoch, AP, AP50, of: "", boxes: null };
 }
 
 /** The result in one sentence. */
@@ -36,8 +54,13 @@ export function resultSentence(run: RunRecord): Html {
   const precision = run.numerics.header?.precision ?? config?.precision ?? null;
   const trained = html`${nameOf(model)}${config?.data !== undefined && ` trained on ${counted(config.data.train.images, "image")}`}${epochs > 0 ? ` for ${counted(epochs, "epoch")}` : numerics.lastStep > 0 && ` for ${counted(numerics.lastStep, "step")}`}${precision !== null && ` in ${precision}`}`;
   if (best === null) return html`${trained}${config?.data === undefined && " trained"}, without an evaluation so far.`;
-  if (best.AP === 0) return html`${trained} has <b>AP 0</b>: no detection was right so far.`;
-  return html`${trained} reached <b>AP ${fraction(best.AP)}</b>${best.AP50 !== null && html` and <b>AP50 ${fraction(best.AP50)}</b>`}${best.epoch !== null && ` at epoch ${best.epoch}`}.`;
+  const { of } = best;
+  if (best.AP === 0 && (best.boxes?.AP ?? 0) === 0)
+    return html`${trained} has <b>${of}AP 0</b>: no detection was right so far.`;
+  const boxes = best.boxes !== null && html`, with box AP ${fraction(best.boxes.AP)},`;
+  const also = best.AP50 !== null && html` and <b>${of}AP50 ${fraction(best.AP50)}</b>`;
+  const epoch = best.epoch !== null && ` at epoch ${best.epoch}`;
+  return html`${trained} reached <b>${of}AP ${fraction(best.AP)}</b>${also}${boxes}${epoch}.`;
 }
 
 /** How the run ended, where that is not simply its end; null for a run that finished. */
@@ -72,8 +95,12 @@ export function tiles(run: RunRecord): Html {
   const entries: [string, string][] = [
     ...(best === null
       ? []
-      : [[fraction(best.AP), "AP"] as [string, string], [fraction(best.AP50), "AP50"] as [string, string]]),
-    ...(run.test === null ? [] : [[fraction(run.test.AP), "AP on the test split"] as [string, string]]),
+      : ([
+          [fraction(best.AP), `${best.of}AP`],
+          [fraction(best.AP50), `${best.of}AP50`],
+          ...(best.boxes === null ? [] : [[fraction(best.boxes.AP), "box AP"]]),
+        ] as [string, string][])),
+    ...(run.test === null ? [] : [testTile(run.test)]),
     [grouped(numerics.lastStep || (summary?.steps ?? 0)), "optimizer steps"],
     [grouped(numerics.steps > 0 ? numerics.skipped : (summary?.skipped_steps ?? 0)), "skipped steps"],
     ...(seconds === null ? [] : [[duration(seconds), "training time"] as [string, string]]),
@@ -82,6 +109,10 @@ export function tiles(run: RunRecord): Html {
       : [[formatBytes(rss), `memory of ${processesOf(run) > 1 ? "rank 0" : "the process"}`] as [string, string]]),
   ];
   return html`<ul class="tiles">${entries.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
+}
+
+function testTile(test: CocoSummary): [string, string] {
+  return [fraction(mainFigures(test).AP), `${test.masks === undefined ? "" : "mask "}AP on the test split`];
 }
 
 function randomWeights({ settings, data }: ReadConfig): string {

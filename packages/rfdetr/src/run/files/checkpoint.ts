@@ -17,6 +17,12 @@ import { faultOfState } from "./state-schema.js";
 /** Layout of the checkpoint folder. The first had no checksums; the second had the state of the random generator. */
 const layout = 3;
 
+/** What is remembered of an evaluation. */
+interface Figures {
+  AP: number | null;
+  AP50: number | null;
+}
+
 /** The position of a run, as plain JSON. */
 export interface SavedProgress {
   /** The epoch in progress, counted from 0, and the number of its steps that are done. */
@@ -43,7 +49,8 @@ export interface SavedProgress {
     /** Figures of callbacks; absent where there are none. */
     metrics?: Record<string, { sum: number; steps: number }>;
   };
-  best: { figure: number; epoch: number; AP: number | null; AP50: number | null } | null;
+  /** The best weights so far: the figure that they were chosen by, and those of boxes and of any masks. */
+  best: (Figures & { figure: number; epoch: number; masks?: Figures }) | null;
   earlyStopping: EarlyStoppingState;
   /** State of the gradient scaler; null where there is none. */
   scaler: ScalerState | null;

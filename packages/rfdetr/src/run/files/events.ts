@@ -104,6 +104,14 @@ export interface EvaluationEvent {
   totalImages: number;
 }
 
+/** Figures of masks. Null where none is defined, as those of boxes. */
+export interface MaskFigures {
+  ap: number | null;
+  ap50: number | null;
+  ap75: number | null;
+  perClass: ClassSummary[];
+}
+
 /** An epoch has ended, with its figures. */
 export interface EpochEvent {
   type: "epoch";
@@ -123,6 +131,8 @@ export interface EpochEvent {
   ap50: number | null;
   ap75: number | null;
   perClass: ClassSummary[];
+  /** Figures of the masks, by which the best weights are chosen; absent where the model has no masks. */
+  masks?: MaskFigures;
   /** Whether these weights are the best so far. */
   best: boolean;
   seconds: number;
@@ -140,6 +150,8 @@ export interface TestEvent {
   ap: number | null;
   ap50: number | null;
   perClass: ClassSummary[];
+  /** Absent where the model has no masks. */
+  masks?: MaskFigures;
 }
 
 /** A checkpoint was written. */

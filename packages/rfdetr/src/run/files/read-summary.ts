@@ -10,6 +10,8 @@ const count = z.number().int().nonnegative();
 const schema = z.looseObject({
   AP: figure,
   AP50: figure,
+  mask_AP: figure.optional(),
+  mask_AP50: figure.optional(),
   precision: z.string(),
   reason: z.string(),
   epochs: count,

@@ -29,6 +29,9 @@ export interface RunVersions {
 export interface RunSummary {
   AP: number | null;
   AP50: number | null;
+  /** Figures of the masks of the best weights; absent where the model has no masks. */
+  mask_AP?: number | null;
+  mask_AP50?: number | null;
   precision: string;
   reason: string;
   epochs: number;

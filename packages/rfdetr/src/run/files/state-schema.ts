@@ -24,7 +24,15 @@ const progress = z.object({
     norms: z.object({ sum: z.number(), steps: count }),
     metrics: z.record(z.string(), z.object({ sum: figure, steps: count })).optional(),
   }),
-  best: z.object({ figure, epoch: count, AP: figure, AP50: figure }).nullable(),
+  best: z
+    .object({
+      figure,
+      epoch: count,
+      AP: figure,
+      AP50: figure,
+      masks: z.object({ AP: figure, AP50: figure }).optional(),
+    })
+    .nullable(),
   earlyStopping: z.object({ best: figure, waited: count }),
   scaler: z
     .object({

@@ -1,4 +1,5 @@
 // Writes `metrics.csv` of a run.
+import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import { peakRss } from "../../support/machine/machine.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedEpoch, type Recorder } from "./recorder.js";
@@ -65,6 +66,7 @@ function metricsRow(
     "val/AR": orNull(summary?.[`AR${settings.evalMaxDets}`]),
     "val/base_AP": orNull(base?.AP),
     "val/base_AP50": orNull(base?.AP50),
+    ...(event.masks === undefined ? {} : maskColumns(settings.evalMaxDets, summary, base)),
     images_per_second: event.imagesPerSecond,
     train_seconds: progress.trainSeconds,
     evaluation_seconds: event.evaluationSeconds,
@@ -72,5 +74,24 @@ function metricsRow(
     loss_scale: event.amp.lossScale,
     peak_rss_bytes: peakRss(),
     ...event.metrics,
+  };
+}
+
+function maskColumns(
+  maxDets: number,
+  summary: CocoSummary | null,
+  base: CocoSummary | null,
+): Record<string, number | null> {
+  const masks = summary?.masks;
+  return {
+    "val/mask_AP": orNull(masks?.AP),
+    "val/mask_AP50": orNull(masks?.AP50),
+    "val/mask_AP75": orNull(masks?.AP75),
+    "val/mask_AP_small": orNull(masks?.AP_small),
+    "val/mask_AP_medium": orNull(masks?.AP_medium),
+    "val/mask_AP_large": orNull(masks?.AP_large),
+    "val/mask_AR": orNull(masks?.[`AR${maxDets}`]),
+    "val/base_mask_AP": orNull(base?.masks?.AP),
+    "val/base_mask_AP50": orNull(base?.masks?.AP50),
   };
 }

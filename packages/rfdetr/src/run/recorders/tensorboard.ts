@@ -65,8 +65,13 @@ export class TensorBoardRecorder implements Recorder {
       "val/AP": event.ap,
       "val/AP50": event.ap50,
       "val/AP75": event.ap75,
+      "val/mask_AP": event.masks?.ap,
+      "val/mask_AP50": event.masks?.ap50,
+      "val/mask_AP75": event.masks?.ap75,
       "val/base_AP": base?.AP,
       "val/base_AP50": base?.AP50,
+      "val/base_mask_AP": base?.masks?.AP,
+      "val/base_mask_AP50": base?.masks?.AP50,
       ...event.metrics,
       [ofEpoch]: event.amp.skipped,
     });

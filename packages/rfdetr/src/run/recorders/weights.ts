@@ -20,6 +20,7 @@ export class WeightsRecorder implements Recorder {
     const info = {
       epoch: String(epoch),
       ...(chosen === null || chosen.AP === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }),
+      ...(chosen?.masks?.AP == null ? {} : { mask_AP: String(chosen.masks.AP), mask_AP50: String(chosen.masks.AP50) }),
     };
     this.#save(directory.last, info);
     if (best) this.#save(directory.best, info, baseWins);

@@ -48,6 +48,22 @@ describe("the weights of an epoch", () => {
       }
   });
 
+  it("are judged by their masks where the model has them, not by their boxes", () => {
+    const of = (masks: CocoSummary, boxes = figures(0.9, 0.9)) => ({ ...boxes, masks });
+    const judged = (bestModelMetric: string, before: number) =>
+      judgeEpoch(settings({ bestModelMetric }), 1, before, { summary: of(figures(0.3, 0.4)), base: null });
+    expect(judged("map", 0.2)).toMatchObject({ best: true, figure: 0.3, watched: 0.3 });
+    expect(judged("map", 0.5)).toMatchObject({ best: false, figure: 0.3 });
+    expect(judged("mar", 0.35)).toMatchObject({ best: true, figure: 0.4 });
+    const base = of(figures(0.35), figures(0.1));
+    expect(judgeEpoch(settings(), 1, null, { summary: of(figures(0.3)), base })).toMatchObject({
+      baseWins: true,
+      figure: 0.35,
+    });
+    const none = { summary: of(figures(null)), base: null };
+    expect(judgeEpoch(settings(), 1, null, none)).toMatchObject({ best: false, figure: null });
+  });
+
   it("are not the best when they diverged, or where the loss exploded and they find nothing", () => {
     const best = (AP: number, state: { usable: boolean; healthy: boolean }) =>
       judgeEpoch(settings(), 1, null, { summary: figures(AP), base: null }, state).best;

@@ -1,5 +1,5 @@
 // Which of the weights of an epoch count, and whether they are the best so far.
-import type { CocoSummary } from "../../eval/coco/coco-summary.js";
+import { type CocoSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import type { TrainSettings } from "../../settings/settings.js";
 
 /** The judgement of an epoch's weights. */
@@ -51,7 +51,9 @@ export function judgeEpoch(
   };
 }
 
+/** The chosen metric: of masks where the model has them, otherwise of boxes. */
 function figureOf({ bestModelMetric, evalMaxDets }: TrainSettings, summary: CocoSummary | null): number | null {
   if (summary === null) return null;
-  return bestModelMetric === "map" ? summary.AP : summary[`AR${evalMaxDets}`];
+  const figures = mainFigures(summary);
+  return bestModelMetric === "map" ? figures.AP : figures[`AR${evalMaxDets}`];
 }

@@ -1,8 +1,10 @@
 // The end of an epoch: its evaluation, what is recorded of it, and whether training goes on.
+import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EarlyStopping } from "../../train/schedule/early-stopping.js";
 import type { RunControl } from "../control/run-control.js";
 import type { EpochHealth } from "../faults/epoch-health.js";
 import type { StateKeeper } from "../faults/state-keeper.js";
+import type { SavedProgress } from "../files/checkpoint.js";
 import type { EpochEvent, TrainEvent } from "../files/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 import { endOfSteps, epochEvent } from "../make-events.js";
@@ -60,7 +62,7 @@ export class EpochEnd {
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, details, baseWins, usable });
     await drawPictures(recorders);
     yield* notices.warnings();
-    if (best && figure !== null && chosen !== null) progress.best = { figure, epoch, AP: chosen.AP, AP50: chosen.AP50 };
+    if (best && figure !== null && chosen !== null) progress.best = bestOf(epoch, figure, chosen);
     progress.epoch = epoch;
     progress.stepInEpoch = 0;
     progress.epochSums = emptySums();
@@ -106,4 +108,15 @@ export class EpochEnd {
     Object.assign(metrics, await callbacks.epochEnd({ ...event, metrics: { ...metrics } }));
     return { ...event, metrics };
   }
+}
+
+/** What is remembered of the best weights. */
+function bestOf(epoch: number, figure: number, { AP, AP50, masks }: CocoSummary): SavedProgress["best"] {
+  return {
+    figure,
+    epoch,
+    AP,
+    AP50,
+    ...(masks === undefined ? {} : { masks: { AP: masks.AP, AP50: masks.AP50 } }),
+  };
 }

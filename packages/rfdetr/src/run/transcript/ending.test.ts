@@ -52,6 +52,18 @@ describe("the last lines of a run", () => {
     expect(ending({}, "runs/nano", test)[1]).toBe("test       AP 0.500, AP50 – on the test split");
   });
 
+  it("have the figures of masks first where the model has them", () => {
+    expect(ending({ mask_AP: 0.4, mask_AP50: 0.65 })[0]).toBe(
+      "result     mask AP 0.400, mask AP50 0.650, box AP 0.512, box AP50 0.700 in epoch 41 of 50, the best",
+    );
+    const masks = { ap: 0.4, ap50: 0.65, ap75: null, perClass: [] };
+    expect(ending({}, "runs/nano", { type: "test", ap: 0.5, ap50: 0.7, perClass: [], masks })[1]).toBe(
+      "test       mask AP 0.400, mask AP50 0.650, box AP 0.500, box AP50 0.700 on the test split",
+    );
+    expect(ending({ mask_AP: null, mask_AP50: null })[0]).toBe("result     no figures to choose the best weights by");
+    expect(ending({ AP: 0.1, mask_AP: 0, mask_AP50: 0 })[0]).toMatch(/^result +mask AP 0.000, .* box AP 0.100/);
+  });
+
   it("call no weights the best while nothing was found", () => {
     const lines = ending({ AP: 0, AP50: 0, best_epoch: 50 });
     expect(lines[0]).toBe("result     AP 0 after 50 epochs: no detection was right so far");

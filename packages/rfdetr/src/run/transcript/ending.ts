@@ -27,9 +27,7 @@ export function endingFields(done: Omit<DoneEvent, "type">, test: TestEvent | nu
     existsSync(join(dir, name)) ? [[name.replace(/\..*/, ""), shownPath(join(dir, name))]] : [];
   return [
     ["result", resultInWords(summary)],
-    ...(test === null
-      ? []
-      : [["test", `AP ${fraction(test.ap)}, AP50 ${fraction(test.ap50)} on the test split`] as const]),
+    ...(test === null ? [] : [["test", `${testInWords(test)} on the test split`] as const]),
     ["run", ...runInWords(summary)],
     ...weightsFields(best, last, summary),
     ...file("report.html"),
@@ -37,11 +35,26 @@ export function endingFields(done: Omit<DoneEvent, "type">, test: TestEvent | nu
   ];
 }
 
-function resultInWords({ AP, AP50, best_epoch: best, epochs }: RunSummary): string {
+function testInWords({ ap, ap50, masks }: TestEvent): string {
+  return figuresInWords([ap, ap50], masks === undefined ? null : [masks.ap, masks.ap50]);
+}
+
+function resultInWords({ AP, AP50, best_epoch: best, epochs, ...summary }: RunSummary): string {
+  const { mask_AP: maskAP, mask_AP50: maskAP50 = null } = summary;
+  const main = maskAP === undefined ? AP : maskAP;
   if (epochs === 0) return "none yet: no epoch has ended";
-  if (best === null || AP === null) return "no figures to choose the best weights by";
-  if (AP === 0) return `AP 0 after ${counted(epochs, "epoch")}: no detection was right so far`;
-  return `AP ${fraction(AP)}, AP50 ${fraction(AP50)} in epoch ${best} of ${grouped(epochs)}, the best`;
+  if (best === null || main === null) return "no figures to choose the best weights by";
+  if (main === 0 && AP === main) return `AP 0 after ${counted(epochs, "epoch")}: no detection was right so far`;
+  const figures = figuresInWords([AP, AP50], maskAP === undefined ? null : [maskAP, maskAP50]);
+  return `${figures} in epoch ${best} of ${grouped(epochs)}, the best`;
+}
+
+type Pair = readonly [AP: number | null, AP50: number | null];
+
+/** AP and AP50, those of masks first. */
+function figuresInWords(boxes: Pair, masks: Pair | null): string {
+  const words = ([AP, AP50]: Pair, of = ""): string => `${of}AP ${fraction(AP)}, ${of}AP50 ${fraction(AP50)}`;
+  return masks === null ? words(boxes) : `${words(masks, "mask ")}, ${words(boxes, "box ")}`;
 }
 
 function runInWords(summary: RunSummary): string[] {

@@ -20,6 +20,21 @@ describe("the table of epochs", () => {
     if (width !== null) expect(`${row}${mark}`.length).toBeLessThan(width);
   });
 
+  it.each([
+    [40, "epoch mask AP AP time"],
+    [60, "epoch mask AP mask AP50 AP AP50 time"],
+    [80, "epoch loss mask AP mask AP50 AP AP50 skipped time"],
+    [null, "epoch step loss class box giou val loss mask AP mask AP50 AP AP50 AP75 lr skipped img/s time"],
+  ])("has the figures of masks before those of boxes where the model has them, in %s columns", (width, titles) => {
+    const masks = { ap: 0.25, ap50: 0.75, ap75: null, perClass: [] };
+    const { titles: head, row, mark } = new EpochTable().row({ ...unscaled, masks, ap: 0, best: true }, width);
+    expect(head?.trim().split(/ +/).join(" ")).toBe(titles);
+    expect(row).toMatch(/ 0\.250 /);
+    expect(row).toHaveLength(head?.length ?? 0);
+    expect(mark).toBe("  best");
+    if (width !== null) expect(`${row}${mark}`.length).toBeLessThan(width);
+  });
+
   it("shows the loss scale where there is one", () => {
     expect(new EpochTable().row(epoch, null)).toEqual({
       titles:

@@ -22,6 +22,8 @@ const table: readonly Column[] = [
   { title: "mask", width: 7, cell: ({ terms }) => loss(terms.loss_mask_ce) },
   { title: "dice", width: 7, cell: ({ terms }) => loss(terms.loss_mask_dice) },
   { title: "val loss", width: 8, cell: ({ valLoss }) => loss(valLoss ?? undefined) },
+  { title: "mask AP", width: 7, cell: ({ masks }) => fraction(masks?.ap) },
+  { title: "mask AP50", width: 9, cell: ({ masks }) => fraction(masks?.ap50) },
   { title: "AP", width: 6, cell: (event) => fraction(event.ap) },
   { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
   { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
@@ -47,6 +49,8 @@ const dispensable = [
   "skipped",
   "loss",
 ];
+/** And, where there are masks, in the end without these. */
+const dispensableOfMasks = [...dispensable, "mask AP50", "AP50"];
 /** Width of the column of epochs, `1/50`. */
 const epochWidth = (epochs: number): number => Math.max(7, 2 * String(epochs).length + 1);
 
@@ -82,8 +86,10 @@ export class EpochTable {
     const absent = [
       ...(event.amp.lossScale === null ? ["scale"] : []),
       ...(event.terms.loss_mask_ce === undefined ? ["mask", "dice"] : []),
+      ...(event.masks === undefined ? ["mask AP", "mask AP50"] : []),
     ];
-    const columns = columnsWithin(width === null ? null : width - before, absent);
+    const order = event.masks === undefined ? dispensable : dispensableOfMasks;
+    const columns = columnsWithin(width === null ? null : width - before, absent, order);
     const line = (first: string, cell: (column: Column) => string): string =>
       [first.padStart(before), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
     const titles = line("epoch", ({ title }) => title);
@@ -93,16 +99,16 @@ export class EpochTable {
     return {
       titles: isDue ? titles : null,
       row: line(`${event.epoch}/${epochs}`, ({ cell }) => cell(event)),
-      mark: event.best && event.ap !== 0 ? bestMark : "",
+      mark: event.best && (event.masks ?? event).ap !== 0 ? bestMark : "",
     };
   }
 }
 
 /** The columns that fit into a width together with the mark of the best. */
-function columnsWithin(width: number | null, absent: readonly string[]): readonly Column[] {
+function columnsWithin(width: number | null, absent: readonly string[], order: readonly string[]): readonly Column[] {
   let columns = table.filter(({ title }) => !absent.includes(title));
   const total = (): number => columns.reduce((sum, column) => sum + 1 + column.width, bestMark.length);
-  for (const title of dispensable) {
+  for (const title of order) {
     if (width === null || total() < width) break;
     columns = columns.filter((column) => column.title !== title);
   }

@@ -1,0 +1,44 @@
+import { PassThrough } from "node:stream";
+import { describe, expect, it } from "vitest";
+import { exampleDetails } from "../../testing/runs/example-details.js";
+import { maskedDetails } from "../../testing/runs/masked-details.js";
+import { Console } from "../console/console.js";
+import { evaluationJson, printEvaluation } from "./val-report.js";
+
+function printed(details: ReturnType<typeof exampleDetails>): string[] {
+  const out = new PassThrough();
+  printEvaluation(new Console({}, { out, err: new PassThrough() }), details, details, null);
+  const lines = String(out.read()).split("\n");
+  return lines.map((line) => line.trim().replaceAll(/ +/g, " "));
+}
+
+describe("what val prints", () => {
+  it("has a line of figures of masks below those of boxes, and the mask AP of each class", () => {
+    const lines = printed(maskedDetails());
+    expect(lines.slice(0, 3)).toEqual([
+      "of AP AP50 AP75 AP_small AP_medium AP_large AR1 AR10 AR100",
+      "boxes 0.400 0.625 0.375 0.250 0.500 – 0.300 0.500 0.500",
+      "masks 0.200 0.313 0.188 0.125 0.250 – 0.150 0.250 0.250",
+    ]);
+    expect(lines).toContain("class objects mask AP AP AP50 AP75 AR threshold");
+    expect(lines).toContain("bird 4 0.200 0.400 0.625 0.375 0.500 0.42");
+  });
+
+  it("speaks of no masks where there are none", () => {
+    const lines = printed(exampleDetails());
+    expect(lines.slice(0, 2)).toEqual([
+      "AP AP50 AP75 AP_small AP_medium AP_large AR1 AR10 AR100",
+      "0.400 0.625 0.375 0.250 0.500 – 0.300 0.500 0.500",
+    ]);
+    expect(lines).toContain("class objects AP AP50 AP75 AR threshold");
+  });
+
+  it("has the same figures of masks as JSON, with -1 where pycocotools has it", () => {
+    const details = maskedDetails();
+    const { masks } = evaluationJson(details, details, false) as typeof details;
+    expect(masks).toEqual(details.masks);
+    const stock = evaluationJson(details, details, true) as typeof details;
+    expect(stock.masks).toMatchObject({ AP: 0.2, AP_large: -1, per_class: [{ AP: 0.2 }, { AP: -1, AR: -1 }] });
+    expect(evaluationJson(exampleDetails(), exampleDetails(), false)).not.toHaveProperty("masks");
+  });
+});

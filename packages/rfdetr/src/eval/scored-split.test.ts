@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { encodeMask, type Mask } from "../masks/index.js";
+import type { ScoredBoxes } from "../model/images/postprocess.js";
+import type { EvaluationBatch } from "./batch.js";
+import { relabel } from "./class-map.js";
+import { scoredImage } from "./scored-split.js";
+
+/** The left columns of an image of 8 × 8 pixels. */
+const columns = (count: number): Mask =>
+  encodeMask(
+    Uint8Array.from({ length: 64 }, (_, i) => (i % 8 < count ? 1 : 0)),
+    8,
+    8,
+  );
+
+function batchWith(masks?: Mask[]): EvaluationBatch {
+  const truth = { boxes: Float32Array.of(0, 0, 4, 8), labels: Int32Array.of(1) };
+  return {
+    images: new Uint8Array(8 * 8 * 3),
+    height: 8,
+    width: 8,
+    imageIds: [7],
+    origSizes: [[8, 8]],
+    truths: [masks === undefined ? truth : { ...truth, masks }],
+  };
+}
+
+const found = (masks?: Mask[]): ScoredBoxes => ({
+  boxes: Float32Array.of(0, 0, 4, 8, 0, 0, 2, 8, 0, 0, 1, 1),
+  scores: Float32Array.of(0.9, Number.NaN, 0.5),
+  labels: Int32Array.of(1, 1, 0),
+  ...(masks === undefined ? {} : { masks }),
+});
+
+describe("an image that is scored", () => {
+  const three = [columns(2), columns(8), columns(1)];
+
+  it("has the overlaps of its masks in their place, of the detections that are finite", () => {
+    const { image, dropped } = scoredImage(batchWith([columns(4)]), 0, found(three), (each) => each);
+    expect(dropped).toBe(1);
+    expect(image.compared).toEqual({
+      truthAreas: [32],
+      detections: [
+        { area: 16, overlaps: [0.5] },
+        { area: 8, overlaps: [] },
+      ],
+    });
+    expect([image.gt.masks, image.detections.masks]).toEqual([undefined, undefined]);
+  });
+
+  it("compares the masks by the classes of the data", () => {
+    const map = Int32Array.of(1, -1);
+    const { image } = scoredImage(batchWith([columns(4)]), 0, found(three), (each) => relabel(each, map));
+    expect([...image.detections.labels]).toEqual([1]);
+    expect(image.compared?.detections).toEqual([{ area: 8, overlaps: [0.25] }]);
+  });
+
+  it("is scored by boxes alone where only one side has masks", () => {
+    for (const [truths, detections] of [
+      [undefined, three],
+      [[columns(4)], undefined],
+      [undefined, undefined],
+    ])
+      expect(scoredImage(batchWith(truths), 0, found(detections), (each) => each).image).not.toHaveProperty("compared");
+  });
+
+  it("can be sent to another process in few bytes", () => {
+    const { image } = scoredImage(batchWith([columns(4)]), 0, found(three), (each) => each);
+    expect(structuredClone(image)).toEqual(image);
+  });
+});
