@@ -13,6 +13,7 @@ import functools
 import json
 import logging
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -191,12 +192,16 @@ def run(
     micro_batches: int,
     max_steps: int = -1,
     every: int = 10,
+    configs: tuple[type, type] = (RFDETRNanoConfig, TrainConfig),
+    batches: type = Batches,
+    prepare: Callable = lambda module: None,
 ) -> dict:
-    train = TrainConfig(dataset_dir=".", output_dir=".", **settings)
-    config = RFDETRNanoConfig(device="cpu", pretrain_weights=None, **model)
+    train = configs[1](dataset_dir=".", output_dir=".", **settings)
+    config = configs[0](device="cpu", pretrain_weights=None, **model)
     module = module_model.RFDETRModelModule(config, train)
     fill(module.model)
     module.to(dtype)
+    prepare(module)
     ema = RFDETREMACallback(decay=train.ema_decay, tau=train.ema_tau, update_interval_steps=train.ema_update_interval)
     recorder = Recorder(ema, every)
     sizes = module.on_train_batch_start
@@ -225,13 +230,13 @@ def run(
         else config.resolution
     )
     trainer.fit(
-        module, torch.utils.data.DataLoader(Batches(micro_batches, side, dtype), batch_size=None, shuffle=False)
+        module, torch.utils.data.DataLoader(batches(micro_batches, side, dtype), batch_size=None, shuffle=False)
     )
     return {"steps": recorder.steps, "states": recorder.states}
 
 
-def main():
-    out = out_folder(__doc__)
+def make_small() -> None:
+    """Gives the package's classes the encoder and feed-forward width of our `tiny`."""
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     dinov2.size_to_width = {**dinov2.size_to_width, "small": 96}
@@ -239,6 +244,11 @@ def main():
     module_model.build_model_from_config = functools.partial(
         build_model_from_config, defaults=replace(MODEL_DEFAULTS, dim_feedforward=256)
     )
+
+
+def main():
+    out = out_folder(__doc__)
+    make_small()
     document = {
         "settings": {**SETTINGS, "micro_batches": MICRO_BATCHES},
         "float64": run(torch.float64, "32-true", TINY, SETTINGS, MICRO_BATCHES),

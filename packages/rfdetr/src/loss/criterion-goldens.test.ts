@@ -5,11 +5,11 @@ import type { Target } from "../data/target.js";
 import { uniforms } from "../instruments/peers/deterministic-fill.js";
 import { encodeMask } from "../masks/mask.js";
 import type { MaskFeatures, Prediction } from "../model/outputs.js";
+import { goldenPoints } from "../testing/mask-points.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";
 import { maskCosts } from "./masks.js";
 import { defaultCosts, HungarianMatcher } from "./matcher.js";
-import type { DrawPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
 /** Losses and gradients of the Python package in float64, written by `tools/reference/criterion_goldens.py`. */
@@ -86,19 +86,7 @@ const targetsOf = ({ counts, classes, masks }: Golden): Target[] =>
     return { ...boxes, masks: each.map((own) => encodeMask(own, height, width)) };
   });
 
-/** The points of the script: they depend on how many a mask gets and on how often as many were drawn. */
-function draws(): DrawPoints {
-  const made = new Map<number, number>();
-  return (shape) => {
-    const number = (made.get(shape[1]) ?? -1) + 1;
-    made.set(shape[1], number);
-    const count = shape.reduce((a, b) => a * b, 1);
-    const values = Float32Array.from(uniforms(`points ${shape[1]} ${number}`, count), (u) => (u + 1) / 2);
-    return tensor(values, { shape: [...shape] }).to("float64");
-  };
-}
-
-/** How far along the gradient or the costs go, and a projection of them, which sees signs and places. */
+/** The norm of gradients or costs, and a projection of them, which sees signs and places. */
 function marks(values: readonly number[]): [norm: number, projection: number] {
   const probe = uniforms("probe", values.length);
   return [Math.sqrt(values.reduce((sum, g) => sum + g * g, 0)), values.reduce((sum, g, j) => sum + g * probe[j], 0)];
@@ -116,7 +104,7 @@ describe("the criterion in float64 agrees with the Python package", () => {
       const aux = Array.from({ length: golden.aux }, (_, i) => prediction(`aux${i}`, golden, golden.rows));
       const enc = prediction("enc", golden, golden.selected);
       const { groups: groupDetr, kind, masks } = golden;
-      const options = masks && { pointSampleRatio: masks.ratio, draw: draws() };
+      const options = masks && { pointSampleRatio: masks.ratio, draw: goldenPoints() };
       const criterion = new Criterion({ groupDetr, kind, ...(options && { masks: options }) });
       const { total, terms } = criterion.compute({ ...last, auxOutputs: aux, encOutputs: enc }, targetsOf(golden), {
         training: true,
@@ -146,7 +134,7 @@ describe("the criterion in float64 agrees with the Python package", () => {
       const { spatialFeatures, queryFeatures, bias } = last.predMasks as MaskFeatures;
       const targets = targetsOf(golden);
       const truth = new TrueMasks(targets, "cpu");
-      const points = draws()([1, Math.floor((height * width) / ratio), 2], "cpu");
+      const points = goldenPoints()([1, Math.floor((height * width) / ratio), 2], "cpu");
       golden.counts.forEach((count, b) => {
         if (count === 0) return;
         const own = {
@@ -167,7 +155,7 @@ describe("the criterion in float64 agrees with the Python package", () => {
           });
         });
       });
-      const options = { ce: 5, dice: 5, pointSampleRatio: ratio, draw: draws() };
+      const options = { ce: 5, dice: 5, pointSampleRatio: ratio, draw: goldenPoints() };
       const [{ batch, query, target }] = new HungarianMatcher(defaultCosts, options).match(
         [last],
         targets,

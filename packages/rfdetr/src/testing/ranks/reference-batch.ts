@@ -1,6 +1,7 @@
 // The images and boxes of tools/reference/training_goldens.py.
 import type { Target } from "../../data/target.js";
 import { uniforms } from "../../instruments/peers/deterministic-fill.js";
+import { encodeMask, type Mask } from "../../masks/mask.js";
 
 /** The bytes of an image, `[side, side, 3]`. */
 export function referencePixels(number: number, side: number): Uint8Array {
@@ -20,6 +21,18 @@ export function referenceTarget(number: number, count = (number * 5 + 2) % 4): T
     i % 4 < 2 ? 0.5 + Math.fround(0.25 * v) : Math.fround(0.3) + Math.fround(Math.fround(0.2) * v),
   );
   return { imageId: number, labels: Int32Array.from({ length: count }, (_, k) => (7 * k + 3 * number + 1) % 8), boxes };
+}
+
+/** The masks of the boxes of an image, as in tools/reference/mask_training_goldens.py: squares with holes. */
+export function referenceMasks(number: number, side: number, count = (number * 5 + 2) % 4): Mask[] {
+  return Array.from({ length: count }, (_, k) => {
+    const [top, left] = [(5 * number + 11 * k) % 48, (3 * number + 17 * k) % 48];
+    const bits = Uint8Array.from({ length: side * side }, (_, i) => {
+      const [y, x] = [Math.floor(i / side), i % side];
+      return Number(y >= top && y < top + 40 && x >= left && x < left + 40 && (x * y) % 5 > 0);
+    });
+    return encodeMask(bits, side, side);
+  });
 }
 
 /**

@@ -1,13 +1,14 @@
 import { readFileSync } from "node:fs";
 import { GradScaler } from "@rfdetr/amp";
-import { noGrad, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
+import { noGrad, optim, scope, tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { fillModel, uniforms } from "../../instruments/peers/deterministic-fill.js";
+import { fillModel } from "../../instruments/peers/deterministic-fill.js";
 import { Criterion } from "../../loss/criterion.js";
 import { resizeImages } from "../../model/images/preprocess.js";
 import { modelAutocast } from "../../model/precision/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
+import { type ExactBatch, exactStep, type GroupMarks, groupMarks } from "../../testing/exact-step.js";
 import { referenceImages, referencePixels, referenceTarget } from "../../testing/ranks/reference-batch.js";
 import { parameterGroups } from "../parameters/parameter-groups.js";
 import { scaleOfStep, trainingScales } from "../schedule/multi-scale.js";
@@ -22,10 +23,10 @@ interface Step {
   size: number;
   terms: Record<string, number>;
 }
-/** Norm and projection of the weights of each parameter group, and of their averages. */
+/** Of the weights of each parameter group, and of their averages. */
 interface State {
   step: number;
-  groups: { weights: [number, number]; averages: [number, number] }[];
+  groups: GroupMarks[];
 }
 type Run = { steps: Step[]; states: State[] };
 const golden = JSON.parse(readFileSync(new URL("./fixtures/training.json", import.meta.url), "utf8")) as Record<
@@ -39,24 +40,6 @@ const settings = { lr: 4e-4, lrEncoder: 6e-4, lrVitLayerDecay: 0.8, lrComponentD
 const [microBatches, accumulated, steps] = [20, 2, 50];
 const scales = trainingScales(config, { expanded: true });
 const side = Math.max(...scales);
-
-function marks(
-  names: Map<Tensor, string>,
-  group: optim.ParameterGroup,
-  of: (name: string, parameter: Tensor) => Tensor,
-): [number, number] {
-  let [squares, projection] = [0, 0];
-  for (const parameter of group.params) {
-    const name = names.get(parameter) as string;
-    const values = scope(() => of(name, parameter).detach().double().flatten().toArray() as Float64Array);
-    const probe = uniforms(`probe ${name}`, values.length);
-    values.forEach((v, i) => {
-      squares += v * v;
-      projection += v * probe[i];
-    });
-  }
-  return [Math.sqrt(squares), projection];
-}
 
 /** Fifty steps: accumulation, clipping, layer decay, warm-up and cosine, average, multi-scale. */
 function run(kind: "float64" | "float32" | "bfloat16"): Run {
@@ -74,7 +57,6 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
     steps,
   );
   const autocast = modelAutocast(model, { precision: kind === "bfloat16" ? "bf16-mixed" : "32-true" });
-  const names = new Map([...model.namedParameters()].map(([name, parameter]) => [parameter as Tensor, name]));
   const parts = {
     model,
     criterion,
@@ -91,7 +73,11 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
     const numbers = Array.from({ length: accumulated }, (_, i) => (step * accumulated + i) % microBatches);
     const taken =
       kind === "float64"
-        ? exactStep(parts, ema, numbers, size)
+        ? exactStep(
+            parts,
+            ema,
+            numbers.map((n) => exactBatch(n, size)),
+          )
         : trainingStep(
             parts,
             numbers.map((n) => ({
@@ -110,36 +96,18 @@ function run(kind: "float64" | "float32" | "bfloat16"): Run {
       terms: Object.fromEntries(taken.terms),
     });
     if ((step + 1) % 10 > 0) continue;
-    const averages = ema.state().tensors;
-    const state = groups.map((group) => ({
-      weights: marks(names, group, (_, parameter) => parameter),
-      averages: marks(names, group, (name) => averages.get(name) as Tensor),
-    }));
-    result.states.push({ step: step + 1, groups: state });
+    result.states.push({ step: step + 1, groups: groupMarks(model, groups, ema) });
   }
   return result;
 }
 
-/** The same step with everything in float64, which production never does: criterion and resize included. */
-function exactStep(parts: Parameters<typeof trainingStep>[0], ema: Ema, numbers: number[], size: number) {
-  const { model, criterion, optimizer, clipMaxNorm } = parts;
-  const terms = new Map<string, number>();
-  let loss = 0;
-  optimizer.zeroGrad();
-  for (const n of numbers)
-    scope(() => {
-      const images = tensor(referenceImages(n, side), { shape: [2, 3, side, side] }).double();
-      const outputs = model.call(noGrad(() => resizeImages(images, size, size)));
-      const { total, terms: own } = criterion.compute(outputs, [referenceTarget(2 * n), referenceTarget(2 * n + 1)], {
-        training: true,
-      });
-      for (const [name, term] of own) terms.set(name, (terms.get(name) ?? 0) + term.item() / numbers.length);
-      loss += total.item() / numbers.length;
-      total.mul(1 / numbers.length).backward();
-    });
-  const gradNorm = optim.gradientNorm(optimizer.parameters);
-  optimizer.step({ gradientScale: Math.min(1, clipMaxNorm / (gradNorm + 1e-6)), average: ema.advance() });
-  return { loss, gradNorm, terms };
+/** A micro-batch in float64, resized in float64 too, which production never does. */
+function exactBatch(number: number, size: number): ExactBatch {
+  const images = tensor(referenceImages(number, side), { shape: [2, 3, side, side] }).double();
+  return {
+    images: noGrad(() => resizeImages(images, size, size)),
+    targets: [referenceTarget(2 * number), referenceTarget(2 * number + 1)],
+  };
 }
 
 const relative = (a: number, b: number): number => Math.abs(a - b) / Math.max(Math.abs(b), 1e-3);
