@@ -35,6 +35,19 @@ describe("parameter groups of Nano", () => {
   });
 });
 
+describe("parameter groups of a model with masks", () => {
+  it("give the segmentation head the rate and the decay of all that is neither encoder nor decoder", () => {
+    const model = new RFDETRModel(resolveModel("seg-tiny"));
+    const rates = { lr: 1e-4, lrEncoder: 1.5e-4, lrVitLayerDecay: 0.8, lrComponentDecay: 0.7, weightDecay: 1e-3 };
+    const [first, ...others] = parameterGroups(model, rates);
+    expect(first).toMatchObject({ lr: 1e-4, weightDecay: 1e-3 });
+    const head = model.segmentationHead?.parameters() ?? [];
+    expect(head.length).toBeGreaterThan(0);
+    for (const parameter of head) expect(first.params).toContain(parameter);
+    for (const { lr } of others) expect(lr).toBeLessThan(1e-4);
+  });
+});
+
 describe("schedule", () => {
   const base: ScheduleSettings = { lr: 1, lrScheduler: "step", lrDrop: 2, minFactor: 0, warmupEpochs: 0 };
   it("drops by ten after lr_drop epochs", () => {
