@@ -29,9 +29,9 @@ export async function evaluateOnnx(
 ): Promise<{ summary: CocoSummary; evaluator: CocoEvaluator; precision: string }> {
   const model = await OnnxModel.open(file, options.classNames === undefined ? {} : { classNames: options.classNames });
   try {
-    const { classNames, precision, preprocessing, resolution } = model.description;
+    const { classNames, precision, preprocessing, resolution, masks } = model.description;
     const { antialias = preprocessing.antialias } = options;
-    const split = await openScoredSplit(classNames, resolution, { ...options, antialias });
+    const split = await openScoredSplit(classNames, resolution, { ...options, antialias, masks: masks !== null });
     if (classNames === null)
       options.warn?.(`${file} does not name its classes: they are taken as those of ${options.data}, in their order`);
     const maxDets = [...new Set([1, 10, options.maxDets ?? 100])];

@@ -1,7 +1,11 @@
-import { readFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { encodeMask, fromCocoRuns, type Mask } from "../../masks/index.js";
+import { EvaluationError } from "../../support/errors.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
+import { evaluateFiles } from "./coco-files.js";
 import { type CocoFigures, stockFigures } from "./coco-summary.js";
 import { compareMasks } from "./compare-masks.js";
 import type { EvaluatedImage } from "./evaluated-image.js";
@@ -70,24 +74,113 @@ function summaryOf(images: readonly EvaluatedImage[], golden: Golden): CocoSumma
   return evaluator.summarize();
 }
 
+function expectFigures(summary: CocoSummary, golden: Golden): void {
+  const stock = stockFigures(summary) as unknown as CocoSummary;
+  const pairs: [CocoFigures, Expected][] = [
+    [stock, golden.expected],
+    [stock.masks as CocoFigures, golden.expected_masks],
+  ];
+  for (const [found, expected] of pairs) {
+    for (const [key, value] of Object.entries(expected.stats))
+      expect(Math.abs((found[key as "AP"] as number) - value), key).toBeLessThan(1e-12);
+    for (const { class_id: id, ...figures } of expected.per_class) {
+      const own = found.per_class.find((each) => each.class_id === id);
+      for (const [key, value] of Object.entries(figures))
+        expect(Math.abs((own?.[key as "AP"] as number) - value), `${key} of class ${id}`).toBeLessThan(1e-12);
+    }
+  }
+}
+
 describe("COCO mean average precision of masks equals pycocotools", () => {
   for (const golden of goldens.filter(({ name }) => name !== "polygons"))
     it(golden.name, () => {
-      const summary = stockFigures(summaryOf(imagesOf(golden), golden)) as unknown as CocoSummary;
-      const pairs: [CocoFigures, Expected][] = [
-        [summary, golden.expected],
-        [summary.masks as CocoFigures, golden.expected_masks],
-      ];
-      for (const [found, expected] of pairs) {
-        for (const [key, value] of Object.entries(expected.stats))
-          expect(Math.abs((found[key as "AP"] as number) - value), key).toBeLessThan(1e-12);
-        for (const { class_id: id, ...figures } of expected.per_class) {
-          const own = found.per_class.find((each) => each.class_id === id);
-          for (const [key, value] of Object.entries(figures))
-            expect(Math.abs((own?.[key as "AP"] as number) - value), `${key} of class ${id}`).toBeLessThan(1e-12);
-        }
-      }
+      expectFigures(summaryOf(imagesOf(golden), golden), golden);
     });
+});
+
+describe("COCO files with masks", () => {
+  let folder: string;
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "coco-masks-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const score = (annotations: unknown, results: unknown, maxDets?: number[]): CocoSummary => {
+    const [truthFile, resultFile] = [join(folder, "annotations.json"), join(folder, "results.json")];
+    writeFileSync(truthFile, JSON.stringify(annotations));
+    writeFileSync(resultFile, JSON.stringify(results));
+    return evaluateFiles(truthFile, resultFile, maxDets === undefined ? {} : { maxDets });
+  };
+
+  for (const golden of goldens)
+    it(`score as pycocotools does: ${golden.name}`, () => {
+      const summary = score(golden.annotations, golden.results, golden.max_dets);
+      expectFigures(summary, golden);
+      // The boxes of results may be left out, as pycocotools has it for masks.
+      const withoutBoxes = golden.results.map(({ bbox, ...result }) => result);
+      expect(score(golden.annotations, withoutBoxes, golden.max_dets).masks).toEqual(summary.masks);
+    });
+
+  it("are scored by boxes alone where the results have no masks", () => {
+    const [{ annotations, results }] = goldens;
+    const withoutMasks = results.map(({ segmentation, ...result }) => result);
+    const { masks, ...boxes } = score(annotations, results);
+    expect(score(annotations, withoutMasks)).toEqual(boxes);
+    expect(masks).toBeDefined();
+  });
+
+  const square = { size: [8, 8], counts: [0, 32, 32] };
+  const annotation = { id: 9, image_id: 1, category_id: 3, bbox: [0, 0, 4, 8], segmentation: square };
+  const result = { image_id: 1, category_id: 3, score: 0.5, segmentation: square };
+  const truth = (change: object, image: object = { width: 8, height: 8 }): object => ({
+    images: [{ id: 1, ...image }],
+    categories: [{ id: 3, name: "bird" }],
+    annotations: [{ ...annotation, ...change }],
+  });
+
+  it("take the area of the mask where an annotation states none, and polygons of no extent as nothing", () => {
+    expect(score(truth({}), [result])).toMatchObject({
+      AP: expect.closeTo(1, 12),
+      masks: { AP: expect.closeTo(1, 12), AP_small: expect.closeTo(1, 12) },
+    });
+    expect(score(truth({ segmentation: [[1, 1, 1, 1, 1, 1]] }), [result]).masks?.AP).toBe(0);
+  });
+
+  it("name the entry at fault", () => {
+    const refused = (annotations: unknown, results: unknown): string => {
+      try {
+        score(annotations, results);
+      } catch (error) {
+        expect(error).toBeInstanceOf(EvaluationError);
+        return (error as Error).message.replaceAll(`${folder}/`, "");
+      }
+      throw new Error("Expected an error");
+    };
+    expect(refused(truth({}), [result, { ...result, segmentation: undefined, bbox: [0, 0, 1, 1] }])).toBe(
+      "Expected a segmentation for result 1 in results.json, as others have one, but it has none",
+    );
+    expect(refused(truth({}), [{ ...result, segmentation: { size: [8, 8], counts: [1] } }])).toBe(
+      'Expected {"size": [height, width], "counts"} that fill the image for the segmentation of result 0 in results.json but received {"size":[8,8],"counts":[1]}',
+    );
+    expect(refused(truth({}), [{ ...result, segmentation: [[1, 1, 5, 1, 5, 5]] }])).toContain(
+      "for the segmentation of result 0 in results.json but received [[1,1,5,1,5,5]]",
+    );
+    expect(refused(truth({}), [{ ...result, segmentation: { size: [4, 4], counts: [16] } }])).toBe(
+      "Expected a mask of 8 × 8, the size of the image, for result 0 in results.json but received 4 × 4",
+    );
+    for (const segmentation of [undefined, null, []])
+      expect(refused(truth({ segmentation }), [result])).toBe(
+        "Expected a segmentation for annotation 9 in annotations.json, since the results have masks, but it has none",
+      );
+    expect(refused(truth({ segmentation: [[1, 2, 3, 4, 5, "6"]] }), [result])).toBe(
+      "Expected polygons for the segmentation of annotation 9 in annotations.json: polygon 0 is no list of pairs of numbers",
+    );
+    expect(refused(truth({ segmentation: "skipped" }), [result])).toContain(
+      'for the segmentation of annotation 9 in annotations.json but received "skipped"',
+    );
+    expect(refused(truth({}, {}), [result])).toBe(
+      "Expected width and height in pixels for the image of annotation 9 in annotations.json, since the results have masks, but it has none",
+    );
+  });
 });
 
 describe("the figures of masks", () => {

@@ -6,7 +6,7 @@ import type { IntegerList } from "./box-table.js";
 import type { ComparedMask, ComparedMasks, EvaluatedImage } from "./evaluated-image.js";
 
 /** The masks of ground truth of one class and image. */
-class TruthMasks {
+export class TruthMasks {
   readonly #truths: { measured: MeasuredMask; crowd: boolean }[] = [];
 
   /** @returns the area of the mask */
