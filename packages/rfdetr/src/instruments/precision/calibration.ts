@@ -6,6 +6,7 @@ import type { EvaluationBatch } from "../../eval/batch.js";
 import { openEvaluationData } from "../../eval/evaluation-data.js";
 import { Criterion } from "../../loss/criterion.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
+import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { openTrainData } from "../../run/session/open-train-data.js";
 import { resolveSettings } from "../../settings/resolve.js";
@@ -40,7 +41,7 @@ export async function openSubject(options: SubjectOptions): Promise<Subject> {
   manualSeed(0);
   const loaded = weights === undefined ? null : loadModel(weights);
   const shape = loaded?.config ?? resolveModel(variant);
-  const source = data === undefined ? null : await firstBatch(data, shape.variant, batch, shape.resolution);
+  const source = data === undefined ? null : await firstBatch(data, shape, batch);
   if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
     throw new DataError(
       `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
@@ -96,12 +97,11 @@ export async function evaluationImages(
 
 async function firstBatch(
   data: string,
-  model: string,
+  { variant: model, resolution: side, segmentationHead: masks }: ModelConfig,
   batch: number,
-  side: number,
 ): Promise<{ batch: MicroBatch; classNames: string[] }> {
   const settings = { ...resolveSettings({ datasetDir: data, model, gradAccumSteps: 1 }), batchSize: batch };
-  const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side });
+  const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side, masks });
   try {
     for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };
     throw new DataError(`Expected images in the train split of ${data} but found none`);
