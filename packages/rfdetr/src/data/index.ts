@@ -33,6 +33,6 @@ export type { Recipe } from "./loader/prepare-sample.js";
 export { type EpochOrderOptions, epochOrder } from "./loader/sampler.js";
 export { hasSplit, type OpenOptions, openDataset, openDatasets } from "./open-dataset.js";
 export { type SplitOptions, type SplitReport, splitDataset } from "./split/split-dataset.js";
-export { type DatasetStats, datasetStats, type SplitStats } from "./stats.js";
+export { type DatasetStats, datasetStats, type SplitStats, type StatsOptions } from "./stats.js";
 export { type SynthOptions, synthesize } from "./synth/synth.js";
 export type { Target } from "./target.js";

@@ -9,7 +9,7 @@ import { resampleMask } from "../masks/gather-mask.js";
 import { encodeMask, type Mask, maskArea, maskBox } from "../masks/mask.js";
 import { editCoco, picture, rectangle, writeCoco, writeLabels, writeYolo } from "../testing/dataset-files.js";
 import { augmentPresets } from "./augment/presets.js";
-import { type Batch, DataLoader, openDataset, type Recipe } from "./index.js";
+import { type Batch, DataLoader, datasetStats, openDataset, type Recipe } from "./index.js";
 import { regionMasks } from "./region-masks.js";
 
 const { width, height } = picture;
@@ -131,6 +131,15 @@ async function batches(folder: string, recipe: Recipe, workers: number, epochs =
   await loader.close();
   return made;
 }
+
+describe("statistics", () => {
+  it("count outlines by their kind, where they are asked for", () => {
+    const [train] = datasetStats(coco, { masks: true }).splits;
+    expect(train.outlines).toEqual({ polygons: 2, masks: 1, none: 0 });
+    expect(datasetStats(yolo, { masks: true }).splits[1].outlines).toEqual({ polygons: 1, masks: 0, none: 2 });
+    expect(datasetStats(coco).splits[0].outlines).toBeUndefined();
+  });
+});
 
 describe("the loader", () => {
   it("gives each target the masks of its objects at the size of the image", async () => {

@@ -1,5 +1,6 @@
 // `rfdetr data stats`: counts of images, boxes, classes and sizes.
 import { DataError } from "../support/errors.js";
+import { checkOptions, flag, type OptionKinds } from "../support/options.js";
 import { median } from "../support/statistics.js";
 import { effectOf, findingsOf } from "./check/findings.js";
 import { toDataset } from "./check/to-dataset.js";
@@ -20,6 +21,8 @@ export interface SplitStats {
   boxesPerImage: { minimum: number; median: number; maximum: number; empty: number };
   /** The ten most frequent image sizes. */
   imageSizes: { size: string; images: number }[];
+  /** Objects by what their outline is, where outlines were read. */
+  outlines?: { polygons: number; masks: number; none: number };
 }
 
 /** The splits of a dataset as training would use them. */
@@ -31,13 +34,19 @@ export interface ReadSplits {
   faults: number;
 }
 
+/** What is read of a dataset for statistics. */
+export interface StatsOptions {
+  /** Whether to read the outlines of the objects, for segmentation (default false). */
+  masks?: boolean;
+}
+
 /**
  * Reads all splits that a dataset has, without what is at fault.
  * @param data a folder, or the YAML file of a YOLO dataset
  * @throws DataError if it is no dataset, or a split cannot be read
  */
-export function readSplits(data: string): ReadSplits {
-  const listing = listDataset(data);
+export function readSplits(data: string, { masks = false }: StatsOptions = {}): ReadSplits {
+  const listing = listDataset(data, { outlines: masks });
   const present = splits.filter((split) => listing.layout.sources[split] !== undefined);
   let faults = 0;
   const read = present.map((split) => {
@@ -57,7 +66,10 @@ export function readSplits(data: string): ReadSplits {
  * @returns `faults`: how many entries of the dataset are at fault
  * @throws DataError if it is no dataset, or a split cannot be read
  */
-export const datasetStats = (data: string): DatasetStats => statsOf(readSplits(data));
+export function datasetStats(data: string, options: StatsOptions = {}): DatasetStats {
+  checkOptions("datasetStats", options, { masks: flag } satisfies OptionKinds<StatsOptions>);
+  return statsOf(readSplits(data, options));
+}
 
 /** Figures of a dataset. */
 export interface DatasetStats {
@@ -99,5 +111,15 @@ function splitStats(split: Split, images: readonly DatasetImage[], classNames: r
       .sort((a, b) => b[1] - a[1])
       .slice(0, 10)
       .map(([size, images]) => ({ size, images })),
+    ...outlinesOf(images),
   };
+}
+
+function outlinesOf(images: readonly DatasetImage[]): Pick<SplitStats, "outlines"> {
+  const read = images.filter(({ outlines }) => outlines !== undefined);
+  if (read.length === 0) return {};
+  const counts = { polygons: 0, masks: 0, none: 0 };
+  for (const { outlines = [] } of read)
+    for (const outline of outlines) counts[outline === null ? "none" : "mask" in outline ? "masks" : "polygons"]++;
+  return { outlines: counts };
 }

@@ -7,6 +7,7 @@ import { consoleOf, exit, type OutputFlags, withOutputFlags } from "../context.j
 
 interface StatsFlags extends OutputFlags {
   out?: string;
+  masks?: boolean;
 }
 
 /** Registers `rfdetr data stats`. */
@@ -16,6 +17,7 @@ export function addDataStats(data: Command, finish: (code: number) => void): voi
       .command("stats")
       .description("Count images, boxes, classes and sizes, and draw them")
       .argument("<dir>", "dataset: a folder, or the YAML file of a YOLO dataset")
+      .option("--masks", "count the outlines of the objects too, which segmentation needs")
       .option("--out <dir>", "draw pictures into this folder, and pictures that are in several splits"),
   ).action(async (folder: string, flags: StatsFlags) => finish(await stats(folder, flags)));
 }
@@ -23,7 +25,7 @@ export function addDataStats(data: Command, finish: (code: number) => void): voi
 async function stats(folder: string, flags: StatsFlags): Promise<number> {
   const { readSplits, statsOf } = await import("../../data/stats.js");
   const console = consoleOf(flags);
-  const read = readSplits(folder);
+  const read = readSplits(folder, { masks: flags.masks === true });
   const result = statsOf(read);
   if (result.faults > 0)
     console.warning(
@@ -56,12 +58,16 @@ async function stats(folder: string, flags: StatsFlags): Promise<number> {
 }
 
 function printSplit(console: Console, stats: SplitStats): void {
-  const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes } = stats;
+  const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes, outlines } = stats;
   console.result(console.bold(`${split}: ${counted(images, "image")}, ${counted(boxes, "box", "boxes")}`));
   console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
   const { minimum, maximum, median, empty } = boxesPerImage;
   console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);
   console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
+  if (outlines !== undefined)
+    console.result(
+      `outlines: ${counted(outlines.polygons, "object")} with polygons, ${outlines.masks} with masks, ${outlines.none} without`,
+    );
   console.table(
     ["class", "boxes", "images"],
     classes.map(({ name, boxes: count, images: seen }) => [name, String(count), String(seen)]),
