@@ -47,7 +47,8 @@ describe("resolveSettings", () => {
   });
 
   it("gives a variant its preset, under what the user says", () => {
-    expect(resolveSettings({ ...base, model: "demo" })).toMatchObject({ batchSize: 8, lr: 5e-4, maxSteps: 2000 });
+    for (const model of ["demo", "seg-demo"])
+      expect(resolveSettings({ ...base, model })).toMatchObject({ batchSize: 8, lr: 5e-4, maxSteps: 2000 });
     expect(resolveSettings({ ...base, model: "demo", lr: 1e-3 }).lr).toBe(1e-3);
   });
 
@@ -55,7 +56,7 @@ describe("resolveSettings", () => {
     expect(resolveSettings(base).weights).toBe("coco");
     expect(resolveSettings({ ...base, model: "large", weights: "coco" }).weights).toBe("coco");
     expect(resolveSettings({ ...base, weights: "runs/nano" }).weights).toBe("runs/nano");
-    for (const options of [{ weights: "none" }, { weights: null }, { model: "tiny" }, { model: "demo" }])
+    for (const options of [{ weights: "none" }, { weights: null }, { model: "tiny" }, { model: "seg-demo" }])
       expect(resolveSettings({ ...base, ...options }).weights).toBeNull();
     expect(() => resolveSettings({ ...base, model: "xlarge", weights: "coco" })).toThrow(
       'Expected a model whose COCO weights are published for weights = "coco" but received xlarge',

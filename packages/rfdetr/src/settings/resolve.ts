@@ -33,27 +33,29 @@ const aliases: Readonly<Record<string, SettingName>> = {
   workers: "num_workers",
 };
 
-/** What a variant trains with where it differs from the general defaults. */
-const presets: Readonly<Record<string, TrainOptions>> = {
-  // Trains from random weights in few steps: one learning rate for all weights, a fast average, no scale jitter (with
-  // it the model under-fits).
-  demo: {
-    epochs: 11,
-    maxSteps: 2000,
-    batchSize: 8,
-    lr: 5e-4,
-    lrEncoder: 5e-4,
-    lrVitLayerDecay: 1,
-    lrComponentDecay: 1,
-    lrScheduler: "cosine",
-    minFactor: 0.01,
-    warmupEpochs: 0.32,
-    emaDecay: 0.99,
-    multiScale: "off",
-    scaleJitter: false,
-    evalInterval: 2,
-  },
+/**
+ * `demo` trains from random weights in few steps: one learning rate for all weights, a fast average, no scale jitter
+ * (with it the model under-fits).
+ */
+const demo: TrainOptions = {
+  epochs: 11,
+  maxSteps: 2000,
+  batchSize: 8,
+  lr: 5e-4,
+  lrEncoder: 5e-4,
+  lrVitLayerDecay: 1,
+  lrComponentDecay: 1,
+  lrScheduler: "cosine",
+  minFactor: 0.01,
+  warmupEpochs: 0.32,
+  emaDecay: 0.99,
+  multiScale: "off",
+  scaleJitter: false,
+  evalInterval: 2,
 };
+
+/** What a variant trains with where it differs from the general defaults. */
+const presets: Readonly<Record<string, TrainOptions>> = { demo, "seg-demo": demo };
 
 /** The training preset of a variant; empty for variants that train with the general defaults. */
 export function presetOf(variant: string): TrainOptions {
