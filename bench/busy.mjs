@@ -38,13 +38,13 @@ async function serve() {
   const { benchParts } = await import("rfdetr/instruments");
   const { Predictor } = await import("rfdetr/predict");
   const { randomBatch, trainingStep } = await import("rfdetr/train");
-  const { RFDETRModel } = await import("rfdetr/model");
+  const { RFDETRModel, sidesOf } = await import("rfdetr/model");
   const precision = /** @type {import("@rfdetr/amp").Precision} */ (values.precision);
   const { config, parts, ema } = benchParts({ model: values.model, precision, device: "cpu" });
   manualSeed(1);
   const data = randomBatch(Number(values.batch), config.resolution, config.numClasses, 8, config.segmentationHead);
   const predictor = new Predictor(new RFDETRModel(config), { classNames: [], precision, device: "cpu" });
-  const images = randn([1, 3, config.resolution, config.resolution]);
+  const images = randn([1, 3, ...sidesOf(config.resolution)]);
   const run = {
     forward: () => noGrad(() => scope(() => predictor.forward(images).predLogits.sum().item())),
     step: () => trainingStep(parts, [data], { ema }).loss,

@@ -153,6 +153,7 @@ print(json.dumps({"version": openvino.__version__.split("-")[0], "units": units}
 async function makeFiles(folder) {
   const { loadModel } = await import("rfdetr/weights");
   const { exportOnnx, makeGraph, writeOnnx } = await import("rfdetr/export");
+  const { sidesOf } = await import("rfdetr/model");
   const { weights, data } =
     values.weights === undefined
       ? await filledWeights(folder, values.model)
@@ -168,8 +169,9 @@ async function makeFiles(folder) {
       console.error(`${basename(out)}: made and proved in ${((performance.now() - began) / 1000).toFixed(1)} s`);
       files.push({ name: `${precision}${gridSample ? "" : ", gathers"}`, file: out });
     }
+  const [side] = sidesOf(config.resolution);
   if (values.transformers !== undefined) {
-    const graph = makeGraph(model.eval(), { batch: 1, height: config.resolution, width: config.resolution });
+    const graph = makeGraph(model.eval(), { batch: 1, height: side, width: side });
     graph.inputs[0].name = "pixel_values";
     graph.outputs[0].name = "pred_boxes";
     graph.outputs[1].name = "logits";
@@ -181,7 +183,7 @@ async function makeFiles(folder) {
       JSON.stringify({ model_type: "rf_detr", id2label: Object.fromEntries(classNames.entries()) }),
     );
   }
-  return { weights, side: config.resolution, files, variant: config.variant };
+  return { weights, side, files, variant: config.variant };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { epochPlaces } from "../src/data/loader/sampler.js";
 import type { EvaluationBatch } from "../src/eval/batch.js";
+import { sidesOf } from "../src/model/shape.js";
 import { effectiveBatch, microBatchesOf, type OpenTrainData } from "../src/run/session/training-data.js";
 import type { MicroBatch } from "../src/train/step/step-parts.js";
 
@@ -43,7 +44,8 @@ function scene(seed: number, side: number): Scene {
 
 /** `images` training scenes and as many for validation. */
 export function squares(images: number): OpenTrainData {
-  return async (settings, { seed, side, evaluationSide, shard: { rank, size } = { rank: 0, size: 1 } }) => {
+  return async (settings, { seed, size: trained, evaluationSize, shard: { rank, size } = { rank: 0, size: 1 } }) => {
+    const [[side], [evaluationSide]] = [sidesOf(trained), sidesOf(evaluationSize)];
     const { batchSize } = settings;
     const effective = effectiveBatch(settings);
     const stepsPerEpoch = epochPlaces(images, effective) / effective;

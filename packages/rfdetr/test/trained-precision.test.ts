@@ -65,6 +65,13 @@ it("fp16_eval evaluates in float16 with the policy and the overrides of the run"
   expect(await evaluated(weights, "bf16-mixed")).not.toEqual(own);
 });
 
+it("a number format is emulated in the evaluation of the weights as in that of the run, unless it is left out", async () => {
+  const { weights, own } = await run("number-format", { precision: "bf16-mixed", numberFormat: "mxfp4" });
+  expect(await evaluated(weights, "bf16-mixed")).toEqual(own);
+  const plain = { data, split: "valid", batch: 1, precision: "bf16-mixed", device: "cpu", numberFormat: null } as const;
+  expect(await found(() => evaluateWeights(weights, plain))).not.toEqual(own);
+});
+
 describe("weights of a run", () => {
   // A CPU without units for bfloat16 takes it only by name.
   const byDefault = (precision: "32-true" | "bf16-mixed") =>

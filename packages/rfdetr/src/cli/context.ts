@@ -2,8 +2,8 @@
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { precisionNames, precisionWords } from "../settings/precision-words.js";
-import { expected, UsageError } from "../support/errors.js";
 import { secondsOf } from "../support/duration.js";
+import { expected, UsageError } from "../support/errors.js";
 import { either } from "../support/format.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";
@@ -142,6 +142,11 @@ export function checkPort(value: unknown): asserts value is number | undefined {
 export function wholeNumber(name: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
   throw new UsageError(expected("integer of 0 or more", name, value));
+}
+
+/** Reads `384x640` as two numbers and `384` as one; any other text is left to the check of the setting. */
+export function shape(text: string): number | string | number[] {
+  return /^\d+x\d+$/.test(text) ? text.split("x").map(Number) : numeric(text);
 }
 
 /** Height and width of `384x640`, or of one side. @throws UsageError */

@@ -103,7 +103,7 @@ describe("openDataset with masks", () => {
     });
     const [{ images }] = [openDataset(turned, "train", { masks: true })];
     expect(images[0].orientation).toBe(6);
-    const [batch] = await batches(turned, recipe({ training: false, side: 60 }), 1);
+    const [batch] = await batches(turned, recipe({ training: false, size: 60 }), 1);
     const mask = (batch.targets[0].masks as Mask[])[0];
     // The rectangle is red: the mask lies on its pixels.
     const [left, top, right, bottom] = maskBox(mask) as number[];
@@ -114,7 +114,7 @@ describe("openDataset with masks", () => {
 });
 
 const recipe = (more: Partial<Recipe>): Recipe => ({
-  side: 60,
+  size: 60,
   training: true,
   scaleJitter: false,
   augment: augmentPresets.none,

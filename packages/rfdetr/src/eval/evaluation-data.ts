@@ -4,6 +4,7 @@ import { decodeFile } from "../data/images/decode.js";
 import { augmentPresets, DataLoader, type DatasetImage, openDataset, type Split } from "../data/index.js";
 import { type Shard, shardPositions, wholeShard } from "../data/loader/shards.js";
 import { regionMasks } from "../data/region-masks.js";
+import { type Shape, sidesOf } from "../model/shape.js";
 import { DataError } from "../support/errors.js";
 import type { EvaluationBatch } from "./batch.js";
 import type { GroundTruth } from "./coco/evaluated-image.js";
@@ -27,21 +28,20 @@ export interface EvaluationDataOptions extends ResizeOptions {
 export async function openEvaluationData(
   root: string,
   split: Split,
-  size: number | readonly [height: number, width: number],
+  size: Shape,
   batch: number,
   { antialias = true, autoOrient = true, masks = false, onBadImage }: EvaluationDataOptions = {},
 ): Promise<{ classNames: string[]; images: number; batches: () => AsyncGenerator<EvaluationBatch> }> {
   const dataset = openDataset(root, split, { autoOrient, masks });
-  const [height, width] = typeof size === "number" ? [size, size] : size;
   return {
     classNames: dataset.classNames,
     images: dataset.images.length,
     async *batches() {
-      if (!antialias || height !== width) {
-        yield* resizedBatches(dataset.images, [height, width], batch, { antialias, onBadImage });
+      if (!antialias) {
+        yield* resizedBatches(dataset.images, sidesOf(size), batch, { antialias, onBadImage });
         return;
       }
-      const loader = evaluationLoader(height, Math.min(4, usableCores().threads), onBadImage);
+      const loader = evaluationLoader(size, Math.min(4, usableCores().threads), onBadImage);
       try {
         yield* evaluationBatches(loader, dataset.images, batch);
       } finally {
@@ -52,13 +52,13 @@ export async function openEvaluationData(
 }
 
 /**
- * A loader for evaluation: images become squares of `side` pixels, without augmentation.
+ * A loader for evaluation: images are resized, without augmentation.
  * @param onBadImage receives a sentence for each image that does not decode and is left out; without it, such an image
  * is an error
  */
-export function evaluationLoader(side: number, workers: number, onBadImage?: (message: string) => void): DataLoader {
+export function evaluationLoader(size: Shape, workers: number, onBadImage?: (message: string) => void): DataLoader {
   return new DataLoader({
-    recipe: { side, training: false, scaleJitter: false, augment: augmentPresets.none },
+    recipe: { size, training: false, scaleJitter: false, augment: augmentPresets.none },
     workers,
     ...(onBadImage === undefined ? {} : { onBadImage: "skip", onWarning: onBadImage }),
   });

@@ -1,7 +1,9 @@
 // The export of weights as an ONNX file: graph, file, proof.
+
 import type { Split } from "../data/index.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
+import { sidesOf } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
@@ -93,7 +95,7 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   const folder = new ExportFolder(out, options.report ?? false);
   folder.check();
   const { model, classNames, config, trained } = loadModel(options.weights, options.reading);
-  const [height, width] = options.resolution ?? [config.resolution, config.resolution];
+  const [height, width] = options.resolution ?? sidesOf(config.resolution);
   checkInputSize(config, height, width);
   const images = await proofImages(dataOf(options), classNames, [height, width], batch === "dynamic" ? 4 : batch);
   const metadata = metadataOf(precision, { config, classNames, trained, resolution: [height, width] });

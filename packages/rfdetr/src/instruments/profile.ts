@@ -14,6 +14,7 @@ import {
   span,
 } from "@rfdetr/torch";
 import { postprocess, toArrays } from "../model/images/postprocess.js";
+import type { Shape } from "../model/shape.js";
 import { listDetections } from "../onnx/detections.js";
 import { Predictor } from "../predict/predict.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
@@ -34,7 +35,7 @@ export interface PhaseTime {
 export interface StepProfile {
   what: "training" | "prediction";
   model: string;
-  resolution: number;
+  resolution: Shape;
   batch: number;
   precision: Precision;
   device: string;

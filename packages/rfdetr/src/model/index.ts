@@ -9,5 +9,6 @@ export { imagesToTensor, normalise_, resizeImages } from "./images/preprocess.js
 export { inFloat32, type MaskFeatures, type Outputs, type Prediction } from "./outputs.js";
 export { type ModelAutocastOptions, modelAutocast, modelOverrides } from "./precision/precision.js";
 export { RFDETRModel } from "./rfdetr.js";
+export { type Shape, sidesOf } from "./shape.js";
 export type { Detection, EncoderConfig, MemoryUse, ModelConfig, ProjectorScale } from "./types.js";
 export { checkInputSize, resolveModel, variants } from "./variants.js";

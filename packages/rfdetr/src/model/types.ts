@@ -1,5 +1,6 @@
 // The configuration of a model, and what it detects.
 import type { Mask } from "../masks/mask.js";
+import type { Shape } from "./shape.js";
 
 /** Architecture of the DINOv2 encoder (Oquab et al. 2023, arXiv:2304.07193). */
 export interface EncoderConfig {
@@ -26,10 +27,10 @@ export interface ModelConfig {
   /** Attention windows along each side of the image; an image has the square of this number. */
   numWindows: number;
   /**
-   * Side of the square training images in pixels. The model accepts every height and width that is a multiple of
-   * patchSize · numWindows.
+   * Size of the training images in pixels: the side of a square, or height and width. The model accepts every height
+   * and width that is a multiple of patchSize · numWindows.
    */
-  resolution: number;
+  resolution: Shape;
   /** Side of the grid of learned positional embeddings, in patches. Other grids are interpolated from it. */
   positionalEncodingSize: number;
   /** The encoder returns a feature map after each of these numbers of layers. */

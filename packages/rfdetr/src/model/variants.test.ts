@@ -18,6 +18,13 @@ describe("resolveModel", () => {
     expect(resolveModel(variant, { resolution: 448 }).positionalEncodingSize).toBe(37);
   });
 
+  it("takes a rectangle, and keeps the variant's grid, which is interpolated to its patches", () => {
+    const { resolution, positionalEncodingSize } = resolveModel("nano", { resolution: [384, 640] });
+    expect(resolution).toEqual([384, 640]);
+    expect(positionalEncodingSize).toBe(24);
+    expect(() => resolveModel("nano", { resolution: [384, 650] })).toThrow(/received 650: use 640 or 672/);
+  });
+
   it("ignores overrides that are undefined", () => {
     expect(resolveModel("nano", { resolution: undefined, numQueries: undefined })).toEqual(resolveModel("nano"));
   });

@@ -1,6 +1,7 @@
 // The model variants: the published family, and two small variants for CPUs.
 import { ModelConfigError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
+import { sidesOf } from "./shape.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 
 const small: EncoderConfig = { width: 384, layers: 12, heads: 6, mlpRatio: 4 };
@@ -56,7 +57,7 @@ const seg = {
 const queries = (count: number) => ({ numQueries: count, numSelect: count });
 
 /** Trains from random weights on two CPU cores in minutes. */
-const demo: Omit<ModelConfig, "variant"> = {
+const demo: Omit<SquareModelConfig, "variant"> = {
   ...common,
   encoder: { width: 128, layers: 4, heads: 4, mlpRatio: 4 },
   patchSize: 8,
@@ -75,7 +76,7 @@ const demo: Omit<ModelConfig, "variant"> = {
 };
 
 /** For tests: trains within a minute. */
-const tiny: Omit<ModelConfig, "variant"> = {
+const tiny: Omit<SquareModelConfig, "variant"> = {
   ...common,
   encoder: { width: 96, layers: 3, heads: 3, mlpRatio: 4 },
   patchSize: 8,
@@ -93,7 +94,7 @@ const tiny: Omit<ModelConfig, "variant"> = {
   groupDetr: 3,
 };
 
-const table: Record<string, Omit<ModelConfig, "variant">> = {
+const table: Record<string, Omit<SquareModelConfig, "variant">> = {
   nano: { ...common, resolution: 384, positionalEncodingSize: 24, decLayers: 2 },
   small: { ...common, resolution: 512, positionalEncodingSize: 32, decLayers: 3 },
   medium: { ...common, resolution: 576, positionalEncodingSize: 36, decLayers: 4 },
@@ -130,6 +131,11 @@ const table: Record<string, Omit<ModelConfig, "variant">> = {
   "seg-demo": { ...demo, segmentationHead: true },
   "seg-tiny": { ...tiny, segmentationHead: true },
 };
+/** A model that is trained on squares, as every variant is where its resolution is not changed. */
+export type SquareModelConfig = ModelConfig & { resolution: number };
+
+type ModelChanges = Partial<Omit<ModelConfig, "variant">>;
+
 /** Names of all variants: `nano`, `small`, `medium` and so on. */
 export const variants: readonly string[] = Object.keys(table);
 
@@ -169,7 +175,8 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
 
 /**
  * Returns the configuration of a variant, with some fields changed. If the resolution changes, the grid of positional
- * embeddings changes with it, except in `base` and `large-deprecated`, which always keep DINOv2's grid of 37×37.
+ * embeddings changes with it, except for rectangles, and in `base` and `large-deprecated`, which always keep DINOv2's
+ * grid of 37×37.
  * @param variant one of {@link variants}
  * @param overrides fields to change; undefined fields keep the default of the variant
  * @throws ModelConfigError if the variant is unknown (the message suggests a similar name), if the resolution is not a
@@ -178,7 +185,9 @@ export function checkInputSize(config: ModelConfig, height: number, width: numbe
  * import { resolveModel } from "rfdetr/model";
  * const config = resolveModel("nano", { numClasses: 8, resolution: 448 });
  */
-export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfig, "variant">> = {}): ModelConfig {
+export function resolveModel(variant: string, overrides?: ModelChanges & { resolution?: number }): SquareModelConfig;
+export function resolveModel(variant: string, overrides?: ModelChanges): ModelConfig;
+export function resolveModel(variant: string, overrides: ModelChanges = {}): ModelConfig {
   const defaults = Object.hasOwn(table, variant) ? table[variant] : undefined;
   if (defaults === undefined)
     throw new ModelConfigError(
@@ -188,10 +197,12 @@ export function resolveModel(variant: string, overrides: Partial<Omit<ModelConfi
     Object.entries(overrides).filter(([, value]) => value !== undefined),
   ) as Partial<ModelConfig>;
   const config: ModelConfig = { variant, ...defaults, ...given };
+  const { resolution, patchSize } = config;
   const ownGrid = defaults.positionalEncodingSize === Math.floor(defaults.resolution / defaults.patchSize);
+  // The grid is a square: it is interpolated to the patches of a rectangle.
   if (given.resolution !== undefined && given.positionalEncodingSize === undefined && ownGrid)
-    config.positionalEncodingSize = Math.floor(config.resolution / config.patchSize);
-  checkInputSize(config, config.resolution, config.resolution);
+    if (typeof resolution === "number") config.positionalEncodingSize = Math.floor(resolution / patchSize);
+  checkInputSize(config, ...sidesOf(resolution));
   for (const key of ["numClasses", "numQueries", "numSelect", "groupDetr"] as const)
     if (!Number.isInteger(config[key]) || config[key] < 1)
       throw new ModelConfigError(

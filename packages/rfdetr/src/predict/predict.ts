@@ -8,6 +8,7 @@ import { postprocess, type ScoredBoxes, toArrays } from "../model/images/postpro
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import { inFloat32 } from "../model/outputs.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
+import { type Shape, sidesOf } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { listDetections, rowNames } from "../onnx/detections.js";
@@ -24,15 +25,7 @@ import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import { decode, type ImageSource } from "./inputs/picture.js";
 import { prepareImage } from "./prepared-image.js";
 import { checkSelection, lowestThreshold } from "./selection.js";
-import {
-  type DecodedImage,
-  type DetectOptions,
-  type HostedModel,
-  type ImagePrediction,
-  type Shape,
-  type SquareImage,
-  sidesOf,
-} from "./types.js";
+import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
 
 /** What a {@link Predictor} needs beside its model. */
 export interface PredictorOptions {

@@ -2,6 +2,7 @@
 import type { Precision } from "@rfdetr/amp";
 import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
+import type { Shape } from "../model/shape.js";
 import type { Detection } from "../model/types.js";
 import type { ClassNumbering } from "../weights/classes/class-numbering.js";
 import type { Selection } from "./selection.js";
@@ -23,13 +24,6 @@ export interface DetectOptions extends ResizeOptions, Selection {
    */
   shape?: Shape;
 }
-
-/** The side of a square, or height and width, in pixels. */
-export type Shape = number | readonly [height: number, width: number];
-
-/** Height and width. */
-export const sidesOf = (shape: Shape): readonly [height: number, width: number] =>
-  typeof shape === "number" ? [shape, shape] : shape;
 
 /** Detections of an image and its size in pixels. */
 export interface ImagePrediction {
@@ -73,7 +67,7 @@ export interface ModelInfo {
    * What images are resized to, in pixels: the side of a square, or height and width where an exported file sees
    * rectangles.
    */
-  resolution: number | readonly [height: number, width: number];
+  resolution: Shape;
   /** `32-true`, `bf16-mixed`, …; of an exported file that of its export: `fp32`, `fp16`, … */
   precision: string;
   device: string;

@@ -1,7 +1,9 @@
 // The dry run of a training: it opens the data, builds the model, takes a step on one batch, and keeps nothing.
+
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { memory, resetPeakMemory } from "@rfdetr/torch";
+import { pixelsOf, type Shape, shapeOf } from "../model/shape.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { scratchFolder } from "../support/files/scratch.js";
 import { peakRss } from "../support/machine/machine.js";
@@ -30,7 +32,7 @@ export interface DryRun {
   notes: string[];
   warnings: string[];
   /** The step on the first batch, at the largest size of multi-scale training. */
-  step: { size: number; loss: number; applied: boolean; fault: string | null };
+  step: { size: Shape; loss: number; applied: boolean; fault: string | null };
   memory: {
     /** What stays between two steps. */
     weights: number;
@@ -109,7 +111,7 @@ async function firstStep(session: Session, available: number): Promise<Pick<DryR
   const peak = memory(parts.device).peakBytes;
   return {
     step: {
-      size: microBatches[0].height,
+      size: shapeOf(microBatches[0].height, microBatches[0].width),
       loss: first.loss,
       applied: first.applied,
       fault: first.fault?.what ?? null,
@@ -120,10 +122,10 @@ async function firstStep(session: Session, available: number): Promise<Pick<DryR
 }
 
 /** The mean number of pixels of a step, as a share of those of the largest. */
-function shareOfLargest(scales: readonly number[] | null): number {
+function shareOfLargest(scales: readonly Shape[] | null): number {
   if (scales === null) return 1;
-  const largest = Math.max(...scales) ** 2;
-  return scales.reduce((sum, side) => sum + side ** 2, 0) / (scales.length * largest);
+  const pixels = scales.map(pixelsOf);
+  return pixels.reduce((sum, each) => sum + each, 0) / (pixels.length * Math.max(...pixels));
 }
 
 /** The micro-batches of the first step that one process computes. */

@@ -1,6 +1,8 @@
 // Turns what a user wrote (config file, flags, options) into a complete, checked configuration.
+
 import { isDeepStrictEqual } from "node:util";
 import { type AugConfig, checkAugConfig, withAbsoluteModules } from "../data/augment/config.js";
+import type { Shape } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass } from "../model/variants.js";
 import { ConfigError, expected, type RfdetrError } from "../support/errors.js";
@@ -190,7 +192,7 @@ function refuse(name: string, value: unknown, given: Record<string, unknown>): v
 function variantOf({ model, resolution }: Record<string, unknown>): ModelConfig {
   return resolveModel(
     typeof model === "string" ? model : settings.model.fallback,
-    typeof resolution === "number" ? { resolution } : {},
+    typeof resolution === "number" || Array.isArray(resolution) ? { resolution: resolution as Shape } : {},
   );
 }
 

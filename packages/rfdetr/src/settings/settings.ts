@@ -59,10 +59,11 @@ export const settings = {
     differs: "another order is an error, where the package warns",
   },
   resolution: {
-    type: count.nullable(),
-    most: 16_384,
+    type: z.union([count.max(16_384), z.tuple([count.max(16_384), count.max(16_384)])]).nullable(),
+    takes: "positive integer up to 16384, or height and width",
     fallback: null,
-    about: "side length of the images in pixels; null takes the variant's",
+    about: "size of the images in pixels: the side of a square, or [height, width]; null takes the variant's",
+    differs: "the package trains squares only",
   },
   num_queries: {
     type: count.nullable(),

@@ -1,10 +1,12 @@
 // Exports a model for tests, with goldens of its own forward pass.
+
 import { noGrad, scope } from "@rfdetr/torch";
 import { makeGraph } from "../export/graph/make-graph.js";
 import { maskLogits } from "../export/graph/mask-logits.js";
 import { writeOnnx } from "../export/write-onnx.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
+import { sidesOf } from "../model/shape.js";
 import { goldenPixels, goldenQueries } from "../onnx/goldens.js";
 import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
@@ -18,7 +20,7 @@ export function exportForTest(
 ): string {
   model.eval();
   const { resolution: side, numSelect, variant, segmentationHead, maskDownsampleRatio } = model.config;
-  const [height, width] = changes.resolution ?? [side, side];
+  const [height, width] = changes.resolution ?? sidesOf(side);
   const cases = [1, 2].map((seed) =>
     noGrad(() =>
       scope(() => {

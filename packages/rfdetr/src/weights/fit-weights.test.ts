@@ -74,7 +74,7 @@ describe("weights of one model in another", () => {
   it("a whole model takes fewer classes, queries and groups and another resolution, and says what it did", () => {
     manualSeed(0);
     const big = new RFDETRModel(resolveModel("tiny"));
-    const { numQueries, groupDetr, resolution, patchSize, numWindows } = big.config;
+    const { numQueries, groupDetr, resolution, patchSize, numWindows } = resolveModel("tiny");
     const config = resolveModel("tiny", {
       numClasses: 2,
       numQueries: numQueries - 1,

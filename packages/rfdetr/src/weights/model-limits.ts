@@ -1,6 +1,7 @@
 // The sizes that the model of a weights file may have. A file says them itself, and no memory is taken for sizes that
 // no model has.
 import { z } from "zod";
+import { sidesOf } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 
 const upTo = (most: number) => z.int().min(1).max(most);
@@ -16,7 +17,7 @@ const sizes = z
       .refine(({ width, mlpRatio }) => Number.isInteger(width * mlpRatio), "width · mlpRatio is no whole number"),
     patchSize: upTo(128),
     numWindows: upTo(16),
-    resolution: upTo(8192),
+    resolution: z.union([upTo(8192), z.tuple([upTo(8192), upTo(8192)])]),
     positionalEncodingSize: upTo(1024),
     outFeatureIndexes: z.array(upTo(128)).min(1).max(16),
     hiddenDim: upTo(4096),
@@ -43,7 +44,8 @@ const sizes = z
     "outFeatureIndexes names a layer that the encoder lacks",
   )
   .refine(
-    ({ resolution, patchSize, numWindows }) => divides(resolution, patchSize * numWindows),
+    ({ resolution, patchSize, numWindows }) =>
+      sidesOf(resolution).every((side) => divides(side, patchSize * numWindows)),
     "patchSize · numWindows does not divide the resolution",
   );
 

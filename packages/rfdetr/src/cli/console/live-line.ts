@@ -1,5 +1,7 @@
 // The live line of a training run: time left first, then as many whole figures as fit.
+
 import { formatBytes } from "@rfdetr/amp/text";
+import { shapeInWords } from "../../model/shape.js";
 import type { StartEvent, StepEvent } from "../../run/files/events.js";
 import { epochsWithSteps } from "../../run/transcript/header.js";
 import { clock, grouped, hms } from "../../support/format.js";
@@ -48,7 +50,7 @@ export class LiveLine {
         formatBytes(event.rssBytes),
         `step ${grouped(event.step)}/${grouped(event.totalSteps)}`,
         ...(event.lr > 0 ? [`lr ${event.lr.toExponential(1)}`] : []),
-        `${event.size} px`,
+        `${shapeInWords(event.size)} px`,
       ],
       columns,
     );

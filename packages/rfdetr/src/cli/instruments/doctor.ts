@@ -1,7 +1,9 @@
 // `rfdetr doctor`
+
 import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import type { Command } from "commander";
+import { type Shape, shapeInWords } from "../../model/shape.js";
 import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
 import type { Console } from "../console/console.js";
@@ -212,11 +214,11 @@ const formatsOf = (names: string[] | true | undefined): NumberFormatName[] =>
 function showCasts(
   console: Console,
   casts: CastMap,
-  { lower, batch, variant, resolution }: { lower: Precision; batch: number; variant: string; resolution: number },
+  { lower, batch, variant, resolution }: { lower: Precision; batch: number; variant: string; resolution: Shape },
 ): void {
   console.result();
   console.sentence(
-    `casts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${resolution} px`,
+    `casts of a training step in ${lower}: ${variant} on ${counted(batch, "image")} of ${shapeInWords(resolution)} px`,
   );
   console.result(`\n${casts.tree()}\n\n${casts.table()}`);
 }

@@ -1,8 +1,10 @@
 // `rfdetr profile`
+
 import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { ProfileFigures } from "../../instruments/profile.js";
+import { shapeInWords } from "../../model/shape.js";
 import { UsageError } from "../../support/errors.js";
 import type { Console } from "../console/console.js";
 import {
@@ -104,8 +106,8 @@ async function run(flags: ProfileFlags): Promise<number> {
     const { chromeTrace } = await import("@rfdetr/torch");
     const { replaceText } = await import("../../support/files/atomic.js");
     const { model, what, resolution, threads } = figures;
-    const about = { model, what, precision, device, batch, resolution, threads, machine: machineLine() };
-    replaceText(out, JSON.stringify(chromeTrace(taken.profile, about)));
+    const about = { model, what, precision, device, batch, threads, machine: machineLine() };
+    replaceText(out, JSON.stringify(chromeTrace(taken.profile, { ...about, resolution: shapeInWords(resolution) })));
     console.result();
     console.sentence(`trace written to ${out}: open it in ui.perfetto.dev or chrome://tracing`);
   }
@@ -131,7 +133,7 @@ function sayWhatWasProfiled(
 ): void {
   const share = (milliseconds.recorded / milliseconds.plain.median - 1) * 100;
   console.sentence(
-    `${console.bold(`${model} ${what}, ${precision}`)}: batch ${batch} at ${resolution} px on ${device}, ${threads} threads`,
+    `${console.bold(`${model} ${what}, ${precision}`)}: batch ${batch} at ${shapeInWords(resolution)} px on ${device}, ${threads} threads`,
   );
   const [recorded, plain] = [milliseconds.recorded, milliseconds.plain.median].map((value) => `${value.toFixed(1)} ms`);
   const overhead = `${share < 0 ? "−" : "+"}${Math.abs(share).toFixed(1)} %`;

@@ -1,7 +1,9 @@
 // `rfdetr convert`
+
 import { existsSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Command } from "commander";
+import { shapeInWords } from "../../model/shape.js";
 import { UsageError } from "../../support/errors.js";
 import {
   consoleOf,
@@ -36,7 +38,7 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
 async function convert(from: string, to: string, flags: OutputFlags & WeightsFlags): Promise<number> {
   const { checkComplete, readWeights, saveWeights } = await import("../../weights/weights.js");
   const { some } = await import("../../weights/fit-weights.js");
-  const { savePythonCheckpoint } = await import("../../weights/python/python-export.js");
+  const { savePythonCheckpoint, squareOf } = await import("../../weights/python/python-export.js");
   const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
@@ -58,8 +60,12 @@ async function convert(from: string, to: string, flags: OutputFlags & WeightsFla
       tensors: tensors.size,
     });
   console.result(
-    `${config.variant}, ${config.resolution} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`,
+    `${config.variant}, ${shapeInWords(config.resolution)} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`,
   );
+  if (kind === ".pth" && typeof config.resolution !== "number")
+    console.fact(
+      `The package trains squares only, so the file says ${squareOf(config)} px: predict there with shape=(${config.resolution.join(", ")})`,
+    );
   if (leftOver.length > 0) console.fact(`left out, since the model does not use them: ${some(leftOver)}`);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;

@@ -1,5 +1,7 @@
 // `rfdetr train --dry-run`: what a run would be, and what its first step took.
+
 import { formatBytes } from "@rfdetr/amp/text";
+import { shapeInWords } from "../../model/shape.js";
 import type { DryRun } from "../../run/dry-run.js";
 import type { StartEvent } from "../../run/files/events.js";
 import { headerFields, repeatedImages, startAdvice } from "../../run/transcript/header.js";
@@ -38,7 +40,7 @@ function withDownload(field: Field, { start, download }: DryRun): Field[] {
 function stepInWords({ step, download }: DryRun): string {
   const weights = download === null ? "" : " with random weights";
   const outcome = step.applied ? `loss ${step.loss.toFixed(3)}` : `skipped, since the ${step.fault} is not finite`;
-  return `on the first batch at ${grouped(step.size)} px${weights}: ${outcome}`;
+  return `on the first batch at ${shapeInWords(step.size)} px${weights}: ${outcome}`;
 }
 
 function memoryInWords({ memory }: DryRun): string[] {

@@ -32,7 +32,8 @@ export function settingsOf(flags: SettingFlags): Record<string, unknown> {
   }
   if (!flags.amp) give("amp", "--no-amp", false);
   for (const [flag, name] of Object.entries(settingOfFlag))
-    if (flags[flag] !== undefined) give(name, writtenFlag(flag), checkSetting(name, flags[flag], writtenFlag(flag).slice(2)));
+    if (flags[flag] !== undefined)
+      give(name, writtenFlag(flag), checkSetting(name, flags[flag], writtenFlag(flag).slice(2)));
   const file = Object.entries(typeof flags.config === "string" ? readConfigFile(flags.config) : (flags.config ?? {}));
   const settings = new Map<string, unknown>(file.filter(([key]) => !given.has(snakeCase(key))));
   for (const [name, { value }] of given) settings.set(name, value);

@@ -12,6 +12,7 @@ import {
   numeric,
   type OutputFlags,
   precisionsInWords,
+  shape,
   wholeNumber,
   withOutputFlags,
 } from "../context.js";
@@ -52,7 +53,11 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         "seed of the initial weights, the order of images and the augmentation (default: a new one, which the run records)",
         numeric,
       )
-      .option("--resolution <n>", "side length of the images in pixels (default: the variant's)", numeric)
+      .option(
+        "--resolution <n|hxw>",
+        "size of the images in pixels: one side, or height and width as 384x640 (default: the variant's)",
+        shape,
+      )
       .option(
         "--config <file>",
         "settings by the names of the Python package: JSON, YAML, or a module that exports them; flags and --set replace them",
@@ -63,7 +68,10 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         collect,
       )
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
-      .option("--resume <run>", "continue the run in this folder; --epochs, --time-budget, --lr, --data and --processes may change")
+      .option(
+        "--resume <run>",
+        "continue the run in this folder; --epochs, --time-budget, --lr, --data and --processes may change",
+      )
       .option(
         "--dry-run",
         "open the data, build the model, take one step, say what the run would be, and keep nothing",

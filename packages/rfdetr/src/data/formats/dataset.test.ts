@@ -160,7 +160,7 @@ describe("decoding", () => {
 });
 
 describe("DataLoader", () => {
-  const recipe = { side: 32, training: true, scaleJitter: false, augment: augmentPresets.default };
+  const recipe = { size: 32, training: true, scaleJitter: false, augment: augmentPresets.default };
   it("gives the same batches with and without threads", async () => {
     const { images } = openDataset(folder, "train");
     const read = async (workers: number): Promise<unknown[]> => {

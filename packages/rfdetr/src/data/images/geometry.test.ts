@@ -214,7 +214,7 @@ describe("transforms carry boxes along", () => {
         labels: Int32Array.of(0),
       };
       const before = process.resourceUsage().maxRSS;
-      for (let seed = 0; seed < 10; seed++) inside(scaleJitter(strip, 64, new Rng(seed)));
+      for (let seed = 0; seed < 10; seed++) inside(scaleJitter(strip, 64, 64, new Rng(seed)));
       // Resized as a whole, a strip has 1 to 3 GiB. RSS is in KiB.
       expect(process.resourceUsage().maxRSS - before).toBeLessThan(200 << 10);
     }
@@ -225,7 +225,7 @@ describe("transforms carry boxes along", () => {
       fc.property(sample, fc.constantFrom(...Object.values(augmentPresets)), fc.integer(), (s, preset, seed) => {
         const make = (): Sample => {
           const rng = new Rng(seed);
-          return augment(scaleJitter(s, 32, rng), preset, rng);
+          return augment(scaleJitter(s, 32, 32, rng), preset, rng);
         };
         const first = make();
         inside(first);
@@ -284,6 +284,22 @@ describe("scale jitter", () => {
       expect([Math.min(...fractions) >= 0, Math.max(...fractions) <= 1]).toEqual([true, true]);
       expect(Math.abs(fractions.reduce((sum, f) => sum + f, 0) / fractions.length - 0.5)).toBeLessThan(0.03);
     }
+  });
+
+  it("cuts windows of the ratio that the model sees, inside of the image", () => {
+    const side = fc.integer({ min: 1, max: 3000 });
+    const aspect = fc.double({ min: 0.2, max: 5, noNaN: true });
+    fc.assert(
+      fc.property(side, side, aspect, fc.integer(), (width, height, ratio, seed) => {
+        const drawn = drawJitter(width, height, new Rng(seed), ratio);
+        if (drawn === null) return;
+        const { cut, left, top } = drawn;
+        const [wide, high] = ratio > 1 ? [Math.floor(cut * ratio), cut] : [cut, Math.floor(cut / ratio)];
+        expect(left >= 0 && left + wide <= Math.max(drawn.width, wide)).toBe(true);
+        expect(top >= 0 && top + high <= Math.max(drawn.height, high)).toBe(true);
+        if (cut > 1) expect([wide <= drawn.width, high <= drawn.height]).toEqual([true, true]);
+      }),
+    );
   });
 
   it("rounds sizes as Python does, halves to even", () => {

@@ -134,7 +134,7 @@ export interface Jitter {
   /** Size that the image is resized to before the crop. */
   width: number;
   height: number;
-  /** The square that is cut out. */
+  /** Where the window is that is cut out, and its shorter side. */
   left: number;
   top: number;
   cut: number;
@@ -149,23 +149,37 @@ function roundEven(x: number): number {
 /**
  * Draws the scale jitter of a training image, as 1.11.2 does (`rfdetr.datasets._torchvision`). With probability ½
  * there is none (null). Otherwise the short side becomes 400, 500 or 600 pixels, and a square is cut out at a uniform
- * place; its side is uniform from min(384, m) to m, where m = min(600, width, height).
+ * place; its side is uniform from min(384, m) to m, where m = min(600, width, height). For a model that sees
+ * rectangles, which the package does not train, the window has their ratio, and this holds for its shorter side.
+ * @param aspect width over height of the window
  * @internal for tests
  */
-export function drawJitter(width: number, height: number, rng: Rng): Jitter | null {
+export function drawJitter(width: number, height: number, rng: Rng, aspect = 1): Jitter | null {
   if (rng.chance(0.5)) return null;
   const short = rng.choice(jitterSides);
   const least = Math.min(width, height);
   const resized = { width: roundEven((short * width) / least), height: roundEven((short * height) / least) };
-  const most = Math.min(600, resized.width, resized.height);
+  const [wide, high] = ratios(aspect);
+  const most = Math.max(1, Math.floor(Math.min(600, resized.width / wide, resized.height / high)));
   const cut = rng.integer(Math.min(384, most), most);
-  return { ...resized, left: rng.integer(0, resized.width - cut), top: rng.integer(0, resized.height - cut), cut };
+  const window = windowOf(cut, aspect);
+  const [left, top] = [resized.width - window.width, resized.height - window.height];
+  return { ...resized, left: rng.integer(0, left), top: rng.integer(0, top), cut };
 }
 
-/** Resizes an image to a square of `side` pixels, after the resize and crop of {@link drawJitter}. */
-export function scaleJitter(sample: Sample, side: number, rng: Rng): Sample {
-  const drawn = drawJitter(sample.width, sample.height, rng);
-  if (drawn === null) return resize(sample, side, side);
+/** Width and height of a window as multiples of its shorter side. */
+const ratios = (aspect: number): [wide: number, high: number] => [Math.max(1, aspect), Math.max(1, 1 / aspect)];
+
+function windowOf(cut: number, aspect: number): { width: number; height: number } {
+  const [wide, high] = ratios(aspect);
+  return { width: Math.floor(cut * wide), height: Math.floor(cut * high) };
+}
+
+/** Resizes an image after the resize and crop of {@link drawJitter}. */
+export function scaleJitter(sample: Sample, toWidth: number, toHeight: number, rng: Rng): Sample {
+  const aspect = toWidth / toHeight;
+  const drawn = drawJitter(sample.width, sample.height, rng, aspect);
+  if (drawn === null) return resize(sample, toWidth, toHeight);
   const { width, height, left, top, cut } = drawn;
-  return resize(resizeAndCrop(sample, width, height, { left, top, width: cut, height: cut }), side, side);
+  return resize(resizeAndCrop(sample, width, height, { left, top, ...windowOf(cut, aspect) }), toWidth, toHeight);
 }

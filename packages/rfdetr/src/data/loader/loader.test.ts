@@ -11,7 +11,7 @@ import type { DatasetImage } from "../formats/dataset.js";
 import { type Batch, DataLoader, type LoaderOptions } from "./loader.js";
 
 let root: string;
-const recipe = { side: 32, training: true, scaleJitter: true, augment: augmentPresets.default };
+const recipe = { size: 32, training: true, scaleJitter: true, augment: augmentPresets.default };
 const bad = [3, 8];
 let images: DatasetImage[];
 

@@ -1,5 +1,6 @@
 // Prepares batches ahead in worker threads while the model trains.
 
+import { pixelsOf, sidesOf } from "../../model/shape.js";
 import { DataError } from "../../support/errors.js";
 import { workerPath } from "../../support/machine/worker-path.js";
 import {
@@ -10,6 +11,7 @@ import {
   count,
   countOrZero,
   flag,
+  type OptionKind,
   type OptionKinds,
   oneOf,
 } from "../../support/options.js";
@@ -34,7 +36,7 @@ import { WorkerPool } from "./worker-pool.js";
 export interface Batch {
   /** Its place among the batches of the order; those without any image are left out. */
   number: number;
-  /** `[B, side, side, 3]` RGB bytes. */
+  /** `[B, height, width, 3]` RGB bytes. */
   images: Uint8Array;
   height: number;
   width: number;
@@ -72,8 +74,13 @@ const loaderOptions: OptionKinds<LoaderOptions> = {
   onBadImage: oneOf("error", "skip", "replace"),
   onWarning: callback,
 };
+/** The side of a square, or height and width. */
+const anySize: OptionKind = {
+  takes: "positive integer, or height and width",
+  fits: (value) => [value].flat().every((side) => count.fits(side)) && (!Array.isArray(value) || value.length === 2),
+};
 const recipeOptions: OptionKinds<Recipe> = {
-  side: count,
+  size: anySize,
   training: flag,
   scaleJitter: flag,
   augment: {
@@ -124,7 +131,7 @@ interface LoadedImage {
  * @example
  * import { augmentPresets, DataLoader, epochOrder, openDataset } from "rfdetr/data";
  * const { images } = openDataset("birds/", "train");
- * const recipe = { side: 384, training: true, scaleJitter: true, augment: augmentPresets.default };
+ * const recipe = { size: 384, training: true, scaleJitter: true, augment: augmentPresets.default };
  * const loader = new DataLoader({ recipe, workers: 2 });
  * const order = epochOrder(images.length, { effectiveBatch: 4, seed: 0, epoch: 0 });
  * for await (const batch of loader.batches(images, { order, batchSize: 4, seedOf: (position) => [0, position] }))
@@ -143,7 +150,7 @@ export class DataLoader {
   constructor(options: LoaderOptions) {
     checkOptions("DataLoader", options, loaderOptions, ["recipe", "workers"]);
     checkOptions("the recipe of DataLoader", options.recipe, recipeOptions, [
-      "side",
+      "size",
       "training",
       "scaleJitter",
       "augment",
@@ -202,7 +209,7 @@ export class DataLoader {
    */
   async *batches(images: readonly DatasetImage[], { order, batchSize, seedOf }: BatchPlan): AsyncGenerator<Batch> {
     const { recipe, prefetch = 2 } = this.#options;
-    const fitting = Math.floor(aheadLimit / (batchSize * recipe.side * recipe.side * 3));
+    const fitting = Math.floor(aheadLimit / (batchSize * pixelsOf(recipe.size) * 3));
     const most = Math.max(1, Math.min(prefetch, fitting));
     const ahead: Promise<LoadedImage[]>[] = [];
     let at = 0;
@@ -249,17 +256,17 @@ export class DataLoader {
   }
 
   #batch(loaded: readonly LoadedImage[], number: number): Batch {
-    const { side } = this.#options.recipe;
+    const [height, width] = sidesOf(this.#options.recipe.size);
     const good = loaded.flatMap(({ image, prepared }) => (prepared === null ? [] : [{ image, prepared }]));
-    const images = new Uint8Array(good.length * side * side * 3);
+    const images = new Uint8Array(good.length * height * width * 3);
     good.forEach(({ prepared }, i) => {
-      images.set(prepared.data, i * side * side * 3);
+      images.set(prepared.data, i * height * width * 3);
     });
     return {
       number,
       images,
-      height: side,
-      width: side,
+      height,
+      width,
       targets: good.map(({ image, prepared: { boxes, labels, masks } }) => ({
         boxes,
         labels,

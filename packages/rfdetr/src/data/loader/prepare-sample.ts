@@ -2,6 +2,7 @@
 
 import type { Mask } from "../../masks/mask.js";
 import type { Outline } from "../../masks/outline.js";
+import { type Shape, sidesOf } from "../../model/shape.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { Rng } from "../../support/random.js";
 import { type AugConfig, augmentWithCustom } from "../augment/config.js";
@@ -14,8 +15,8 @@ import { takeBudget } from "./memory-budget.js";
 
 /** How images are prepared. */
 export interface Recipe {
-  /** Side of the square in pixels. */
-  side: number;
+  /** Size of the prepared images in pixels. */
+  size: Shape;
   training: boolean;
   scaleJitter: boolean;
   /** What happens to training images after the resize. */
@@ -42,7 +43,7 @@ export interface Job {
 
 /** A prepared image with its boxes. */
 export interface Prepared {
-  /** `[side, side, 3]` */
+  /** `[height, width, 3]` */
   data: Uint8Array;
   /** `[n × 4]` centre x, centre y, width, height as fractions. */
   boxes: Float32Array;
@@ -55,8 +56,8 @@ export interface Prepared {
  * Pixels that both sides of a decoded image must have at least: a large JPEG is decoded to a smaller size, which is
  * much faster. 0 means the full size.
  */
-export function decodeLeast({ training, side, scaleJitter }: Recipe): number {
-  return training ? Math.max(side, scaleJitter ? 600 : 0) : 0;
+export function decodeLeast({ training, size, scaleJitter }: Recipe): number {
+  return training ? Math.max(...sidesOf(size), scaleJitter ? 600 : 0) : 0;
 }
 
 /** What a thread gets: an image to prepare. */
@@ -127,17 +128,19 @@ async function transform(job: Job, recipe: Recipe, decoded: Pixels): Promise<Pre
   // Masks are resized from the annotated size at once, so that a smaller image does not make them coarser.
   const masks = regionMasks(job, job.height, job.width);
   const whole: Sample = { data, width, height, boxes, labels: job.labels, ...(masks === null ? {} : { masks }) };
-  const { side } = recipe;
+  const [toHeight, toWidth] = sidesOf(recipe.size);
   let sample: Sample;
   if (recipe.training) {
     const rng = new Rng(...job.seed);
-    const square = recipe.scaleJitter ? scaleJitter(whole, side, rng) : resize(whole, side, side);
-    sample = await augmentWithCustom(square, recipe.augment, rng, recipe.classes);
-  } else sample = resize(whole, side, side);
+    const { scaleJitter: jitters, augment, classes } = recipe;
+    const resized = jitters ? scaleJitter(whole, toWidth, toHeight, rng) : resize(whole, toWidth, toHeight);
+    // A quarter turn makes a standing rectangle of a lying one.
+    sample = resize(await augmentWithCustom(resized, augment, rng, classes), toWidth, toHeight);
+  } else sample = resize(whole, toWidth, toHeight);
   const fractions = new Float32Array(sample.boxes.length);
   for (let i = 0; i < fractions.length; i += 4) {
     const [l, t, r, b] = sample.boxes.subarray(i, i + 4);
-    fractions.set([(l + r) / 2 / side, (t + b) / 2 / side, (r - l) / side, (b - t) / side], i);
+    fractions.set([(l + r) / 2 / toWidth, (t + b) / 2 / toHeight, (r - l) / toWidth, (b - t) / toHeight], i);
   }
   // The caller may transfer the bytes to another thread, so cached pixels are copied.
   return {

@@ -1,8 +1,10 @@
 // Measures inference on random images: the forward pass of a batch, and everything from pixels to detections of one
 // image.
+
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, rand, randn, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
+import { sidesOf } from "../../model/shape.js";
 import { resolveModel } from "../../model/variants.js";
 import { Predictor } from "../../predict/predict.js";
 import { peakRss } from "../../support/machine/machine.js";
@@ -36,7 +38,7 @@ export function benchInfer(options: {
   if (device !== "cpu") model.to(device);
   const predictor = new Predictor(model, { classNames: [], precision, device });
   return scope(() => {
-    const images = randn([batch, 3, config.resolution, config.resolution], { device });
+    const images = randn([batch, 3, ...sidesOf(config.resolution)], { device });
     const [height, width] = [480, 640];
     const pixels = Uint8Array.from(
       rand([height * width * 3])

@@ -4,6 +4,7 @@ import { rmSync } from "node:fs";
 import type { Precision } from "@rfdetr/amp";
 import { augmentPresets } from "../../data/augment/presets.js";
 import { openDataset } from "../../data/index.js";
+import type { Shape } from "../../model/shape.js";
 import type { ModelConfig } from "../../model/types.js";
 import { openTrainData } from "../../run/session/open-train-data.js";
 import type { TrainData } from "../../run/session/training-data.js";
@@ -22,9 +23,9 @@ import { benchPreparation, type PreparationBench, writePhotographs } from "./pho
 /** Measurements of loading and preparing images. */
 export interface LoadBench {
   model: string;
-  resolution: number;
+  resolution: Shape;
   /** Side of the squares that are loaded: the largest of multi-scale training. */
-  side: number;
+  size: Shape;
   batch: number;
   precision: Precision;
   device: string;
@@ -103,25 +104,25 @@ async function measureFolder(
   const trained = benchParts({ model, precision, device });
   const { resolution } = trained.config;
   const settings = { ...resolveSettings({ datasetDir, model }), batchSize: batch, gradAccumSteps: 1 };
-  const side = largestSide(settings, trained.config);
+  const size = largestSize(settings, trained.config);
   const { scaleJitter, augment } = settings;
-  const recipe = { side, training: true, scaleJitter, augment: settings.augConfig ?? augmentPresets[augment] };
+  const recipe = { size, training: true, scaleJitter, augment: settings.augConfig ?? augmentPresets[augment] };
   const open: Open = (numWorkers) =>
-    openTrainData({ ...settings, numWorkers } as ReadySettings, { seed: 0, side, evaluationSide: resolution });
+    openTrainData({ ...settings, numWorkers } as ReadySettings, { seed: 0, size, evaluationSize: resolution });
 
   const preparation = await benchPreparation(dataset.images.slice(0, Math.min(images, 16)), recipe);
   const throughput: LoadBench["throughput"] = [];
   for (const workers of options.workers)
     throughput.push({ workers, images_per_second: await imagesPerSecond(open, workers, options) });
   const training = await trainWhileLoading(open, options, trained);
-  const about = { model, resolution, side, batch, precision, device, pictures };
+  const about = { model, resolution, size, batch, precision, device, pictures };
   return { ...about, preparation, throughput, training, peak_rss_bytes: peakRss() };
 }
 
-/** The side that images are loaded at: the largest of multi-scale training. */
-function largestSide({ multiScale, expandedScales }: TrainSettings, config: ModelConfig): number {
+/** The size that images are loaded at: the largest of multi-scale training. */
+function largestSize({ multiScale, expandedScales }: TrainSettings, config: ModelConfig): Shape {
   if (multiScale === false || multiScale === "off") return config.resolution;
-  return Math.max(...trainingScales(config, { expanded: expandedScales }));
+  return trainingScales(config, { expanded: expandedScales }).at(-1) ?? config.resolution;
 }
 
 /** Images a second that the loader gives when nothing else runs. */

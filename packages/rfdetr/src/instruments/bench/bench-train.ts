@@ -3,6 +3,7 @@
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, noGrad, resetPeakMemory, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
+import type { Shape } from "../../model/shape.js";
 import type { MemoryUse, ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { resolveSettings } from "../../settings/resolve.js";
@@ -19,7 +20,7 @@ import { peakFlops } from "./hardware-peaks.js";
 /** Figures of a training step. */
 export interface TrainBench {
   model: string;
-  resolution: number;
+  resolution: Shape;
   batch: number;
   queries: number;
   /** Boxes of each image. */

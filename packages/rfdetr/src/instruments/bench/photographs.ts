@@ -1,4 +1,5 @@
 // Measures the phases of loading an image, and writes pictures to measure them on.
+
 import { linkSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { augment } from "../../data/augment/config.js";
@@ -7,6 +8,7 @@ import { decodeFile } from "../../data/images/decode.js";
 import { resize, scaleJitter } from "../../data/images/geometry.js";
 import { sharp } from "../../data/images/sharp.js";
 import { decodeLeast, type Recipe } from "../../data/loader/prepare-sample.js";
+import { sidesOf } from "../../model/shape.js";
 import { Rng } from "../../support/random.js";
 import { type Spread, spread } from "../../support/statistics.js";
 
@@ -98,8 +100,8 @@ export async function benchPreparation(images: readonly DatasetImage[], recipe: 
     const rng = new Rng("bench", i);
     const began = performance.now();
     const whole = { ...decoded, boxes: image.boxes, labels: image.labels };
-    const { side } = recipe;
-    const square = recipe.scaleJitter ? scaleJitter(whole, side, rng) : resize(whole, side, side);
+    const [toHeight, toWidth] = sidesOf(recipe.size);
+    const square = recipe.scaleJitter ? scaleJitter(whole, toWidth, toHeight, rng) : resize(whole, toWidth, toHeight);
     const resized = performance.now();
     augment(square, recipe.augment, rng);
     laps.resize.push(resized - began);

@@ -6,6 +6,7 @@ import type { EvaluationBatch } from "../../eval/batch.js";
 import { openEvaluationData } from "../../eval/evaluation-data.js";
 import { Criterion } from "../../loss/criterion.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
+import type { Shape } from "../../model/shape.js";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { openTrainData } from "../../run/session/open-train-data.js";
@@ -77,14 +78,14 @@ export function castsOf({ model, batch, rules, device }: Subject, precision: Pre
   return map;
 }
 
-/** The first `count` images of the valid split, as squares of `side` pixels, in batches; and how many of how many. */
+/** The first `count` images of the valid split, resized, in batches; and how many of how many. */
 export async function evaluationImages(
   data: string,
-  side: number,
+  size: Shape,
   count: number,
   batch: number,
 ): Promise<{ batches: EvaluationBatch[]; images: number; of: number }> {
-  const opened = await openEvaluationData(data, "valid", side, batch);
+  const opened = await openEvaluationData(data, "valid", size, batch);
   const batches: EvaluationBatch[] = [];
   let images = 0;
   for await (const next of opened.batches()) {
@@ -97,11 +98,11 @@ export async function evaluationImages(
 
 async function firstBatch(
   data: string,
-  { variant: model, resolution: side, segmentationHead: masks }: ModelConfig,
+  { variant: model, resolution: size, segmentationHead: masks }: ModelConfig,
   batch: number,
 ): Promise<{ batch: MicroBatch; classNames: string[] }> {
   const settings = { ...resolveSettings({ datasetDir: data, model, gradAccumSteps: 1 }), batchSize: batch };
-  const opened = await openTrainData(settings, { seed: 0, side, evaluationSide: side, masks });
+  const opened = await openTrainData(settings, { seed: 0, size, evaluationSize: size, masks });
   try {
     for await (const [first] of opened.steps(0, 0)) return { batch: first, classNames: [...opened.classNames] };
     throw new DataError(`Expected images in the train split of ${data} but found none`);

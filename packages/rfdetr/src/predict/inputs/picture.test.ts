@@ -68,7 +68,7 @@ describe("EXIF orientation", () => {
       labels: Int32Array.of(0),
       seed: [],
     };
-    const recipe = { side, training: false, scaleJitter: false, augment: {} };
+    const recipe = { size: side, training: false, scaleJitter: false, augment: {} };
     const { prepared } = await prepare({ job }, recipe, null);
     const [x, y] = [prepared.boxes[0] * side, prepared.boxes[1] * side];
     const middles = [{ ...prepared, width: side, x, y }];

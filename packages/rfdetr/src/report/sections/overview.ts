@@ -188,11 +188,16 @@ export function trainedOnWhat(run: RunRecord): Html | null {
   ]);
 }
 
+function sizeInWords(resolution: unknown): string | null {
+  const sides = typeof resolution === "number" ? [resolution, resolution] : resolution;
+  return Array.isArray(sides) ? `${sides.join(" × ")} pixels` : null;
+}
+
 function modelWords({ settings, model_config: sizes }: NonNullable<RunRecord["config"]>): Part {
   const model = text(settings.model) ?? text(sizes.variant);
   if (model === null) return null;
   const facts = [
-    typeof sizes.resolution === "number" ? `${sizes.resolution} × ${sizes.resolution} pixels` : null,
+    sizeInWords(sizes.resolution),
     typeof sizes.numQueries === "number" ? `${sizes.numQueries} queries` : null,
     typeof sizes.decLayers === "number" ? `${sizes.decLayers} decoder layers` : null,
   ].filter((fact) => fact !== null);

@@ -2,6 +2,7 @@
 
 import type { ModuleRule } from "@rfdetr/amp";
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
+import type { Shape } from "../../model/shape.js";
 import type { RunSummary, RunVersions } from "./run-directory.js";
 
 /** A measurement or a download that takes a while before the run starts. */
@@ -21,9 +22,9 @@ export interface StartEvent {
   model: string;
   /** Path of the weights that the run began with; null for random ones. */
   weights: string | null;
-  resolution: number;
-  /** Side lengths in pixels that the steps take turns with (`multi_scale`); null where all have the resolution. */
-  scales: number[] | null;
+  resolution: Shape;
+  /** Sizes in pixels that the steps take turns with (`multi_scale`); null where all have the resolution. */
+  scales: Shape[] | null;
   parameters: number;
   classes: string[];
   trainImages: number;
@@ -84,7 +85,7 @@ export interface StepEvent {
   imagesPerSecond: number;
   rssBytes: number;
   /** Side length in pixels of the images of this step. */
-  size: number;
+  size: Shape;
   precision: string;
   lossScale: number | null;
   /** Whether this step changed nothing because a loss or gradient was not finite. */

@@ -26,7 +26,7 @@ it("names the rank that waits long for its images, and goes on when they come", 
     },
   };
   const orders: Order[] = [
-    { do: "open", settings, sizes: { seed: 1, side: 96, evaluationSide: 96 } },
+    { do: "open", settings, sizes: { seed: 1, size: 96, evaluationSize: 96 } },
     { do: "build", modelConfig: resolveModel("tiny"), precision: "32-true", overrides: {}, totalSteps: 1 },
     { do: "epoch", epoch: 0, from: 0 },
     { do: "end", done: null },

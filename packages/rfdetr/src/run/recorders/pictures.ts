@@ -1,4 +1,5 @@
 // Draws the pictures of a run.
+
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { noGrad, ops, scope } from "@rfdetr/torch";
@@ -7,6 +8,7 @@ import { readDetails } from "../../eval/details/details-file.js";
 import { labelsFigure } from "../../eval/figures/data-figures.js";
 import { resultsFigure } from "../../eval/figures/results-figure.js";
 import { imagesToTensor, resizeImages } from "../../model/images/preprocess.js";
+import { type Shape, sidesOf } from "../../model/shape.js";
 import { fontWarning } from "../../predict/drawing/lettering.js";
 import { batchPicture, type SeenBatch } from "../../predict/pictures/batch-picture.js";
 import { writeEvaluationPictures } from "../../predict/pictures/evaluation-pictures.js";
@@ -118,7 +120,7 @@ export class PicturesRecorder implements Recorder {
     return pictures.finish();
   }
 
-  async #batch(n: number, step: number, batch: MicroBatch, size: number): Promise<readonly PictureEntry[]> {
+  async #batch(n: number, step: number, batch: MicroBatch, size: Shape): Promise<readonly PictureEntry[]> {
     const { data } = this.#session;
     const seen = resized(batch, size);
     const pictures = new PictureFolder(this.#folder);
@@ -146,14 +148,15 @@ export class PicturesRecorder implements Recorder {
 const batchName = (n: number): string => `train-batch-${n}.jpg`;
 
 /** The images of a micro-batch at the size of the step, resized as {@link resizeImages} does it for the model. */
-function resized(batch: MicroBatch, size: number): SeenBatch {
+function resized(batch: MicroBatch, size: Shape): SeenBatch {
   const { images, targets, height, width } = batch;
-  if (height === size) return batch;
+  const [toHeight, toWidth] = sidesOf(size);
+  if (height === toHeight && width === toWidth) return batch;
   const pixels = noGrad(() =>
     scope(() => {
-      const small = resizeImages(imagesToTensor(images, targets.length, height, width), size, size);
+      const small = resizeImages(imagesToTensor(images, targets.length, height, width), toHeight, toWidth);
       return Uint8Array.from(ops.round(ops.mul(small, 255)).permute(0, 2, 3, 1).contiguous().toArray() as Float32Array);
     }),
   );
-  return { ...batch, images: pixels, height: size, width: size };
+  return { ...batch, images: pixels, height: toHeight, width: toWidth };
 }

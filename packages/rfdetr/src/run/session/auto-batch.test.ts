@@ -93,7 +93,7 @@ describe("the batch size that fits", () => {
     });
     const config = resolveModel("tiny");
     expect(
-      autoBatch(settings, { config, side: config.resolution, precision: "bf16-mixed", device: "cpu" }),
+      autoBatch(settings, { config, size: config.resolution, precision: "bf16-mixed", device: "cpu" }),
     ).toMatchObject({
       batchSize: 4,
       gradAccumSteps: 1,

@@ -4,6 +4,7 @@ import type { Precision } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
 import { deviceMemory, memory, releaseCachedMemory, resetPeakMemory } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
+import type { Shape } from "../../model/shape.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
@@ -80,8 +81,8 @@ export function chooseBatch(wanted: number, available: number, memoryOf: (batch:
 /** The step whose memory is measured. */
 export interface MeasuredStep {
   config: ModelConfig;
-  /** Side of the images in pixels, the largest of multi-scale training. */
-  side: number;
+  /** Size of the images in pixels, the largest of multi-scale training. */
+  size: Shape;
   precision: Precision;
   device: string;
   /** Processes on this machine that measure too; default 1. */
@@ -96,7 +97,7 @@ export interface MeasuredStep {
  */
 export function autoBatch(
   settings: TrainSettings,
-  { config, side, precision, device, sharedBy = 1 }: MeasuredStep,
+  { config, size, precision, device, sharedBy = 1 }: MeasuredStep,
 ): AutoBatch {
   const held = heldMemory(device);
   // The processes of a machine share its memory; each has a GPU of its own.
@@ -112,7 +113,7 @@ export function autoBatch(
     const wanted = Math.ceil(settings.autoBatchTargetEffective / settings.processes);
     return chooseBatch(wanted, available, (batch) => {
       const { autoBatchMaxTargetsPerImage: objects } = settings;
-      const batches = [randomBatch(batch, side, config.numClasses, objects, config.segmentationHead)];
+      const batches = [randomBatch(batch, size, config.numClasses, objects, config.segmentationHead)];
       const watched = settings.monitorInterval > 0;
       return measure(device, before, gradients, {
         // A watched step takes all that a plain one takes.

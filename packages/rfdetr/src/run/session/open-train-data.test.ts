@@ -11,7 +11,7 @@ import type { ReadySettings } from "../../settings/settings.js";
 import { openTrainData } from "./open-train-data.js";
 
 describe("openTrainData", () => {
-  const sizes = { seed: 1, side: 64, evaluationSide: 64, detections: 60 };
+  const sizes = { seed: 1, size: 64, evaluationSize: 64, detections: 60 };
 
   it("holds the data to the classes that were asked for", async () => {
     const datasetDir = join(mkdtempSync(join(tmpdir(), "data-")), "set");

@@ -25,7 +25,7 @@ import { type DataSizes, effectiveBatch, microBatchesOf, type TrainData } from "
  */
 export async function openTrainData(
   settings: ReadySettings,
-  { seed, side, evaluationSide, masks = false, detections, shard = wholeShard }: DataSizes,
+  { seed, size, evaluationSize, masks = false, detections, shard = wholeShard }: DataSizes,
 ): Promise<TrainData> {
   const { datasetDir, batchSize, numWorkers } = settings;
   const splits = settings.runTest ? (["train", "valid", "test"] as const) : (["train", "valid"] as const);
@@ -40,7 +40,7 @@ export async function openTrainData(
   const onWarning = (message: string): void => void leftOut.add(message);
   const { scaleJitter } = settings;
   const loader = new DataLoader({
-    recipe: { side, training: true, scaleJitter, augment, classes: train.classNames.length },
+    recipe: { size, training: true, scaleJitter, augment, classes: train.classNames.length },
     workers: numWorkers,
     prefetch: Math.max(2, microBatches),
     onBadImage: "replace",
@@ -68,7 +68,7 @@ export async function openTrainData(
     },
     async *evaluation(split, batch) {
       const dataset = split === "valid" ? valid : (test as Dataset);
-      evaluation ??= evaluationLoader(evaluationSide, numWorkers, onWarning);
+      evaluation ??= evaluationLoader(evaluationSize, numWorkers, onWarning);
       yield* evaluationBatches(evaluation, dataset.images, batch, shard);
     },
     images: (split) => (split === "train" ? train : valid).images,

@@ -4,6 +4,7 @@ import { randomInt } from "node:crypto";
 import { resolve } from "node:path";
 import { setNumThreads } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
+import { type Shape, shapeOf, sidesOf } from "../../model/shape.js";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { requestedPrecision } from "../../settings/precision.js";
@@ -55,11 +56,11 @@ export async function prepareRun(
   const seed = before?.seed ?? wanted.seed ?? randomInt(2 ** 31);
   const device = resolveDevice(wanted.device, place);
   const shape = modelShape(wanted);
-  const sides = sidesOf(wanted, shape);
+  const scales = scalesOf(wanted, shape);
   const sizes = {
     seed,
-    side: sides === null ? shape.resolution : Math.max(...sides),
-    evaluationSide: shape.resolution,
+    size: scales?.at(-1) ?? shape.resolution,
+    evaluationSize: shape.resolution,
     masks: shape.segmentationHead,
     detections: shape.numSelect,
   };
@@ -70,7 +71,7 @@ export async function prepareRun(
     throw resumed === null ? error : whereDataWere(error, settings.datasetDir);
   });
   try {
-    const opened = { settings, batchReason, resumed, seed, device, sides, shape, data, leader, callbacks, waits };
+    const opened = { settings, batchReason, resumed, seed, device, scales, shape, data, leader, callbacks, waits };
     return await buildSession(opened);
   } catch (error) {
     // The loader's threads would keep the process alive.
@@ -87,8 +88,8 @@ interface OpenedRun {
   resumed: ResumedRun | null;
   seed: number;
   device: string;
-  /** Sides of the images that steps take turns with; null where all have one. */
-  sides: number[] | null;
+  /** Sizes of the images that steps take turns with; null where all have one. */
+  scales: Shape[] | null;
   /** The model, but for its number of classes. */
   shape: ModelConfig;
   data: TrainData;
@@ -165,7 +166,7 @@ async function withBatch(
   await data.close();
   const precision = precisionForMemory(settings, device);
   const config = { ...shape, numClasses };
-  const { reason, ...chosen } = autoBatch(settings, { config, side: sizes.side, precision, device, sharedBy });
+  const { reason, ...chosen } = autoBatch(settings, { config, size: sizes.size, precision, device, sharedBy });
   return { settings: { ...settings, ...chosen }, reason };
 }
 
@@ -178,7 +179,7 @@ interface SessionParts extends OpenedRun {
 }
 
 function assemble(parts: SessionParts): Session {
-  const { settings, resumed, seed, device, chosen, sides, modelConfig, model, notes, data, leader } = parts;
+  const { settings, resumed, seed, device, chosen, scales, modelConfig, model, notes, data, leader } = parts;
   const { note, ...precision } = chosen;
   const progress = resumed?.progress ?? initialProgress();
   checkPrecisionChanges(model, settings);
@@ -198,7 +199,7 @@ function assemble(parts: SessionParts): Session {
     data,
     modelConfig,
     parameters: model.parameters().reduce((sum, parameter) => sum + parameter.numel, 0),
-    scales: sides,
+    scales,
     stepsPerEpoch,
     mostSteps,
     totalSteps,
@@ -262,7 +263,7 @@ function modelShape(settings: TrainSettings): ModelConfig {
   const { model, resolution, numQueries, groupDetr, numSelect, maskDownsampleRatio } = settings;
   const or = <T>(value: T | null): T | undefined => value ?? undefined;
   return resolveModel(model, {
-    resolution: or(resolution),
+    resolution: resolution === null ? undefined : shapeOf(...sidesOf(resolution)),
     numQueries: or(numQueries),
     groupDetr: or(groupDetr),
     numSelect: or(numSelect),
@@ -270,8 +271,8 @@ function modelShape(settings: TrainSettings): ModelConfig {
   });
 }
 
-/** Sides of the images that steps take turns with; null where all have one. */
-function sidesOf({ multiScale, expandedScales }: TrainSettings, shape: ModelConfig): number[] | null {
+/** Sizes of the images that steps take turns with; null where all have one. */
+function scalesOf({ multiScale, expandedScales }: TrainSettings, shape: ModelConfig): Shape[] | null {
   return multiScale === false || multiScale === "off" ? null : trainingScales(shape, { expanded: expandedScales });
 }
 

@@ -30,7 +30,10 @@ export const changeable = [
 
 /** New values of settings for a run that is continued. Data that are named again may have changed. */
 export type ResumeChanges = Partial<
-  Pick<TrainSettings, "datasetDir" | "epochs" | "maxSteps" | "timeBudget" | "lr" | "lrEncoder" | "optimizerState" | "callbacks">
+  Pick<
+    TrainSettings,
+    "datasetDir" | "epochs" | "maxSteps" | "timeBudget" | "lr" | "lrEncoder" | "optimizerState" | "callbacks"
+  >
 >;
 
 /**

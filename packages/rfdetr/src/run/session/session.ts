@@ -1,5 +1,7 @@
 // A run in the process that keeps its files: all that its loop works with.
+
 import type { Calibration } from "@rfdetr/amp";
+import type { Shape } from "../../model/shape.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { ClassRow } from "../../weights/classes/class-rows.js";
 import type { CallbackRunner } from "../callbacks/callback-runner.js";
@@ -17,8 +19,8 @@ export interface Session extends Training {
   modelConfig: ModelConfig;
   /** Number of trained parameters. */
   parameters: number;
-  /** Side lengths of multi-scale training; null trains at the resolution. */
-  scales: number[] | null;
+  /** Sizes of multi-scale training, the smallest first; null trains at the resolution. */
+  scales: Shape[] | null;
   stepsPerEpoch: number;
   /** The last step by epochs and `max_steps`. */
   mostSteps: number;

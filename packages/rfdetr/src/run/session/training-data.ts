@@ -3,6 +3,7 @@
 import type { DatasetImage } from "../../data/index.js";
 import type { Shard } from "../../data/loader/shards.js";
 import type { EvaluationBatch } from "../../eval/batch.js";
+import type { Shape } from "../../model/shape.js";
 import type { ReadySettings } from "../../settings/settings.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { DataContents } from "./data-contents.js";
@@ -50,9 +51,9 @@ export function dataContents({ contents, classNames, stepsPerEpoch, testImages, 
 /** What the loader must know of the run. */
 export interface DataSizes {
   seed: number;
-  /** Side of the training images: the largest of multi-scale training. */
-  side: number;
-  evaluationSide: number;
+  /** Size of the training images: the largest of multi-scale training. */
+  size: Shape;
+  evaluationSize: Shape;
   /** Whether the model predicts masks, and its data must have outlines; default false. */
   masks?: boolean;
   /** Detections that the model gives of an image; images with more objects are named if it is given. */

@@ -1,5 +1,6 @@
 // The steps of a run: each is taken, recorded and reported, and run again with observers where it was faulty.
 
+import { type Shape, shapeOf } from "../../model/shape.js";
 import { replayStep } from "../../train/measure/replay.js";
 import { scaleOfStep } from "../../train/schedule/multi-scale.js";
 import type { StepResult } from "../../train/step/step.js";
@@ -89,7 +90,12 @@ export class StepMaker {
     const { images: prepared, ...rest } = result.seconds;
     const phases = { load: this.#loaded + prepared, ...rest };
     const place = placeOf(replayed);
-    const made = this.#event(result, { lr, scale, place, size: plan.size ?? microBatches[0].height });
+    const made = this.#event(result, {
+      lr,
+      scale,
+      place,
+      size: plan.size ?? shapeOf(microBatches[0].height, microBatches[0].width),
+    });
     const event = await this.#heard(made, result, files);
     const ranks = peers?.steps ?? null;
     const recorded = { event, result, microBatches, scale, seconds, phases, ranks, files, report, seen };
@@ -127,7 +133,7 @@ export class StepMaker {
 
   #event(
     result: StepResult,
-    figures: { lr: number; scale: number; place: Omit<StepFault, "what" | "scale">; size: number },
+    figures: { lr: number; scale: number; place: Omit<StepFault, "what" | "scale">; size: Shape },
   ): Extract<TrainEvent, { type: "step" }> {
     const { session } = this.run;
     const perSecond = this.#speed.perSecond;

@@ -1,6 +1,7 @@
 // One step of a run, as each of its processes takes it.
 
 import type { Shard } from "../../data/loader/shards.js";
+import type { Shape } from "../../model/shape.js";
 import { type StepObserver, type StepResult, trainingStep } from "../../train/step/step.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { StepPeers } from "../../train/step/step-peers.js";
@@ -18,8 +19,8 @@ export interface StepPlan {
   totalSteps: number;
   /** Factor of all learning rates: after rollbacks, and where callbacks ask for it. */
   lrFactor: number;
-  /** Side length of the images in pixels; null keeps their size. */
-  size: number | null;
+  /** What the images are resized to, in pixels; null keeps their size. */
+  size: Shape | null;
   /** Whether the moving average is updated if the step is applied. */
   averages: boolean;
 }

@@ -39,7 +39,10 @@ describe("the time budget of a run", () => {
   });
 
   it("is used up, and not exceeded, whatever the speed", () => {
-    const figures = { step: fc.double({ min: 0.01, max: 20, noNaN: true }), evaluation: fc.integer({ min: 0, max: 60 }) };
+    const figures = {
+      step: fc.double({ min: 0.01, max: 20, noNaN: true }),
+      evaluation: fc.integer({ min: 0, max: 60 }),
+    };
     fc.assert(
       fc.property(fc.record(figures), fc.integer({ min: 1000, max: 5000 }), (speed, seconds) => {
         const run = session(seconds);

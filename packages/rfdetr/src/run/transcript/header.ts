@@ -1,5 +1,7 @@
 // The header of a run in words: what is trained on what, from which weights, where, and in which precision.
+
 import { basename, dirname } from "node:path";
+import { pixelsOf, shapeInWords } from "../../model/shape.js";
 import { counted, type Field, grouped, hms, shownPath } from "../../support/format.js";
 import { publishedWeights } from "../../weights/published/published-weights.js";
 import type { StartEvent } from "../files/events.js";
@@ -18,7 +20,7 @@ export function headerTitle({ versions, resumedAt }: StartEvent): string {
 export function headerFields(event: StartEvent): Field[] {
   const { model, resolution, parameters, precision, reason, precisionNote } = event;
   return [
-    ["model", `${model} at ${resolution} px, ${grouped(parameters)} parameters`],
+    ["model", `${model} at ${shapeInWords(resolution)} px, ${grouped(parameters)} parameters`],
     ["data", dataInWords(event), classesInWords(event.classes)],
     ["weights", weightsInWords(event)],
     ["schedule", scheduleInWords(event), ...sizesInWords(event)],
@@ -79,9 +81,10 @@ function scheduleInWords(event: StartEvent): string {
 /** What the size beside each step means. */
 function sizesInWords({ scales }: StartEvent): string[] {
   if (scales === null) return [];
-  return [
-    `each step resizes its images to a side of ${Math.min(...scales)} to ${Math.max(...scales)} px (multi_scale)`,
-  ];
+  const sorted = [...scales].sort((a, b) => pixelsOf(a) - pixelsOf(b)).map(shapeInWords);
+  const [smallest, largest] = [sorted[0], sorted[sorted.length - 1]];
+  const what = typeof scales[0] === "number" ? "a side of " : "";
+  return [`each step resizes its images to ${what}${smallest} to ${largest} px (multi_scale)`];
 }
 
 /** That a small set is repeated within an epoch; null for any other. */

@@ -1,11 +1,13 @@
 // One of the processes of train/parity/ddp-parity.test.ts: ten steps of `tiny` in float64, with the steps of
 // tools/reference/ddp_goldens.py. Arguments: rank, port of the store, the golden file. It sends what it computed.
+
 import { readFileSync } from "node:fs";
 import { distributed, noGrad, ops, optim, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { fillModel, uniforms } from "../../instruments/peers/deterministic-fill.js";
 import { boxesOf, Criterion } from "../../loss/criterion.js";
 import { resizeImages } from "../../model/images/preprocess.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
+import { sidesOf } from "../../model/shape.js";
 import { resolveModel } from "../../model/variants.js";
 import { parameterGroups } from "../../train/parameters/parameter-groups.js";
 import { scaleOfStep, trainingScales } from "../../train/schedule/multi-scale.js";
@@ -51,7 +53,7 @@ const optimizer = new optim.AdamW(
   }),
 );
 const scales = trainingScales(config, { expanded: true });
-const side = Math.max(...scales);
+const side = Math.max(...scales.map((scale) => sidesOf(scale)[0]));
 const place = { address: "127.0.0.1", port, isStoreServer: rank === 0, timeoutSeconds: 60 };
 const group = distributed.ProcessGroup.join({ rank, size, ...place });
 const reducer = new distributed.Reducer(group, parameters, { bucketBytes: 1 << 18 });
@@ -71,7 +73,7 @@ function marks(name: string, { grad }: Tensor): [number, number] | null {
 const steps = boxes.map((counts, step): DdpStep => {
   const number = step * size + rank;
   const targets = [0, 1].map((i) => referenceTarget(2 * number + i, counts[2 * rank + i]));
-  const length = scaleOfStep(step, scales);
+  const [length] = sidesOf(scaleOfStep(step, scales));
   optimizer.zeroGrad();
   const { loss, terms } = scope(() => {
     const images = tensor(referenceImages(number, side), { shape: [2, 3, side, side] }).double();

@@ -1,6 +1,8 @@
 // Runs a faulty step once more to find where it first was not finite.
+
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
+import type { Shape } from "../../model/shape.js";
 import { badTerms } from "../step/settle-step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "../step/step-parts.js";
 import { seedForward, type WholeStep, wholeStep } from "../step/whole-step.js";
@@ -14,8 +16,8 @@ interface ReplayedStep {
   files: readonly string[];
   /** The loss scale that it had. */
   scale: number;
-  /** Side length in pixels that the images are resized to; null keeps their size. */
-  size: number | null;
+  /** What the images are resized to, in pixels; null keeps their size. */
+  size: Shape | null;
   /** The step that the micro-batches are a part of; default: they are all of it. */
   whole?: WholeStep;
 }

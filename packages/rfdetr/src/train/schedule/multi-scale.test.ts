@@ -25,6 +25,18 @@ describe("multi-scale training", () => {
     }
   });
 
+  it("scales the shorter side of a rectangle by the same blocks, and the longer one with it", () => {
+    const sizes = trainingScales({ ...nano, resolution: [384, 640] }, { expanded: true });
+    expect(sizes.slice(0, 3)).toEqual([
+      [224, 384],
+      [256, 416],
+      [288, 480],
+    ]);
+    expect(sizes).toHaveLength(11);
+    expect(sizes[5]).toEqual([384, 640]);
+    expect(trainingScales({ ...nano, resolution: [640, 384] }, { expanded: true })[0]).toEqual([384, 224]);
+  });
+
   it("never goes below two blocks", () => {
     expect(trainingScales({ ...nano, resolution: 64 }, { expanded: true })).toEqual([64, 96, 128, 160, 192, 224]);
   });

@@ -141,6 +141,8 @@ it.each(variants)("predicts with %s on a device of its own, and reads a batch at
       }),
     ),
   );
-  expect(counted(traffic.reads)).toEqual({ "model/images/postprocess.ts": 3 });
+  // Scores, labels and boxes; of masks their two factors and the bias.
+  const reads = config.segmentationHead ? 6 : 3;
+  expect(counted(traffic.reads)).toEqual({ "model/images/postprocess.ts": reads });
   expect([traffic.waits, traffic.mixed]).toEqual([[], []]);
 });

@@ -5,6 +5,7 @@ import type { Target } from "../../data/target.js";
 import { Criterion } from "../../loss/criterion.js";
 import { imagesToTensor, normalise_, resizeImages } from "../../model/images/preprocess.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
+import { type Shape, sidesOf } from "../../model/shape.js";
 import { trainedWith } from "../../settings/precision.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { trainedAutocast } from "../../weights/trained-precision.js";
@@ -109,10 +110,10 @@ export function disposeTraining({ model, optimizer }: Pick<StepParts, "model" | 
 }
 
 /**
- * The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` × `size` if
- * it is given.
+ * The images of a micro-batch as input of the model: `[B, 3, H, W]` float32, normalised, resized to `size` if it is
+ * given.
  */
-export function prepareImages(batch: MicroBatch, size: number | null, device: string): Tensor {
+export function prepareImages(batch: MicroBatch, size: Shape | null, device: string): Tensor {
   const images = normalise_(imagesToTensor(batch.images, batch.targets.length, batch.height, batch.width, device));
-  return size === null ? images : noGrad(() => resizeImages(images, size, size));
+  return size === null ? images : noGrad(() => resizeImages(images, ...sidesOf(size)));
 }

@@ -2,6 +2,7 @@
 // the moving average.
 
 import { memory, noGrad, ops, scope, span, type Tensor } from "@rfdetr/torch";
+import type { Shape } from "../../model/shape.js";
 import type { Ema } from "./ema.js";
 import { GradientSum } from "./gradient-sum.js";
 import { type Fault, settle } from "./settle-step.js";
@@ -46,8 +47,8 @@ export interface StepResult {
 
 /** Options of {@link trainingStep}. */
 export interface StepOptions {
-  /** Side length in pixels that the images are resized to; null, the default, keeps their size. */
-  size?: number | null;
+  /** What the images are resized to, in pixels; null, the default, keeps their size. */
+  size?: Shape | null;
   /** Moving average to update if the step is applied; default null, which is none. */
   ema?: Ema | null;
   /** Called as the step goes on; default null. */

@@ -1,6 +1,8 @@
 // Writes weights as a checkpoint that the Python package loads (`RFDETR.from_checkpoint`, `pretrain_weights`).
+
 import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../../model/types.js";
+import { resolveModel } from "../../model/variants.js";
 import { replaceFile } from "../../support/files/atomic.js";
 import type { WeightsInfo } from "../types.js";
 
@@ -28,11 +30,16 @@ function pythonModelConfig(config: ModelConfig): Record<string, Picklable> {
     num_queries: config.numQueries,
     num_select: config.numSelect,
     num_classes: config.numClasses,
-    resolution: config.resolution,
+    resolution: squareOf(config),
     group_detr: config.groupDetr,
     positional_encoding_size: config.positionalEncodingSize,
     ...(config.segmentationHead ? { segmentation_head: true, mask_downsample_ratio: config.maskDownsampleRatio } : {}),
   };
+}
+
+/** The side of the images that the package is told: it trains squares only, so a rectangle becomes the variant's. */
+export function squareOf({ resolution, variant }: ModelConfig): number {
+  return typeof resolution === "number" ? resolution : resolveModel(variant).resolution;
 }
 
 /**
@@ -53,7 +60,7 @@ export function savePythonCheckpoint(
       num_classes: config.numClasses,
       num_queries: config.numQueries,
       group_detr: config.groupDetr,
-      resolution: config.resolution,
+      resolution: squareOf(config),
       ...(config.segmentationHead ? { segmentation_head: true } : {}),
     },
     model_name: classOfVariant(config.variant),
