@@ -30,39 +30,39 @@ export function paintMasks<Picture extends RawImage>(
   const data = picture.data.slice();
   const painted = new Uint8Array(width * height);
   const colorOf = colorsOf(options.classNames ?? []);
-  const edge = Math.max(1, Math.round(lineOf(width, height, options.lineWidth) * 0.5));
+  // Depths are bytes.
+  const edge = Math.min(100, Math.max(1, Math.round(lineOf(width, height, options.lineWidth) * 0.5)));
+  const halo = Math.ceil(edge / 2);
   for (const detection of masked) {
     const color = colorOf(detection);
     const paints = { edge: channelsOf(color), halo: channelsOf(readableOn(color)) };
     const inner = detection.look === "faint" ? 0 : detection.look === "dashed" ? weakStrength : strength;
-    const layer = layerOf(detection, width, height, edge);
+    const layer = layerOf(detection, width, height, edge + halo + 1);
     if (layer === null) continue;
-    const { window, bits, withoutEdge, withoutHalo } = layer;
-    const [left, top, right] = window;
-    const columns = right - left;
-    for (let i = 0; i < bits.length; i++) {
-      if (bits[i] === 0) continue;
-      const at = (top + Math.floor(i / columns)) * width + left + (i % columns);
-      if (painted[at] === 1) continue;
-      painted[at] = 1;
-      const isHalo = withoutEdge[i] === 1 && withoutHalo[i] === 0;
-      const paint = isHalo ? paints.halo : paints.edge;
-      const share = withoutEdge[i] === 0 ? 1 : isHalo ? haloStrength : inner;
-      for (let c = 0; c < 3; c++) data[at * 3 + c] = Math.round(data[at * 3 + c] * (1 - share) + paint[c] * share);
-    }
+    const { depth, window } = layer;
+    const [left, top, right, bottom] = window;
+    for (let y = top, i = 0; y < bottom; y++)
+      for (let x = left, at = y * width + left; x < right; x++, at++, i++) {
+        if (depth[i] === 0 || painted[at] === 1) continue;
+        painted[at] = 1;
+        const isHalo = depth[i] > edge && depth[i] <= edge + halo;
+        const paint = isHalo ? paints.halo : paints.edge;
+        const share = depth[i] <= edge ? 1 : isHalo ? haloStrength : inner;
+        for (let c = 0; c < 3; c++) data[at * 3 + c] = Math.round(data[at * 3 + c] * (1 - share) + paint[c] * share);
+      }
   }
   return { ...picture, data };
 }
 
 const channelsOf = (color: string): number[] => [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16));
 
-/** A mask at the size of the picture, around the object: its pixels, and those inside of the edge and of the halo. */
+/** How deep the pixels of a mask lie in it, at the size of the picture, in the box around the object. */
 function layerOf(
   { mask }: LabelledBox,
   width: number,
   height: number,
-  edge: number,
-): { window: Window; bits: Uint8Array; withoutEdge: Uint8Array; withoutHalo: Uint8Array } | null {
+  most: number,
+): { window: Window; depth: Uint8Array } | null {
   const box = mask === undefined ? null : maskBox(mask);
   if (mask === undefined || box === null) return null;
   const [x, y] = [width / mask.width, height / mask.height];
@@ -75,36 +75,31 @@ function layerOf(
   const bits = maskWindow(mask, { width, height }, window);
   // An object that goes on outside of the picture has no edge there.
   const open = [window[0] === 0, window[2] === width, window[1] === 0, window[3] === height] as const;
-  const [columns, halo] = [window[2] - window[0], Math.ceil(edge / 2)];
-  const [withoutEdge, withoutHalo] = [edge, edge + halo].map((reach) => erode(bits, columns, reach, open));
-  return { window, bits, withoutEdge, withoutHalo };
+  return { window, depth: depths(bits, window[2] - window[0], most, open) };
 }
 
 /**
- * The pixels whose neighbours within `reach`, to the left, right, top and bottom, are all set.
- * @param open whether pixels go on beyond the left, right, top and bottom
+ * How deep each pixel lies in the object: steps to the nearest pixel outside to the left, right, top or bottom, at most
+ * `most`; 0 outside.
+ * @param open whether the object goes on beyond the left, right, top and bottom
  */
-function erode(bits: Uint8Array, width: number, reach: number, open: readonly boolean[]): Uint8Array {
+function depths(bits: Uint8Array, width: number, most: number, open: readonly boolean[]): Uint8Array {
+  const [openLeft, openRight, openTop, openBottom] = open.map((each) => (each ? most : 0));
+  const depth = new Uint8Array(bits.length);
   const height = bits.length / width;
-  const kept = bits.slice();
-  /** Goes through a row or a column from one end: pixels that lie too near behind a gap are dropped. */
-  const pass = (from: number, step: number, count: number, openEnd: boolean): void => {
-    let since = openEnd ? reach : 0;
-    for (let i = 0, at = from; i < count; i++, at += step) {
-      if (bits[at] === 0) since = 0;
-      else if (since < reach) {
-        kept[at] = 0;
-        since++;
-      }
+  const vertical = new Uint8Array(width).fill(openTop);
+  for (let y = 0, at = 0; y < height; y++)
+    for (let x = 0, steps = openLeft; x < width; x++, at++) {
+      steps = bits[at] === 0 ? 0 : Math.min(most, steps + 1);
+      vertical[x] = bits[at] === 0 ? 0 : Math.min(most, vertical[x] + 1);
+      depth[at] = Math.min(steps, vertical[x]);
     }
-  };
-  for (let y = 0; y < height; y++) {
-    pass(y * width, 1, width, open[0]);
-    pass((y + 1) * width - 1, -1, width, open[1]);
-  }
-  for (let x = 0; x < width; x++) {
-    pass(x, width, height, open[2]);
-    pass((height - 1) * width + x, -width, height, open[3]);
-  }
-  return kept;
+  vertical.fill(openBottom);
+  for (let y = height - 1, at = bits.length - 1; y >= 0; y--)
+    for (let x = width - 1, steps = openRight; x >= 0; x--, at--) {
+      steps = bits[at] === 0 ? 0 : Math.min(most, steps + 1);
+      vertical[x] = bits[at] === 0 ? 0 : Math.min(most, vertical[x] + 1);
+      depth[at] = Math.min(depth[at], steps, vertical[x]);
+    }
+  return depth;
 }
