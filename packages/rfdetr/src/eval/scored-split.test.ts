@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { encodeMask, type Mask } from "../masks/index.js";
+import { encodeMask, fromCocoRuns, type Mask, toCocoRuns } from "../masks/index.js";
+import { resizeMask } from "../masks/segments.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";
@@ -53,6 +54,23 @@ describe("an image that is scored", () => {
     const { image } = scoredImage(batchWith([columns(4)]), 0, found(three), (each) => relabel(each, map));
     expect([...image.detections.labels]).toEqual([1]);
     expect(image.compared?.detections).toEqual([{ area: 8, overlaps: [0.25] }]);
+  });
+
+  it("keeps masks for its picture: of the truth and of the best detections, coarse in large images", () => {
+    const scores = { scores: Float32Array.of(0.9, 0.01, 0.5) };
+    const score = (batch: EvaluationBatch, masks: Mask[]) =>
+      scoredImage(batch, 0, { ...found(masks), ...scores }, (each) => each).image.shownMasks;
+    const shown = score(batchWith([columns(4)]), three);
+    expect(shown?.truths).toEqual([{ label: 1, mask: toCocoRuns(columns(4)) }]);
+    expect(shown?.detections).toEqual([
+      { label: 1, mask: toCocoRuns(columns(2)) },
+      { label: 1 },
+      { label: 0, mask: toCocoRuns(columns(1)) },
+    ]);
+    const large = resizeMask(columns(4), 960, 960);
+    const coarse = score(batchWith([large]), [large, large, large]);
+    expect(fromCocoRuns(coarse?.truths[0].mask)).toEqual(resizeMask(columns(4), 480, 480));
+    expect(scoredImage(batchWith(), 0, found(three), (each) => each).image.shownMasks).toBeUndefined();
   });
 
   it("is scored by boxes alone where only one side has masks", () => {

@@ -11,6 +11,7 @@ import { compareMasks } from "./coco/compare-masks.js";
 import type { EvaluatedImage } from "./coco/evaluated-image.js";
 import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
 import { finiteDetections } from "./finite-detections.js";
+import { shownMasks } from "./shown-masks.js";
 
 /** What is scored, and how. */
 export interface ScoredSplitOptions extends EvaluationDataOptions {
@@ -82,6 +83,8 @@ export function scoredImage(
     gt,
     detections: found,
     ...(compared === null ? {} : { compared }),
+    ...(truthMasks &&
+      masks && { shownMasks: shownMasks({ labels: gt.labels, masks: truthMasks }, { ...found, masks }) }),
   };
   return { image, dropped };
 }

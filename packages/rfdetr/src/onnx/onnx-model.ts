@@ -61,7 +61,8 @@ export class OnnxModel {
       const labels = shapeOf(session.outputMetadata, "labels");
       if (labels === undefined || shapeOf(session.outputMetadata, "dets") === undefined)
         throw new Error("Expected outputs of the names dets and labels but the file has others");
-      const description = describeExport(file, shapeOf(session.inputMetadata, "input"), options.classNames ?? null);
+      const described = describeExport(file, shapeOf(session.inputMetadata, "input"), options.classNames ?? null);
+      const description = { ...described, masks: described.masks ?? sizeOf(shapeOf(session.outputMetadata, "masks")) };
       const rows = labels[2];
       if (description.classNames === null && typeof rows !== "number")
         throw new Error("Expected the number of classes in the metadata or in the shape of labels but neither has it");
@@ -120,6 +121,12 @@ export class OnnxModel {
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** Height and width of the masks, where the shape of the output states them. */
+function sizeOf(shape: readonly (number | string)[] | undefined): [number, number] | null {
+  const [height, width] = shape?.slice(2) ?? [];
+  return typeof height === "number" && typeof width === "number" ? [height, width] : null;
 }
 
 /** @throws UsageError where it is not installed */

@@ -1,4 +1,5 @@
 // What the evaluator receives of an image.
+import type { CocoRuns } from "../../masks/coco-runs.js";
 import type { Mask } from "../../masks/mask.js";
 import type { IntegerList, NumberList } from "./box-table.js";
 
@@ -42,6 +43,22 @@ export interface ImageFacts {
   height?: number;
   /** Mean brightness, 0 (black) to 1 (white). */
   brightness?: number;
+  /** Masks for pictures, where masks are evaluated. */
+  shownMasks?: ShownMasks;
+}
+
+/** The mask of an object for its picture. */
+interface ShownMask {
+  /** Class index of the object. */
+  label: number;
+  /** Absent for a detection that is not among the best. */
+  mask?: CocoRuns;
+}
+
+/** The masks of an image for its picture, for all objects in their order. */
+export interface ShownMasks {
+  truths: readonly ShownMask[];
+  detections: readonly ShownMask[];
 }
 
 /** What the figures need of the mask of a detection. */

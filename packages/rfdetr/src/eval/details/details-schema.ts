@@ -58,13 +58,14 @@ const curves = z.object({
   ),
 });
 
+const mask = z.object({ size: z.tuple([count, count]), counts: z.string() }).optional();
 const image = z.object({
   id: z.union([z.number(), z.string()]),
   file: text,
   width: figure,
   height: figure,
   worst: z.array(z.object({ kind: errorKind, rank: count })),
-  truths: z.array(z.object({ box, label: count, state: z.enum(["found", "missed", "unmatched", "crowd"]) })),
+  truths: z.array(z.object({ box, label: count, state: z.enum(["found", "missed", "unmatched", "crowd"]), mask })),
   detections: z.array(
     z.object({
       box,
@@ -72,6 +73,7 @@ const image = z.object({
       score: z.number(),
       state: z.enum(["correct", "ignored", ...errorKinds]).exclude(["missed"]),
       truth: count.nullable(),
+      mask,
     }),
   ),
 });

@@ -1,4 +1,5 @@
 // All that is known of an evaluation, as `evaluation.json` has it: for the report, the live page and other programs.
+import type { CocoRuns } from "../../masks/coco-runs.js";
 import type { ClassSummary, CocoSummary } from "../coco/coco-summary.js";
 import type { ErrorCost, ErrorKind, ObjectSize } from "../error-analysis/error-kinds.js";
 
@@ -197,6 +198,8 @@ export interface TruthDetails {
   label: number;
   /** `found` by a detection of its class with IoU ≥ 0.5, at any score; `missed`: see `errorKinds`; `unmatched`: neither. */
   state: "found" | "missed" | "unmatched" | "crowd";
+  /** Its mask for pictures, at most 480 pixels a side, where masks were evaluated. */
+  mask?: CocoRuns;
 }
 
 /** A detection. */
@@ -208,4 +211,6 @@ export interface DetectionDetails {
   state: "correct" | "ignored" | Exclude<ErrorKind, "missed">;
   /** Place in `truths` of the object it found, should have found, or found again; null for the background. */
   truth: number | null;
+  /** As that of a ground truth; only the best 20 detections of an image have one. */
+  mask?: CocoRuns;
 }

@@ -1,7 +1,9 @@
 // The images of an evaluation that are kept with their boxes: the worst of each kind of error, and some others.
 
+import type { CocoRuns } from "../../masks/coco-runs.js";
 import type { BoxTable } from "../coco/box-table.js";
 import type { CocoEvaluator } from "../coco/coco.js";
+import { identityOrder } from "../coco/stable-order.js";
 import type { Diagnosis } from "../error-analysis/diagnose.js";
 import { type ErrorKind, errorKinds } from "../error-analysis/error-kinds.js";
 import type { CornerBox, DetectionDetails, ImageDetails } from "./evaluation-details.js";
@@ -56,9 +58,11 @@ export function shownImages(evaluator: CocoEvaluator, diagnosis: Diagnosis): Ima
   for (let at = 0; at < others.length; at += step) chosen.set(others[Math.floor(at)], []);
   const truthRows = rowsOf(diagnosis.truths, diagnosis.truthOrder, chosen);
   const detectionRows = rowsOf(diagnosis.detections, diagnosis.kept, chosen);
+  const masks = masksByRow(evaluator, diagnosis, chosen);
   return [...chosen].map(([image, worst]) => {
     const { id, file = null, width = null, height = null } = evaluator.image(image);
     const own = truthRows.get(image) ?? [];
+    const rows = detectionRows.get(image) ?? [];
     return {
       id,
       file,
@@ -69,8 +73,12 @@ export function shownImages(evaluator: CocoEvaluator, diagnosis: Diagnosis): Ima
         box: cornersOf(diagnosis.truths, row),
         label: diagnosis.truths.label[row],
         state: diagnosis.truthStates[row],
+        ...masks.truths.get(row),
       })),
-      detections: shownDetections(diagnosis, detectionRows.get(image) ?? [], own, worst),
+      detections: shownDetections(diagnosis, rows, own, worst).map(({ row, ...shown }) => ({
+        ...shown,
+        ...masks.detections.get(row),
+      })),
     };
   });
 }
@@ -81,17 +89,40 @@ function shownDetections(
   rows: readonly number[],
   truths: readonly number[],
   worst: ImageDetails["worst"],
-): DetectionDetails[] {
+): (DetectionDetails & { row: number })[] {
   const telling = new Set(worst.map(({ kind }) => rows.find((row) => states[row] === kind)));
   return rows
     .filter((row) => detections.score[row] >= LOWEST_SCORE || telling.has(row))
     .map((row) => ({
+      row,
       box: cornersOf(detections, row),
       label: detections.label[row],
       score: Math.round(detections.score[row] * 1e4) / 1e4,
       state: states[row],
       truth: partner[row] < 0 ? null : truths.indexOf(partner[row]),
     }));
+}
+
+/** The masks of the chosen images by rows of the tables, which hold the objects of an image in their order. */
+function masksByRow(
+  evaluator: CocoEvaluator,
+  { truths, detections }: Diagnosis,
+  chosen: ReadonlyMap<number, unknown>,
+): { truths: Map<number, { mask: CocoRuns }>; detections: Map<number, { mask: CocoRuns }> } {
+  const found = { truths: new Map<number, { mask: CocoRuns }>(), detections: new Map<number, { mask: CocoRuns }>() };
+  const all = { truths, detections };
+  for (const of of ["truths", "detections"] as const)
+    for (const [image, rows] of rowsOf(all[of], identityOrder(all[of].length), chosen)) {
+      // What has no class of the data is in no table.
+      const known = evaluator
+        .image(image)
+        .shownMasks?.[of].filter(({ label }) => label >= 0 && label < evaluator.classNames.length);
+      for (const [i, row] of rows.entries()) {
+        const mask = known?.[i]?.mask;
+        if (mask !== undefined) found[of].set(row, { mask });
+      }
+    }
+  return found;
 }
 
 /** Rows of the chosen images, in their order. */

@@ -27,7 +27,8 @@ export function paintMasks<Picture extends RawImage>(
   const masked = bestFirst(detections).filter(({ mask }) => mask !== undefined);
   if (masked.length === 0) return picture;
   const { width, height } = picture;
-  const data = picture.data.slice();
+  // The slice of a Buffer would be no copy.
+  const data = new Uint8Array(picture.data);
   const painted = new Uint8Array(width * height);
   const colorOf = colorsOf(options.classNames ?? []);
   // Depths are bytes.

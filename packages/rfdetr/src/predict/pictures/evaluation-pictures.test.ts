@@ -4,6 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { encodeMask, toCocoRuns } from "../../masks/index.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
 import { batchPicture } from "./batch-picture.js";
 import { writeEvaluationPictures } from "./evaluation-pictures.js";
@@ -54,6 +55,32 @@ describe("pictures of an evaluation", () => {
     const missed = entries.find(({ file }) => file === "worst-missed-1.jpg");
     expect(missed).toMatchObject({ kind: "worst", title: "Missed object: 0.png" });
     expect(missed?.alt).toContain("missed object: bird");
+  });
+
+  it("show the masks of truth and detections, where they were evaluated", async () => {
+    const details = await evaluated(480, 480);
+    const plain = await writeEvaluationPictures(out(), details);
+    const before = readFileSync(join(out(), "validation-1.jpg"));
+    const mask = toCocoRuns(encodeMask(new Uint8Array(480 * 480).fill(1), 480, 480));
+    for (const image of details.images_shown) for (const truth of image.truths) truth.mask = mask;
+    const entries = await writeEvaluationPictures(out(), details);
+    expect(entries.map(({ file }) => file)).toEqual(plain.map(({ file }) => file));
+    const after = readFileSync(join(out(), "validation-1.jpg"));
+    const [one, other] = await Promise.all(
+      [before, after].map((file) => sharp(file).raw().toBuffer({ resolveWithObject: true })),
+    );
+    /** Share of the pixels that masks change. */
+    const changed = (right: boolean): number => {
+      let count = 0;
+      for (let at = 0; at < one.data.length; at += 3) {
+        const x = (at / 3) % one.info.width;
+        if (x > one.info.width / 2 === right && Math.abs(one.data[at] - other.data[at]) > 15) count++;
+      }
+      return count / (one.data.length / 6);
+    };
+    // Truth is at the left, detections at the right.
+    expect(changed(false)).toBeGreaterThan(0.3);
+    expect(changed(true)).toBeLessThan(0.001);
   });
 
   it("name no threshold where none helps", async () => {

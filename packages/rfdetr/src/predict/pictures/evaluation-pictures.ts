@@ -4,6 +4,8 @@ import type { DetectionDetails, EvaluationDetails, ImageDetails } from "../../ev
 import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
 import { confusionFigure } from "../../eval/figures/confusion-figure.js";
 import { f1Figure, precisionRecallFigure } from "../../eval/figures/curve-figures.js";
+import { type CocoRuns, fromCocoRuns } from "../../masks/coco-runs.js";
+import type { Mask } from "../../masks/mask.js";
 import { PictureError } from "../../support/errors.js";
 import type { LabelledBox } from "../drawing/box-overlay.js";
 import { PictureFolder, type PictureText } from "./picture-folder.js";
@@ -99,6 +101,12 @@ interface Pair {
   captions: readonly [string, string];
 }
 
+/** A mask of an evaluation's file; none if it is damaged. */
+function maskOf(runs: CocoRuns | undefined): { mask?: Mask } {
+  const mask = fromCocoRuns(runs);
+  return mask === null ? {} : { mask };
+}
+
 class Drawing {
   readonly #names: readonly string[];
   /** Detections are drawn from this score on: the threshold to use. */
@@ -138,16 +146,18 @@ class Drawing {
     const concerned = new Set(wrong.map(({ truth }) => truth));
     const stands = image.truths.map(({ state }, i) => (kind === "missed" ? state === "missed" : concerned.has(i)));
     const some = stands.includes(true);
-    const truths = image.truths.map(({ box, label, state }, i): LabelledBox => {
+    const truths = image.truths.map(({ box, label, state, mask }, i): LabelledBox => {
       const look = state === "crowd" ? "dashed" : some && !stands[i] ? "faint" : undefined;
-      return { box, classId: label, className: this.#names[label], ...(look === undefined ? {} : { look }) };
+      const drawn = { box, classId: label, className: this.#names[label], ...maskOf(mask) };
+      return { ...drawn, ...(look === undefined ? {} : { look }) };
     });
     const reached = image.detections.filter(({ score }) => score >= this.#threshold);
     const drawn = [...wrong, ...reached.filter((each) => !wrong.includes(each))];
     const detections = drawn.map((each): LabelledBox => {
-      const { box, label, score } = each;
+      const { box, label, score, mask } = each;
       const faint = wrong.length > 0 && !wrong.includes(each);
-      return { box, score, classId: label, className: this.#names[label], ...(faint ? { look: "faint" } : {}) };
+      const drawn = { box, score, classId: label, className: this.#names[label], ...maskOf(mask) };
+      return { ...drawn, ...(faint ? { look: "faint" } : {}) };
     });
     const what = kind === null ? `predicted, ${this.#shown}` : this.#fault(image, kind);
     return { image: file, truths, detections, captions: [`truth: ${basename(file)}`, what] };
