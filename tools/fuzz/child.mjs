@@ -9,6 +9,7 @@ import {
   hasSplit,
   openDataset,
 } from "../../packages/rfdetr/dist/data/index.js";
+import { regionMasks } from "../../packages/rfdetr/dist/data/region-masks.js";
 import { evaluateFiles } from "../../packages/rfdetr/dist/eval/coco/coco-files.js";
 import { NumericsReader, numericsText, summarizeNumerics } from "../../packages/rfdetr/dist/report/index.js";
 import { loadCheckpoint, soundCheckpoint } from "../../packages/rfdetr/dist/run/files/checkpoint.js";
@@ -32,6 +33,9 @@ const readers = {
     openDataset(path, "train");
     if (hasSplit(path, "valid")) openDataset(path, "valid");
     datasetStats(path);
+    await checkDataset(path, { decode: false, masks: true });
+    for (const image of openDataset(path, "train", { masks: true }).images)
+      regionMasks(image, image.height, image.width);
   },
   image: (path) => decodeFile(path),
   results: (path) => evaluateFiles(join(path, "annotations.json"), join(path, "results.json")),

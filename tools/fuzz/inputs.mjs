@@ -51,8 +51,11 @@ function toYolo(from, to) {
       copyFileSync(join(from, split, name), join(to, split, "images", name));
       const lines = annotations
         .filter((each) => each.image_id === id)
-        .map(({ category_id: category, bbox: [x, y, w, h] }) => {
+        .map(({ category_id: category, bbox: [x, y, w, h] }, i) => {
           const label = categories.findIndex((each) => each.id === category);
+          const corners = [x, y, x + w, y, x + w, y + h, x, y + h].map((c, k) => c / (k % 2 === 0 ? width : height));
+          // The second object of an image has a box, the others a polygon.
+          if (i !== 1) return [label, ...corners].join(" ");
           return [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height].join(" ");
         });
       writeFileSync(join(to, split, "labels", `${name.replace(/\.\w+$/, "")}.txt`), `${lines.join("\n")}\n`);

@@ -1,5 +1,5 @@
 // Masks in COCO's files: counts as numbers, or as text that packs five bits into a character.
-import type { Mask } from "./mask.js";
+import { type Mask, mostMaskPixels } from "./mask.js";
 
 /** A mask as COCO's files and pycocotools have it. */
 export interface CocoRuns {
@@ -57,6 +57,7 @@ export function fromCocoRuns(segmentation: unknown): Mask | null {
   const runs: unknown = typeof counts === "string" ? decodeCounts(counts) : counts;
   if (!Array.isArray(runs) || !runs.every((run) => Number.isSafeInteger(run) && run >= 0)) return null;
   const [height, width] = size as number[];
+  if (height * width > mostMaskPixels) return null;
   if (runs.reduce((sum: number, run: number) => sum + run, 0) !== height * width) return null;
   return { height, width, counts: Uint32Array.from(runs as number[]) };
 }

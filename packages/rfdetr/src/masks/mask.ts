@@ -15,6 +15,9 @@ export interface Mask {
   counts: Uint32Array;
 }
 
+/** Most pixels of an image that a mask can have: its counts have 32 bits. */
+export const mostMaskPixels = 2 ** 32 - 1;
+
 /**
  * Makes a mask of bits.
  * @param bits `[height × width]`, row by row; everything but 0 is the object

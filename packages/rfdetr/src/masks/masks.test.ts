@@ -78,6 +78,7 @@ describe("a mask", () => {
     ["a side of no pixels", { size: [0, 4], counts: [0] }],
     ["counts that do not fill the image", { size: [2, 2], counts: [3] }],
     ["counts that are more than the image", { size: [2, 2], counts: [3, 2] }],
+    ["more pixels than counts of 32 bits have", { size: [1e5, 1e5], counts: [1e10] }],
     ["a negative count", { size: [2, 2], counts: [5, -1] }],
     ["a text that is no encoding", { size: [2, 2], counts: "\u0001" }],
     ["a text that ends in a number", { size: [2, 2], counts: "`" }],
@@ -153,6 +154,18 @@ describe("outlineMask", () => {
       const outline = { polygons: polygons.map((points) => Float64Array.from(points)) };
       expect(toCocoRuns(outlineMask(outline, ...size)), JSON.stringify(polygons)).toEqual({ size, counts });
     }
+  });
+
+  it("fills each image with runs, whatever the polygons are", () => {
+    const points = fc.array(fc.double({ noNaN: true, noDefaultInfinity: true }), { maxLength: 20 });
+    const near = fc.array(fc.double({ min: -9, max: 20, noNaN: true }), { minLength: 6, maxLength: 20 });
+    fc.assert(
+      fc.property(fc.array(fc.oneof(points, near), { maxLength: 3 }), (polygons) => {
+        const mask = outlineMask({ polygons: polygons.map((each) => Float64Array.from(each)) }, 9, 11);
+        expect(mask.counts.reduce((sum, count) => sum + count, 0)).toBe(99);
+        expect(encodeMask(decodeMask(mask), 9, 11)).toEqual(mask);
+      }),
+    );
   });
 
   it("gives an empty mask where there is no polygon, or one of no points", () => {

@@ -13,11 +13,15 @@ const fine = 5;
 export function polygonMask(points: ArrayLike<number>, height: number, width: number): Mask {
   const cuts: number[] = [];
   const n = Math.floor(points.length / 2);
-  const xs = Float64Array.from({ length: n }, (_, i) => Math.trunc(fine * points[i * 2] + 0.5));
-  const ys = Float64Array.from({ length: n }, (_, i) => Math.trunc(fine * points[i * 2 + 1] + 0.5));
+  const xs = Float64Array.from({ length: n }, (_, i) => fineOf(points[i * 2]));
+  const ys = Float64Array.from({ length: n }, (_, i) => fineOf(points[i * 2 + 1]));
   for (let i = 0, j = n - 1; i < n; j = i++) addCuts(cuts, [xs[j], ys[j]], [xs[i], ys[i]], height, width);
   return maskOfBounds(Float64Array.from(cuts).sort(), height, width);
 }
+
+/** A coordinate on the fine grid; it fits into 32 bits there, as in the COCO API, and ends where those do. */
+const fineOf = (coordinate: number): number =>
+  Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), Math.trunc(fine * coordinate + 0.5)));
 
 type Point = readonly [x: number, y: number];
 

@@ -486,6 +486,11 @@ const outlineKinds: Kind[] = [
     ["train malformed outlines: refused"],
   ],
   ["a mask of another shape", () => segment(column(40, 30)), ["train malformed outlines: refused"]],
+  [
+    "an image of more pixels than masks have",
+    () => train((c) => Object.assign(c.images[1], { width: 80000, height: 60000 })),
+    ["train wrong image sizes: repaired", "train malformed outlines: refused"],
+  ],
   ["a mask of another scale", () => segment(column(60, 80)), ["train masks of another scale: repaired"]],
   ["no outline", () => segment(undefined), ["train objects without outlines: repaired"]],
   ["an empty list", () => segment([]), ["train objects without outlines: repaired"]],

@@ -1,4 +1,5 @@
 // What can be wrong with the outlines of objects. Nothing is found where they are not read.
+import { mostMaskPixels } from "../../masks/mask.js";
 import { frameOf, type ListedBox, type Listing } from "../formats/listing.js";
 import { outlineExtent } from "../formats/segmentation.js";
 import { type Fit, fitOf, usableBoxes, whereIs } from "./box-frame.js";
@@ -67,8 +68,10 @@ export const outlineChecks: readonly Check[] = [
 /** Why the outline of an object cannot be used; null if it can, or where outlines are not read. */
 export function outlineFault(box: ListedBox): string | null {
   if (box.segmentation?.fault) return box.segmentation.fault;
-  if (maskFit(box) !== "other") return null;
   const { width, height } = frameOf(box.image);
+  if (box.segmentation !== undefined && width * height > mostMaskPixels)
+    return `its image is annotated with ${width}×${height} pixels, more than a mask can have`;
+  if (maskFit(box) !== "other") return null;
   return `its mask has ${maskSize(box)} pixels and its image has ${width}×${height}`;
 }
 
