@@ -95,6 +95,19 @@ describe("post-processing of masks", () => {
     expect(postprocess(outputs, [size, size], 5, { leastScore: 1 })[0].masks).toEqual([]);
   });
 
+  it("gives a detection whose mask is not finite no finite score, and one without a finite score a mask", () => {
+    const broken = queryFeatures.clone();
+    broken.select(0, 1).select(0, 7).fill_(Number.POSITIVE_INFINITY);
+    const predMasks = { spatialFeatures, queryFeatures: broken, bias };
+    const [first, second] = postprocess({ ...outputs, predMasks }, [size, size], 3 * queries).map(toArrays);
+    expect([first, second].map(({ scores }) => scores.filter(Number.isNaN).length)).toEqual([0, 3]);
+    const diverged = { ...outputs, predLogits: predLogits.clone() };
+    diverged.predLogits.select(0, 0).select(0, 3).fill_(Number.NaN);
+    const [{ scores, masks }] = postprocess(diverged, [size, size], 60, { leastScore: 0.5 }).map(toArrays);
+    expect([...scores.slice(0, 4)].map(Number.isNaN)).toEqual([true, true, true, false]);
+    expect(masks?.length).toBe(scores.filter((score) => !(score <= 0.5)).length);
+  });
+
   it("gives no masks where the model predicts none", () => {
     expect(toArrays(postprocess({ predLogits, predBoxes: outputs.predBoxes }, [size, size], 5)[0])).not.toHaveProperty(
       "masks",

@@ -73,10 +73,10 @@ export function postprocess(
   const found = { scores: ordered.narrow(1, 0, k).to("cpu"), labels: labels.to("cpu"), boxes: boxes.to("cpu") };
   const masks = outputs.predMasks && masksOf(outputs.predMasks, query.to("cpu"), found.scores, sizes, leastScore);
   return Array.from({ length: batch }, (_, i) => ({
-    scores: found.scores.select(0, i),
+    scores: masks ? masks[i].scores : found.scores.select(0, i),
     labels: found.labels.select(0, i),
     boxes: found.boxes.select(0, i),
-    ...(masks && { masks: masks[i] }),
+    ...(masks && { masks: masks[i].masks }),
   }));
 }
 
@@ -86,8 +86,16 @@ const wide = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32")
 /** Elements of logits that are computed at once: 16 MiB in float32. */
 const maskChunk = 1 << 22;
 
+/** Whether no logit is NaN or infinite. */
+function areFinite(logits: Float32Array | Float64Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += logits[i] - logits[i];
+  return sum === 0;
+}
+
 /**
- * The masks of the detections with a score above `leastScore`, for each image.
+ * The masks of the detections with a score above `leastScore`, for each image, and the scores: NaN where the logits of a
+ * mask are not finite, so that the detection counts as one that is not finite.
  * @param query `[B, k]` int64 on the CPU: the query of each detection
  * @param scores `[B, k]` on the CPU, descending
  */
@@ -97,16 +105,18 @@ function masksOf(
   scores: Tensor,
   sizes: readonly (readonly [height: number, width: number])[],
   leastScore: number,
-): Mask[][] {
+): { masks: Mask[]; scores: Tensor }[] {
   const [, , height, width] = spatialFeatures.shape;
   const chunk = Math.max(1, Math.floor(maskChunk / (height * width)));
   return sizes.map((size, i) => {
-    const above = (scores.select(0, i).toArray() as Float32Array).findIndex((score) => !(score > leastScore));
+    // NaN is before all numbers.
+    const above = (scores.select(0, i).toArray() as Float32Array).findIndex((score) => score <= leastScore);
     const chosen = Array.from(query.select(0, i).toArray() as BigInt64Array, Number);
     const queries = above < 0 ? chosen : chosen.slice(0, above);
     const each = [...new Set(queries)];
     const pixels = wide(spatialFeatures.select(0, i)).flatten(1);
     const masks = new Map<number, Mask>();
+    const broken = new Set<number>();
     for (let start = 0; start < each.length; start += chunk) {
       const some = each.slice(start, start + chunk);
       const logits = scope(() => {
@@ -114,10 +124,17 @@ function masksOf(
         const logits = wide(queryFeatures.select(0, i)).indexSelect(0, rows).matmul(pixels).add(wide(bias));
         return logits.to("cpu").toArray() as Float32Array | Float64Array;
       });
-      for (const [n, mask] of resizeMasks(logits, some.length, [height, width], size).entries())
+      for (const [n, mask] of resizeMasks(logits, some.length, [height, width], size).entries()) {
         masks.set(some[n], mask);
+        if (!areFinite(logits.subarray(n * height * width, (n + 1) * height * width))) broken.add(some[n]);
+      }
     }
-    return queries.map((query) => masks.get(query) as Mask);
+    const places = [...queries.keys()].filter((place) => broken.has(queries[place]));
+    const own = scores.select(0, i);
+    return {
+      masks: queries.map((query) => masks.get(query) as Mask),
+      scores: places.length === 0 ? own : ops.indexFill(own, 0, tensor(places, { dtype: "int64" }), Number.NaN),
+    };
   });
 }
 
