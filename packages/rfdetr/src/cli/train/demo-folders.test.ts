@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
+import { checkMasks, demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 
 const root = mkdtempSync(join(tmpdir(), "demo-"));
 const before = process.cwd();
@@ -49,6 +49,7 @@ describe("the folder of a demo run", () => {
     const interrupted = folder("own", run({ notes: demoNotes }, "interrupted"));
     expect(demoPlace(interrupted, "images")).toEqual({ folder: interrupted, resume: true });
     expect(() => demoPlace(interrupted, "other")).toThrow("is neither");
+    expect(() => demoPlace(interrupted, "images", "seg-demo")).toThrow("is neither");
     expect(() => demoPlace(folder("done", run({ notes: demoNotes }, "finished")), "images")).toThrow("is neither");
   });
 
@@ -95,5 +96,18 @@ describe("the epochs of the demo", () => {
     [24, 8, 2],
   ])("of %i images hold %i steps", (images, steps, epochs) => {
     expect(demoEpochs(images, 8, steps)).toBe(epochs);
+  });
+});
+
+describe("masks of the images of the demo", () => {
+  it("are needed for every object", () => {
+    const name = "train/_annotations.coco.json";
+    const segmentation = { size: [2, 2], counts: "04" };
+    const whole = folder("masks", { [name]: { annotations: [{ segmentation }, { segmentation }] } });
+    expect(() => checkMasks(whole)).not.toThrow();
+    const part = folder("few-masks", { [name]: { annotations: [{ segmentation }, {}] } });
+    expect(() => checkMasks(part)).toThrow(
+      `Expected masks in ${join(part, name)} but it has objects without: choose a new folder with --data`,
+    );
   });
 });

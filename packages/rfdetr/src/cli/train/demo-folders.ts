@@ -17,14 +17,14 @@ export interface DemoPlace {
 
 /**
  * Chooses the folder of a demo run: `wanted`, or the first of `runs/emoji-demo`, `runs/emoji-demo-2`, … that is free
- * or holds a demo run on the same images that was interrupted.
+ * or holds a demo run of the same model on the same images that was interrupted.
  * @throws RunDirectoryError where `wanted` is neither
  */
-export function demoPlace(wanted: string | undefined, data: string): DemoPlace {
+export function demoPlace(wanted: string | undefined, data: string, model = "demo"): DemoPlace {
   for (let n = 1; ; n++) {
     const folder = wanted ?? join("runs", n === 1 ? "emoji-demo" : `emoji-demo-${n}`);
     if (isFree(folder)) return { folder, resume: false };
-    if (isInterruptedDemo(folder, data)) return { folder, resume: true };
+    if (isInterruptedDemo(folder, data, model)) return { folder, resume: true };
     if (wanted !== undefined)
       throw new RunDirectoryError(
         `Expected a new folder, or a demo run that was interrupted, but ${folder} is neither: nothing in it was changed`,
@@ -37,10 +37,10 @@ function isFree(folder: string): boolean {
   return !existsSync(folder) || (statSync(folder).isDirectory() && readdirSync(folder).length === 0);
 }
 
-function isInterruptedDemo(folder: string, data: string): boolean {
+function isInterruptedDemo(folder: string, data: string, model: string): boolean {
   if (!existsSync(join(folder, "checkpoint", "state.json"))) return false;
   const { settings } = (contentOf(join(folder, "config.json")) ?? {}) as { settings?: Record<string, unknown> };
-  if (settings?.notes !== demoNotes || settings.model !== "demo") return false;
+  if (settings?.notes !== demoNotes || settings.model !== model) return false;
   if (typeof settings.dataset_dir !== "string" || resolve(settings.dataset_dir) !== resolve(data)) return false;
   const summary = contentOf(join(folder, "summary.json")) as Partial<RunSummary> | undefined;
   return summary === undefined || summary.stop_reason === "interrupted" || summary.stop_reason === "failed";
@@ -50,6 +50,17 @@ function isInterruptedDemo(folder: string, data: string): boolean {
 export interface DemoImages {
   images?: number;
   seed?: number;
+}
+
+/**
+ * Refuses images of an earlier version of the demo, which had no masks.
+ * @throws UsageError
+ */
+export function checkMasks(folder: string): void {
+  const file = join(folder, "train", "_annotations.coco.json");
+  const { annotations } = (contentOf(file) ?? {}) as { annotations?: { segmentation?: unknown }[] };
+  if (Array.isArray(annotations) && annotations.every(({ segmentation }) => segmentation !== undefined)) return;
+  throw new UsageError(`Expected masks in ${file} but it has objects without: choose a new folder with --data`);
 }
 
 /**

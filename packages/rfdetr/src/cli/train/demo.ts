@@ -19,7 +19,7 @@ import {
   wholeNumber,
   withOutputFlags,
 } from "../context.js";
-import { type DemoImages, demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
+import { checkMasks, type DemoImages, demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 import { follow } from "./follow.js";
 
 interface DemoFlags extends OutputFlags {
@@ -30,6 +30,7 @@ interface DemoFlags extends OutputFlags {
   data: string;
   out?: string;
   precision: string;
+  masks?: boolean;
 }
 
 /** Registers `rfdetr demo`. */
@@ -43,6 +44,7 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
       .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
       .option("--seed <n>", "seed of images and training (default: 0)", numeric)
       .option("--precision <p>", precisionsInWords, "auto")
+      .option("--masks", "train the masks of the objects too (segmentation)")
       .option("--data <dir>", "folder for the images", "datasets/demo")
       .option(
         "--out <dir>",
@@ -63,13 +65,15 @@ async function demo(flags: DemoFlags): Promise<number> {
   const steps = flags.steps === undefined ? null : positiveInteger("steps", flags.steps);
   if (readRankPlace(process.env, 1, 2) !== null)
     throw new UsageError("The demo starts its processes itself: give it --processes, and no launcher");
-  const { folder: out, resume } = demoPlace(flags.out, flags.data);
+  const model = flags.masks ? "seg-demo" : "demo";
+  const { folder: out, resume } = demoPlace(flags.out, flags.data, model);
   const { seed, images } = await provideImages(console, flags.data, asked);
+  if (flags.masks) checkMasks(flags.data);
 
   const { presetOf, resolveSettings } = await import("../../settings/resolve.js");
   const { resumeConfig } = await import("../../run/session/resume.js");
   const { startReported } = await import("../../report/reported-run.js");
-  const preset = presetOf("demo") as { batchSize: number; maxSteps: number };
+  const preset = presetOf(model) as { batchSize: number; maxSteps: number };
   const maxSteps = steps ?? preset.maxSteps;
   const shared = sharedBatch(preset.batchSize, processes ?? 1);
   if (resume) console.progress(`continuing the demo run in ${out} with its settings`);
@@ -77,7 +81,7 @@ async function demo(flags: DemoFlags): Promise<number> {
     ? startReported(resumeConfig(out), { resume: out, ...(processes === undefined ? {} : { processes }) })
     : startReported(
         resolveSettings({
-          model: "demo",
+          model,
           datasetDir: flags.data,
           outputDir: out,
           seed,
