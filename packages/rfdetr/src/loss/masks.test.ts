@@ -278,6 +278,13 @@ describe("the costs of masks", () => {
     }
   });
 
+  it("compare masks of fewer pixels than there are for a point at one point", () => {
+    const matcher = new HungarianMatcher();
+    const pieces = [rectangle(3, 3, [0, 0, 2, 2])];
+    const [{ query }] = matcher.match([outputsOf(predictions(pieces, 4, [0, 0]))], [target(0, pieces)], 1);
+    expect([query.length, matcher.sawNonFinite]).toEqual([1, false]);
+  });
+
   it("take memory for some queries at once, not for all", () => {
     const [queries, side, depth] = [3000, 160, 4];
     const predMasks = {

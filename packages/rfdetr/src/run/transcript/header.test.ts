@@ -88,7 +88,7 @@ describe("the weights of a run in words", () => {
     const random = { ...start, weights: null };
     expect(startAdvice(random, "--weights")).toMatch(/ starts from --weights coco$/);
     expect(startAdvice({ ...random, model: "xlarge" })).toMatch(/ starts from trained weights \(weights\)$/);
-    for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "tiny" }, { resumedAt: 3 }])
+    for (const meant of [{ trainImages: 118_000 }, { model: "demo" }, { model: "seg-tiny" }, { resumedAt: 3 }])
       expect(startAdvice({ ...random, ...meant })).toBeNull();
     expect(startAdvice(start)).toBeNull();
   });

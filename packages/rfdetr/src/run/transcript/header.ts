@@ -111,7 +111,7 @@ export function randomWeightsAdvice(
   { model, trainImages }: Pick<StartEvent, "model" | "trainImages">,
   option = "weights",
 ): string | null {
-  if (trainImages >= manyImages || ["demo", "tiny"].includes(model)) return null;
+  if (trainImages >= manyImages || /^(seg-)?(demo|tiny)$/.test(model)) return null;
   const published = Object.hasOwn(publishedWeights, model) ? `${option} coco` : `trained weights (${option})`;
   return `Random weights take many thousand images and hours: fine-tuning usually starts from ${published}`;
 }
