@@ -65,9 +65,8 @@ function polygonLine({ box, image, entry, label, ...rest }: ListedBox, turned: n
   const frame = frameOf(image);
   const { width, height } = "mask" in outline ? outline.mask : frame;
   const points = onePolygon(outline, height, width);
-  const [left, top, right, bottom] = outlineExtent(outline);
-  const corners = [box[0], box[1], box[0] + box[2], box[1] + box[3]];
-  const around = [left, top, right, bottom].map((side, i) =>
+  const corners = clippedCorners(own);
+  const around = outlineExtent({ polygons: [points] }).map((side, i) =>
     i % 2 === 0 ? (side * frame.width) / width : (side * frame.height) / height,
   );
   const most = Math.max(near.pixels, near.share * Math.max(box[2], box[3]));
@@ -81,9 +80,13 @@ function polygonLine({ box, image, entry, label, ...rest }: ListedBox, turned: n
   return [label, ...numbers].join(" ");
 }
 
-/** A polygon that is filled as the outline is. Where parts overlap, it follows the pixels of the object. */
+/**
+ * A polygon that is filled as the outline is. Where parts overlap, or leave the image, it follows the pixels of the
+ * object.
+ */
 function onePolygon(outline: Outline, height: number, width: number): Float64Array {
-  if (!("mask" in outline)) {
+  const [left, top, right, bottom] = outlineExtent(outline);
+  if (!("mask" in outline) && left > -0.5 && top > -0.5 && right < width + 0.5 && bottom < height + 0.5) {
     if (outline.polygons.length === 1) return outline.polygons[0];
     const joined = joinPolygons(outline.polygons);
     const [whole, own] = [outlineMask(outline, height, width), polygonMask(joined, height, width)];
