@@ -16,6 +16,15 @@ import { type ProofImages, proofImages } from "../proof/proof-images.js";
 import { type Int8Island, int8Graph } from "./int8-graph.js";
 import { productsOf, quantise, quantiseWeight } from "./quantise.js";
 
+it("the segmentation head is no product that int8 computes", () => {
+  const segmenting = new RFDETRModel(resolveModel("seg-tiny", { numClasses: 2 })).eval();
+  const graph = makeGraph(segmenting, { batch: 1, height: 96, width: 96 });
+  const inHead = ({ origin }: { origin: { module: string } }) => origin.module.startsWith("segmentation_head");
+  expect(graph.nodes.filter(({ op }) => op === "Conv").some(inHead)).toBe(true);
+  expect(productsOf(graph).length).toBeGreaterThan(10);
+  expect(productsOf(graph).some(inHead)).toBe(false);
+});
+
 const classNames = emojiClasses.slice(0, 2);
 const config = resolveModel("tiny", { numClasses: 2 });
 const side = config.resolution;
