@@ -2,8 +2,8 @@
 
 import { epochPlaces } from "../src/data/loader/sampler.js";
 import type { EvaluationBatch } from "../src/eval/batch.js";
-import { sidesOf } from "../src/model/shape.js";
 import { effectiveBatch, microBatchesOf, type OpenTrainData } from "../src/run/session/training-data.js";
+import { sidesOf } from "../src/support/shape.js";
 import type { MicroBatch } from "../src/train/step/step-parts.js";
 
 interface Scene {

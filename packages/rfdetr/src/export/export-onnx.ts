@@ -3,7 +3,6 @@
 import type { Split } from "../data/index.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import { sidesOf } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
@@ -11,6 +10,7 @@ import { ExportError } from "../support/errors.js";
 import { writeFailure } from "../support/files/atomic.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
+import { sidesOf } from "../support/shape.js";
 import { policyOf, type TrainedPrecision } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";

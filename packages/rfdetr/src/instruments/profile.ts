@@ -14,9 +14,9 @@ import {
   span,
 } from "@rfdetr/torch";
 import { postprocess, toArrays } from "../model/images/postprocess.js";
-import type { Shape } from "../model/shape.js";
 import { listDetections } from "../onnx/detections.js";
 import { Predictor } from "../predict/predict.js";
+import type { Shape } from "../support/shape.js";
 import { measure, type Spread, spread } from "../support/statistics.js";
 import type { Subject } from "../train/measure/calibrate-step.js";
 import { trainingStep } from "../train/step/step.js";

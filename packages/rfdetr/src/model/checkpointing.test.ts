@@ -148,8 +148,8 @@ describe.each(["32-true", "bf16-mixed"] as const)("masks in %s", (precision) => 
     expect([...spared.gradients.keys()]).toEqual([...plain.gradients.keys()]);
     expect(plain.gradients.has("segmentation_head.blocks.0.dwconv.weight")).toBe(true);
     expect(difference(plain.gradients, spared.gradients)).toBeLessThan(precision === "32-true" ? 1e-6 : 1e-2);
-    // The layers of encoder and decoder spare some. Each block of the head spares its normed map and more: at least that
-    // in bfloat16.
+    // The layers of encoder and decoder spare some. Each block of the head spares its normed map and more: at least
+    // that in bfloat16.
     expect(withHead.kept).toBeLessThan(plain.kept);
     const block = 2 * config.hiddenDim * (config.resolution / config.maskDownsampleRatio) ** 2;
     expect(spared.kept).toBeLessThan(withHead.kept - config.decLayers * block);

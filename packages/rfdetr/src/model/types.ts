@@ -1,6 +1,6 @@
 // The configuration of a model, and what it detects.
 import type { Mask } from "../masks/mask.js";
-import type { Shape } from "./shape.js";
+import type { Shape } from "../support/shape.js";
 
 /** Architecture of the DINOv2 encoder (Oquab et al. 2023, arXiv:2304.07193). */
 export interface EncoderConfig {

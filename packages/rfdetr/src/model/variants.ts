@@ -1,7 +1,7 @@
 // The model variants: the published family, and two small variants for CPUs.
 import { ModelConfigError } from "../support/errors.js";
+import { sidesOf } from "../support/shape.js";
 import { suggest } from "../support/suggest.js";
-import { sidesOf } from "./shape.js";
 import type { EncoderConfig, ModelConfig } from "./types.js";
 
 const small: EncoderConfig = { width: 384, layers: 12, heads: 6, mlpRatio: 4 };

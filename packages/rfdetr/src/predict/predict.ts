@@ -8,12 +8,12 @@ import { postprocess, type ScoredBoxes, toArrays } from "../model/images/postpro
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import { inFloat32 } from "../model/outputs.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import { type Shape, sidesOf } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { listDetections, rowNames } from "../onnx/detections.js";
 import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
+import { type Shape, sidesOf } from "../support/shape.js";
 import {
   resolveTrained,
   type TrainedPrecision,

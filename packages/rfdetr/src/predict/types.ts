@@ -2,8 +2,8 @@
 import type { Precision } from "@rfdetr/amp";
 import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
-import type { Shape } from "../model/shape.js";
 import type { Detection } from "../model/types.js";
+import type { Shape } from "../support/shape.js";
 import type { ClassNumbering } from "../weights/classes/class-numbering.js";
 import type { Selection } from "./selection.js";
 import type { Tiling } from "./tiles.js";

@@ -3,11 +3,11 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { memory, resetPeakMemory } from "@rfdetr/torch";
-import { pixelsOf, type Shape, shapeOf } from "../model/shape.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { scratchFolder } from "../support/files/scratch.js";
 import { peakRss } from "../support/machine/machine.js";
 import { availableMemory } from "../support/machine/memory.js";
+import { pixelsOf, type Shape, shapeOf } from "../support/shape.js";
 import { fixedBytes } from "../train/measure/memory-peak.js";
 import { trainingStep } from "../train/step/step.js";
 import type { MicroBatch } from "../train/step/step-parts.js";

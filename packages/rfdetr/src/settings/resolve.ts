@@ -2,7 +2,6 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { type AugConfig, checkAugConfig, withAbsoluteModules } from "../data/augment/config.js";
-import type { Shape } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel, variantOfClass } from "../model/variants.js";
 import { ConfigError, expected, type RfdetrError } from "../support/errors.js";
@@ -12,6 +11,7 @@ import { readYaml } from "../support/files/yaml.js";
 import { camelCase, snakeCase } from "../support/names.js";
 import { plainObject } from "../support/options.js";
 import { instanceOf, isPlain } from "../support/plain.js";
+import type { Shape } from "../support/shape.js";
 import { suggest } from "../support/suggest.js";
 import { checkMasks } from "./mask-settings.js";
 import { checkPrecision } from "./precision.js";

@@ -6,10 +6,10 @@ import { maskLogits } from "../export/graph/mask-logits.js";
 import { writeOnnx } from "../export/write-onnx.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
-import { sidesOf } from "../model/shape.js";
 import { goldenPixels, goldenQueries } from "../onnx/goldens.js";
 import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
+import { sidesOf } from "../support/shape.js";
 
 /** Writes the file of a model. @returns its path */
 export function exportForTest(

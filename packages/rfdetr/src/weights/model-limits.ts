@@ -1,8 +1,8 @@
 // The sizes that the model of a weights file may have. A file says them itself, and no memory is taken for sizes that
 // no model has.
 import { z } from "zod";
-import { sidesOf } from "../model/shape.js";
 import type { ModelConfig } from "../model/types.js";
+import { sidesOf } from "../support/shape.js";
 
 const upTo = (most: number) => z.int().min(1).max(most);
 const divides = (size: number, parts: number): boolean => size % parts === 0;

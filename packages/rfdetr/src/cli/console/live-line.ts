@@ -1,10 +1,10 @@
 // The live line of a training run: time left first, then as many whole figures as fit.
 
 import { formatBytes } from "@rfdetr/amp/text";
-import { shapeInWords } from "../../model/shape.js";
 import type { StartEvent, StepEvent } from "../../run/files/events.js";
 import { epochsWithSteps } from "../../run/transcript/header.js";
 import { clock, grouped, hms } from "../../support/format.js";
+import { shapeInWords } from "../../support/shape.js";
 import { bold, dim, green, widthOf } from "./style.js";
 
 /** Cells of the bar of an epoch, by the columns that a terminal has at least. */

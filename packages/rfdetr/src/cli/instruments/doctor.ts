@@ -3,9 +3,9 @@
 import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import type { Command } from "commander";
-import { type Shape, shapeInWords } from "../../model/shape.js";
 import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
+import { type Shape, shapeInWords } from "../../support/shape.js";
 import type { Console } from "../console/console.js";
 import {
   collect,

@@ -4,8 +4,8 @@ import { statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { ProfileFigures } from "../../instruments/profile.js";
-import { shapeInWords } from "../../model/shape.js";
 import { UsageError } from "../../support/errors.js";
+import { shapeInWords } from "../../support/shape.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,

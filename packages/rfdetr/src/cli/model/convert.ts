@@ -3,8 +3,8 @@
 import { existsSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Command } from "commander";
-import { shapeInWords } from "../../model/shape.js";
 import { UsageError } from "../../support/errors.js";
+import { shapeInWords } from "../../support/shape.js";
 import {
   consoleOf,
   exit,

@@ -1,12 +1,12 @@
 // `rfdetr train --dry-run`: what a run would be, and what its first step took.
 
 import { formatBytes } from "@rfdetr/amp/text";
-import { shapeInWords } from "../../model/shape.js";
 import type { DryRun } from "../../run/dry-run.js";
 import type { StartEvent } from "../../run/files/events.js";
 import { headerFields, repeatedImages, startAdvice } from "../../run/transcript/header.js";
 import { counted, type Field, grouped, hms } from "../../support/format.js";
 import { snakeCase } from "../../support/names.js";
+import { shapeInWords } from "../../support/shape.js";
 import type { Console } from "../console/console.js";
 
 /** Prints a dry run. */

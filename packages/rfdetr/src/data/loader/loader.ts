@@ -1,6 +1,5 @@
 // Prepares batches ahead in worker threads while the model trains.
 
-import { pixelsOf, sidesOf } from "../../model/shape.js";
 import { DataError } from "../../support/errors.js";
 import { workerPath } from "../../support/machine/worker-path.js";
 import {
@@ -16,6 +15,7 @@ import {
   oneOf,
 } from "../../support/options.js";
 import { Rng } from "../../support/random.js";
+import { pixelsOf, sidesOf } from "../../support/shape.js";
 import { checkAugConfig, customFunctions } from "../augment/config.js";
 import { keyOf } from "../augment/custom-augmentation.js";
 import type { DatasetImage } from "../formats/dataset.js";

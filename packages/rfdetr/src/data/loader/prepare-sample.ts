@@ -2,9 +2,9 @@
 
 import type { Mask } from "../../masks/mask.js";
 import type { Outline } from "../../masks/outline.js";
-import { type Shape, sidesOf } from "../../model/shape.js";
 import { checkMemory } from "../../support/machine/memory-error.js";
 import { Rng } from "../../support/random.js";
+import { type Shape, sidesOf } from "../../support/shape.js";
 import { type AugConfig, augmentWithCustom } from "../augment/config.js";
 import { decodeImage, type Pixels } from "../images/decode.js";
 import { resize, type Sample, scaleJitter } from "../images/geometry.js";

@@ -4,10 +4,10 @@
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, rand, randn, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
-import { sidesOf } from "../../model/shape.js";
 import { resolveModel } from "../../model/variants.js";
 import { Predictor } from "../../predict/predict.js";
 import { peakRss } from "../../support/machine/machine.js";
+import { sidesOf } from "../../support/shape.js";
 import { measure, type Spread, spread } from "../../support/statistics.js";
 
 /** Measurements of a prediction. */

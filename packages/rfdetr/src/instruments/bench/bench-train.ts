@@ -3,12 +3,12 @@
 import type { Precision } from "@rfdetr/amp";
 import { manualSeed, memory, noGrad, resetPeakMemory, scope } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
-import type { Shape } from "../../model/shape.js";
 import type { MemoryUse, ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { peakRss } from "../../support/machine/machine.js";
+import type { Shape } from "../../support/shape.js";
 import { type Spread, spread } from "../../support/statistics.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import type { Ema } from "../../train/step/ema.js";

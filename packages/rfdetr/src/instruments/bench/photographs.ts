@@ -8,8 +8,8 @@ import { decodeFile } from "../../data/images/decode.js";
 import { resize, scaleJitter } from "../../data/images/geometry.js";
 import { sharp } from "../../data/images/sharp.js";
 import { decodeLeast, type Recipe } from "../../data/loader/prepare-sample.js";
-import { sidesOf } from "../../model/shape.js";
 import { Rng } from "../../support/random.js";
+import { sidesOf } from "../../support/shape.js";
 import { type Spread, spread } from "../../support/statistics.js";
 
 /** Pictures to write. */

@@ -1,10 +1,10 @@
 // Detects objects in images with an exported file: the twin of `Predictor` without libtorch.
 
 import { type ResizeOptions, resizePixels } from "../../eval/pixels.js";
-import { type Shape, sidesOf } from "../../model/shape.js";
 import { listDetections, rowNames } from "../../onnx/detections.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { ConfigError, ModelConfigError } from "../../support/errors.js";
+import { type Shape, sidesOf } from "../../support/shape.js";
 import type { DecodedImage, HostedModel, ImagePrediction, ModelRequest, SquareImage } from "../types.js";
 
 /** An exported file that is ready to detect, on the thread that calls it. */

@@ -2,7 +2,7 @@
 
 import type { ModuleRule } from "@rfdetr/amp";
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
-import type { Shape } from "../../model/shape.js";
+import type { Shape } from "../../support/shape.js";
 import type { RunSummary, RunVersions } from "./run-directory.js";
 
 /** A measurement or a download that takes a while before the run starts. */

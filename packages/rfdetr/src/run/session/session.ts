@@ -1,8 +1,8 @@
 // A run in the process that keeps its files: all that its loop works with.
 
 import type { Calibration } from "@rfdetr/amp";
-import type { Shape } from "../../model/shape.js";
 import type { ModelConfig } from "../../model/types.js";
+import type { Shape } from "../../support/shape.js";
 import type { ClassRow } from "../../weights/classes/class-rows.js";
 import type { CallbackRunner } from "../callbacks/callback-runner.js";
 import type { SavedProgress } from "../files/checkpoint.js";

@@ -3,8 +3,8 @@
 import type { DatasetImage } from "../../data/index.js";
 import type { Shard } from "../../data/loader/shards.js";
 import type { EvaluationBatch } from "../../eval/batch.js";
-import type { Shape } from "../../model/shape.js";
 import type { ReadySettings } from "../../settings/settings.js";
+import type { Shape } from "../../support/shape.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { DataContents } from "./data-contents.js";
 

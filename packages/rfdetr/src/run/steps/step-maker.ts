@@ -1,6 +1,6 @@
 // The steps of a run: each is taken, recorded and reported, and run again with observers where it was faulty.
 
-import { type Shape, shapeOf } from "../../model/shape.js";
+import { type Shape, shapeOf } from "../../support/shape.js";
 import { replayStep } from "../../train/measure/replay.js";
 import { scaleOfStep } from "../../train/schedule/multi-scale.js";
 import type { StepResult } from "../../train/step/step.js";

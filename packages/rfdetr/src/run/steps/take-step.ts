@@ -1,7 +1,7 @@
 // One step of a run, as each of its processes takes it.
 
 import type { Shard } from "../../data/loader/shards.js";
-import type { Shape } from "../../model/shape.js";
+import type { Shape } from "../../support/shape.js";
 import { type StepObserver, type StepResult, trainingStep } from "../../train/step/step.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { StepPeers } from "../../train/step/step-peers.js";

@@ -1,8 +1,8 @@
 // The header of a run in words: what is trained on what, from which weights, where, and in which precision.
 
 import { basename, dirname } from "node:path";
-import { pixelsOf, shapeInWords } from "../../model/shape.js";
 import { counted, type Field, grouped, hms, shownPath } from "../../support/format.js";
+import { pixelsOf, shapeInWords } from "../../support/shape.js";
 import { publishedWeights } from "../../weights/published/published-weights.js";
 import type { StartEvent } from "../files/events.js";
 

@@ -7,8 +7,8 @@ import { fillModel, uniforms } from "../../instruments/peers/deterministic-fill.
 import { boxesOf, Criterion } from "../../loss/criterion.js";
 import { resizeImages } from "../../model/images/preprocess.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
-import { sidesOf } from "../../model/shape.js";
 import { resolveModel } from "../../model/variants.js";
+import { sidesOf } from "../../support/shape.js";
 import { parameterGroups } from "../../train/parameters/parameter-groups.js";
 import { scaleOfStep, trainingScales } from "../../train/schedule/multi-scale.js";
 import { meanBoxes } from "../../train/step/whole-step.js";

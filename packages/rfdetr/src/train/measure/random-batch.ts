@@ -2,7 +2,7 @@
 import { rand, scope } from "@rfdetr/torch";
 import type { Target } from "../../data/target.js";
 import type { Mask } from "../../masks/mask.js";
-import { type Shape, sidesOf } from "../../model/shape.js";
+import { type Shape, sidesOf } from "../../support/shape.js";
 import type { MicroBatch } from "../step/step-parts.js";
 
 /**

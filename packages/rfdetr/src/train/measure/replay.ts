@@ -2,7 +2,7 @@
 
 import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
-import type { Shape } from "../../model/shape.js";
+import type { Shape } from "../../support/shape.js";
 import { badTerms } from "../step/settle-step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "../step/step-parts.js";
 import { seedForward, type WholeStep, wholeStep } from "../step/whole-step.js";

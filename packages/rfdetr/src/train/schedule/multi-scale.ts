@@ -1,6 +1,7 @@
 // Multi-scale training: each optimizer step chooses a size, and all its images are resized to it.
-import { type Shape, shapeOf, sidesOf } from "../../model/shape.js";
+
 import type { ModelConfig } from "../../model/types.js";
+import { type Shape, shapeOf, sidesOf } from "../../support/shape.js";
 import { PythonRandom } from "./python-random.js";
 
 type Scaled = Pick<ModelConfig, "resolution" | "patchSize" | "numWindows">;
@@ -8,7 +9,8 @@ type Scaled = Pick<ModelConfig, "resolution" | "patchSize" | "numWindows">;
 /**
  * The sizes in pixels that a variant trains at, the smallest first (`compute_multi_scale_scales` of the Python
  * package): multiples of a block (patch size × windows) from three blocks below the resolution to four above, or five
- * below to five above if expanded, and at least two blocks. Of a rectangle that is the shorter side; the longer one follows it.
+ * below to five above if expanded, and at least two blocks. Of a rectangle that is the shorter side; the longer one
+ * follows it.
  */
 export function trainingScales(config: Scaled & { resolution: number }, options: { expanded: boolean }): number[];
 export function trainingScales(config: Scaled, options: { expanded: boolean }): Shape[];

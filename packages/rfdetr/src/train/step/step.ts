@@ -2,7 +2,7 @@
 // the moving average.
 
 import { memory, noGrad, ops, scope, span, type Tensor } from "@rfdetr/torch";
-import type { Shape } from "../../model/shape.js";
+import type { Shape } from "../../support/shape.js";
 import type { Ema } from "./ema.js";
 import { GradientSum } from "./gradient-sum.js";
 import { type Fault, settle } from "./settle-step.js";
