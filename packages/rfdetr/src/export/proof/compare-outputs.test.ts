@@ -52,6 +52,19 @@ it("compares the masks of the same queries, and counts those that are beyond the
   expect(found(outputs([0.7, 0.6], [0.2, 0.9]))).toMatchObject({ beyond: 2 });
 });
 
+it("takes of several near queries the one with the same mask", () => {
+  const masks = (...logits: number[]) => ({
+    masks: { logits: Float32Array.from(logits.flatMap((logit) => Array(100).fill(logit))), height: 10, width: 10 },
+  });
+  const ours = { ...outputs([0.5, 0.3], [0.5001, 0.3]), ...masks(-1, 1) };
+  const theirs = { ...outputs([0.5001, 0.3], [0.5, 0.3]), ...masks(-1, 1) };
+  const found = compareOutputs(ours, theirs, [100, 200], {
+    ...options,
+    tolerance: { ...options.tolerance, mask: 0.1 },
+  });
+  expect(found).toMatchObject({ beyond: 0, mask: { logit: 0, apart: 0 } });
+});
+
 it("leaves out queries that no threshold reports, where enough are better", () => {
   const many = Array.from({ length: 16 }, (_, i) => [i / 20, 0.3] as const);
   expect(compare(outputs(...many, [0.9, 0.05]), outputs(...many, [0.8, 0.05]))).toMatchObject({

@@ -43,8 +43,7 @@ export function compareOutputs(
 ): Disagreement {
   const found: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0 };
   for (const query of queriesOf(ours)) {
-    const { index, boxPx, score, other } = nearest(query, theirs, size, tolerance);
-    const mask = ours.masks && compareMasks(ours.masks, query.index, theirs.masks, index);
+    const { boxPx, score, other, mask } = nearest(query, ours, theirs, size, tolerance);
     found.queries++;
     found.boxPx = Math.max(found.boxPx, boxPx);
     found.score = Math.max(found.score, score);
@@ -53,8 +52,10 @@ export function compareOutputs(
       found.beyond++;
     if (query.score >= threshold && other < threshold) found.flips++;
   }
+  const withoutMasks = { boxes: theirs.boxes, logits: theirs.logits };
   for (const query of queriesOf(theirs))
-    if (query.score >= threshold && nearest(query, ours, size, tolerance).other < threshold) found.flips++;
+    if (query.score >= threshold && nearest(query, withoutMasks, ours, size, tolerance).other < threshold)
+      found.flips++;
   return found;
 }
 
@@ -87,26 +88,48 @@ function queriesOf({ boxes, logits }: RawOutputs): Query[] {
   return all.filter(({ score }, i) => i < atLeast || score >= least);
 }
 
-/** The error against the query that is nearest in box and score; NaN is as far as can be. */
+/** What a query of one side is compared with on the other. */
+interface Partner {
+  boxPx: number;
+  score: number;
+  /** Its score for the same class. */
+  other: number;
+  mask?: MaskError;
+}
+
+/**
+ * The error against the query that is nearest in box and score, and of several within the tolerance in mask; NaN is as
+ * far as can be.
+ */
 function nearest(
-  { row, score, box }: Query,
-  { boxes, logits }: RawOutputs,
+  { index, row, score, box }: Query,
+  own: RawOutputs,
+  { boxes, logits, masks }: RawOutputs,
   [height, width]: readonly [number, number],
   tolerance: GoldenTolerance,
-): { index: number; boxPx: number; score: number; other: number } {
+): Partner {
   const rows = logits.length / (boxes.length / 4);
   const sides = [width, height, width, height];
   const far = Number.POSITIVE_INFINITY;
-  let best = { index: 0, boxPx: far, score: far, other: 0 };
+  let best: Partner & { query: number } = { query: 0, boxPx: far, score: far, other: 0 };
   let distance = far;
   for (let i = 0; i < boxes.length / 4; i++) {
     const other = sigmoid(logits[i * rows + row]);
     const boxPx = Math.max(...box.map((side, axis) => Math.abs(side - boxes[i * 4 + axis]) * sides[axis]));
     const error = Math.abs(score - other);
-    const apart = boxPx / tolerance.box_px + error / tolerance.score;
+    let apart = boxPx / tolerance.box_px + error / tolerance.score;
+    const within = boxPx <= tolerance.box_px && error <= tolerance.score;
+    const mask = within && own.masks ? compareMasks(own.masks, index, masks, i) : undefined;
+    if (mask !== undefined) apart += mask.apart / (tolerance.mask ?? 1);
+    // Where masks decide, a query within the tolerance is nearer than any that is not.
+    if (!within && own.masks) apart += beyond;
     if (!(apart < distance)) continue;
     distance = apart;
-    best = { index: i, boxPx, score: error, other };
+    best = { query: i, boxPx, score: error, other, ...(mask && { mask }) };
   }
+  if (own.masks !== undefined) best.mask ??= compareMasks(own.masks, index, masks, best.query);
   return best;
 }
+
+/** Farther than any two queries. */
+const beyond = 1e9;
