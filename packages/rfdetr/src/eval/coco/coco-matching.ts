@@ -80,7 +80,11 @@ export class ImageMatcher {
       this.masks === undefined
         ? this.#compareBoxes(tables, gStart, dStart)
         : this.#compareMasks(this.masks, tables, gStart, dStart);
-    if (this.#crowd.subarray(0, G).includes(0)) out.images++;
+    for (let g = 0; g < G; g++) {
+      if (this.#crowd[g] === 1) continue;
+      out.images++;
+      break;
+    }
 
     const sizes = this.masks?.detectionArea ?? detections.area;
     for (let area = 0; area < AREAS; area++) {
