@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { noGrad, scope } from "@rfdetr/torch";
+import { noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { joinPixels } from "../eval/pixels.js";
 import { fillModel } from "../instruments/peers/deterministic-fill.js";
@@ -199,6 +199,8 @@ describe("an export of a model with masks", () => {
   const config = resolveModel("seg-tiny", { numClasses: 2 });
   const segmenting = new RFDETRModel(config).eval();
   fillModel(segmenting);
+  // Scores as of detections.
+  noGrad(() => scope(() => void ops.add_(segmenting.classEmbed.bias as Tensor, 4.6)));
   const weights = join(folder, "seg-tiny.safetensors");
   saveWeights(weights, segmenting.stateDict(), { classNames: ["cat", "dog"], config, trained });
 

@@ -52,6 +52,17 @@ it("compares the masks of the same queries, and counts those that are beyond the
   expect(found(outputs([0.7, 0.6], [0.2, 0.9]))).toMatchObject({ beyond: 2 });
 });
 
+it("measures the masks of what is no detection, and does not judge them", () => {
+  const mask = (logit: number) => ({ masks: { logits: new Float32Array(100).fill(logit), height: 10, width: 10 } });
+  const compared = (score: number) =>
+    compareOutputs({ ...outputs([0.5, score]), ...mask(1) }, { ...outputs([0.5, score]), ...mask(-1) }, [100, 200], {
+      threshold: 0.5,
+      tolerance: { ...options.tolerance, mask: 0.1 },
+    });
+  expect(compared(0.05)).toMatchObject({ beyond: 0, mask: { logit: 2, apart: 1 } });
+  expect(compared(0.15)).toMatchObject({ beyond: 1, mask: { logit: 2, apart: 1 } });
+});
+
 it("takes of several near queries the one with the same mask", () => {
   const masks = (...logits: number[]) => ({
     masks: { logits: Float32Array.from(logits.flatMap((logit) => Array(100).fill(logit))), height: 10, width: 10 },

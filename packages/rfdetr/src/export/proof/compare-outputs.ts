@@ -48,8 +48,9 @@ export function compareOutputs(
     found.boxPx = Math.max(found.boxPx, boxPx);
     found.score = Math.max(found.score, score);
     if (mask !== undefined) found.mask = worseMask(found.mask, mask);
-    if (boxPx > tolerance.box_px || score > tolerance.score || (mask && mask.apart > (tolerance.mask ?? 0)))
-      found.beyond++;
+    // What is no detection has any mask: where proposals change places, each meets another learned query.
+    const otherMask = mask !== undefined && query.score >= least && mask.apart > (tolerance.mask ?? 0);
+    if (boxPx > tolerance.box_px || score > tolerance.score || otherMask) found.beyond++;
     if (query.score >= threshold && other < threshold) found.flips++;
   }
   const withoutMasks = { boxes: theirs.boxes, logits: theirs.logits };
