@@ -35,7 +35,7 @@ describe("rfdetr/browser", () => {
   it("reaches few files, of the floors below it", () => {
     const folders = [...files.keys()].map((file) => dirname(file));
     expect([...new Set(folders)].sort()).toEqual(["browser", "data/images", "eval", "masks", "onnx", "support"]);
-    expect(files.size).toBeLessThan(25);
+    expect(files.size).toBeLessThan(30);
   });
 
   it("can be bundled for browsers", async () => {
@@ -54,6 +54,6 @@ describe("rfdetr/browser", () => {
     expect(foreign.filter((name) => !name.startsWith("onnxruntime-web/"))).toEqual([]);
     expect(builtinModules.filter((name) => chunk.code.includes(`"node:${name}"`))).toEqual([]);
     // Without onnxruntime.
-    expect(chunk.code.length).toBeLessThan(20_000);
+    expect(chunk.code.length).toBeLessThan(24_000);
   });
 });
