@@ -7,6 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
 import { readDetails } from "../src/eval/details/details-file.js";
 import { evaluateWeights } from "../src/eval/evaluate-weights.js";
+import { exportOnnx } from "../src/export/export-onnx.js";
+import { evaluateOnnx } from "../src/onnx/evaluate-onnx.js";
 import type { EpochEvent, TrainEvent } from "../src/run/files/events.js";
 import { readMetrics } from "../src/run/files/read-metrics.js";
 import { resumeConfig } from "../src/run/session/resume.js";
@@ -100,6 +102,16 @@ describe("a run of a model with masks", () => {
     expect(summary.AP).toBeCloseTo(best.AP, 6);
     expect(summary.masks?.AP).toBeCloseTo(best.masks.AP, 6);
   });
+
+  it("gives an exported file the same figures of masks", async () => {
+    const weights = join(path("whole"), "weights", "best.safetensors");
+    await exportOnnx({ weights, out: path("best.onnx"), precision: "fp32", batch: 4 });
+    const { summary } = await evaluateOnnx(path("best.onnx"), { data: path("data"), split: "valid", batch: 4 });
+    const best = json("whole", "evaluation-best.json") as { masks: { AP: number; AR100: number } };
+    // Detections of nearly one score may change places.
+    expect(summary.masks?.AP).toBeCloseTo(best.masks.AP, 3);
+    expect(summary.masks?.AR100).toBeCloseTo(best.masks.AR100, 2);
+  }, 60_000);
 
   it("keeps its best by the masks when it is stopped and continued, to the bit", async () => {
     const stopped = await run({ settings: settings("parts"), resume: null }, { stopped: { step: 15, rank: 0 } });
