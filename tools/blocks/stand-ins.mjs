@@ -24,11 +24,12 @@ export function wordsToRun(words, isFree) {
   const run = words.map((word, i) => {
     // Nothing is downloaded: the small model has no published weights, and a trained one stands for those.
     if (words[i - 1] === "--model" && published.includes(word)) return "tiny";
+    if (words[i - 1] === "--model" && word.startsWith("seg-")) return "seg-tiny";
     if (words[i - 1] === "--weights" && published.includes(word)) return "runs/nano";
     // As many as show that several work together, and as many pixels as show that they need be no square.
     if (words[i - 1] === "--processes") return String(Math.min(2, Number(word)));
     if (words[i - 1] === "--steps") return "1";
-    if (words[i - 1] === "--resolution") return command === "train" ? "128" : "96x160";
+    if (words[i - 1] === "--resolution") return command === "train" && !word.includes("x") ? "128" : "96x160";
     if (words[i - 1] === "--epochs" && words.includes("--resume")) return "2";
     return word;
   });
@@ -61,6 +62,7 @@ export function wordsToRun(words, isFree) {
 export const codeToRun = (code) =>
   code
     .replace(/\bcreate\("(?:nano|small|medium|base|large)"/g, 'create("tiny"')
+    .replace(/\bload\("runs\/seg-\w+"/g, 'load("runs/nano"')
     .replace(/\bload\("(?:nano|small|medium|base|large)"/g, 'load("runs/nano/weights/best.safetensors"')
     .replace(/(?<head>\bresume\("[^"]*", \{ epochs: )\d+/g, "$<head>2")
     .replace(/\btrain\(\{/g, `train({ ${shortOptions}`)
