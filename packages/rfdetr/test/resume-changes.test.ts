@@ -118,6 +118,35 @@ describe("a run that has ended", () => {
     expect(stepsOf(await run("short", { changes: { maxSteps: 6 } }))).toEqual([4, 5, 6]);
   });
 
+  it("by its time trains on when it gets more, and says what is missing when it does not", async () => {
+    // No step takes so little: the run ends after the first.
+    const short = { extra: { timeBudget: 1e-6, epochs: 2 } };
+    expect(doneOf(await run("timed", short)).summary).toMatchObject({
+      stop_reason: "time_budget",
+      steps: 1,
+      epochs: 1,
+    });
+    await expect(run("timed", { changes: { timeBudget: 1e-5 } })).rejects.toThrow(
+      /^Expected a time_budget above the \d+ seconds that the run has used but received 0.00001$/,
+    );
+    await expect(run("timed", { changes: { epochs: 3 } })).rejects.toThrow("Expected a time_budget above");
+    const longer = doneOf(await run("timed", { changes: { timeBudget: 3600 } }));
+    expect(longer.summary).toMatchObject({ stop_reason: "finished", epochs: 2 });
+
+    await run("last", { extra: { timeBudget: 1e-6, epochs: 1 } });
+    await expect(run("last", { changes: { timeBudget: 3600 } })).rejects.toMatchObject({
+      message: "The run ended in the last of its epochs, 1",
+      hint: "Raise `epochs` as well to train on",
+    });
+  });
+
+  it("is planned anew when it was interrupted and gets another time", async () => {
+    await run("interrupted", { extra: { timeBudget: 3600, epochs: 2 }, stopAfter: 2 });
+    await expect(run("interrupted", { changes: { timeBudget: 1e-5 } })).rejects.toThrow("Expected a time_budget above");
+    const done = doneOf(await run("interrupted", { changes: { timeBudget: null } }));
+    expect(done.summary).toMatchObject({ stop_reason: "finished", epochs: 2 });
+  });
+
   it("by early stopping waits anew before it stops again", async () => {
     const extra = { earlyStopping: true, earlyStoppingPatience: 1, earlyStoppingMinDelta: 1, epochs: 9 };
     const { summary } = doneOf(await run("early", { extra }));

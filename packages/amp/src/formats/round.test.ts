@@ -86,6 +86,17 @@ describe("rounding a matrix", () => {
     }
   });
 
+  it("makes no NaN of the smallest values, and keeps them near or rounds them to zero", () => {
+    for (const format of Object.values(numberFormats))
+      for (const value of [1e-35, 1e-37, 1e-39, 1e-44])
+        for (const elements of [format.forward, format.backward])
+          scope(() => {
+            const { values, scale } = roundMatrix(tensor([[value, 0, value / 2, -value]]), elements, format);
+            const found = valuesOf(scale === null ? values : values.mul(scale));
+            expect(found.every((each) => Math.abs(each) <= 1.3 * value)).toBe(true);
+          });
+  });
+
   it("spreads what is not finite: NaN stays NaN, and a block of powers with infinity has no values", () => {
     const row = Array.from({ length: 64 }, (_, i) => (i === 3 ? Infinity : i));
     const { values } = roundMatrix(tensor([row]), numberFormats.mxfp8.forward, numberFormats.mxfp8);

@@ -34,6 +34,9 @@ export function roundElements(x: Tensor, { mantissaBits, minExponent, max }: Ele
 /** The largest power of two of a format, as an exponent. */
 const maxExponent = ({ max }: ElementFormat): number => Math.floor(Math.log2(max));
 
+/** The largest value of float32, and a scale whose reciprocal over the smallest block scale is one. */
+const [largest, smallest] = [(2 - 2 ** -23) * 2 ** 127, 2 ** -120];
+
 /** FP8 scales of blocks: E4M3. */
 const blockScale: ElementFormat = { mantissaBits: 3, minExponent: -6, max: 448 };
 
@@ -47,7 +50,8 @@ export function roundMatrix(matrix: Tensor, elements: ElementFormat, { scaling }
   const x = matrix.contiguous();
   if (scaling.per === "tensor" || scaling.per === "row") {
     const amax = scaling.per === "row" ? x.abs().amax(-1, true) : x.abs().amax();
-    const scale = usable(amax, tensor(elements.max, { device: x.device }).div(amax));
+    // Of the smallest values max / amax is beyond float32.
+    const scale = usable(amax, tensor(elements.max, { device: x.device }).div(amax).clamp({ max: largest }));
     return { values: roundElements(x.mul(scale), elements), scale: ops.reciprocal(scale) };
   }
   const [rows = 0, columns = 0] = x.shape;
@@ -62,11 +66,8 @@ export function roundMatrix(matrix: Tensor, elements: ElementFormat, { scaling }
       .clamp({ min: 2 ** -127 });
     return { values: whole(roundElements(blocks.div(scale), elements).mul(scale)), scale: null };
   }
-  const ofTensor = x
-    .abs()
-    .amax()
-    .div(elements.max * blockScale.max);
-  const all = usable(ofTensor, ofTensor);
+  const most = x.abs().amax();
+  const all = usable(most, most.div(elements.max * blockScale.max).clamp({ min: smallest }));
   const scale = roundElements(
     amax
       .div(elements.max)

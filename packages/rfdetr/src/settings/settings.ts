@@ -114,7 +114,9 @@ export const settings = {
   },
   time_budget: {
     type: z.number().positive().nullable(),
-    takes: "seconds",
+    takes: "seconds above 0",
+    // A year.
+    most: 31_536_000,
     fallback: null,
     about:
       "seconds of training and evaluation that the run may take: its last step is planned from its speed, and lr_scheduler falls towards it; null takes the steps of all epochs",

@@ -13,7 +13,7 @@ describe("a length of time", () => {
     ["2d", 172_800],
   ])("%s is %d seconds", (text, seconds) => expect(secondsOf(text)).toBe(seconds));
 
-  it.each(["", "8", "h", "8 hours", "-8h", "8h-", "1e3s", "h8"])("%j is none", (text) =>
+  it.each(["", "8", "h", "8 hours", "-8h", "8h-", "1e3s", "h8", "1h1h", "30m8h"])("%j is none", (text) =>
     expect(secondsOf(text)).toBeNull(),
   );
 });

@@ -10,5 +10,6 @@ export function secondsOf(text: string): number | null {
   const parts = [...text.trim().matchAll(/(\d+(?:\.\d+)?)\s*(d|h|min|m|s)\s*/gy)];
   const length = parts.reduce((sum, [whole]) => sum + whole.length, 0);
   if (parts.length === 0 || length !== text.trim().length) return null;
+  if (parts.some(([, , unit], i) => i > 0 && units[unit] >= units[parts[i - 1][2]])) return null;
   return parts.reduce((sum, [, number, unit]) => sum + Number(number) * units[unit], 0);
 }

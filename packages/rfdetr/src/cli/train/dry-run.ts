@@ -57,7 +57,13 @@ function memoryInWords({ memory }: DryRun): string[] {
 function timeInWords({ seconds, start }: DryRun): string {
   const steps = `${grouped(start.stepsPerEpoch)} steps of ${seconds.step.toFixed(2)} s`;
   const all = `${hms(seconds.step * start.totalSteps)} for ${counted(start.totalSteps, "step")}`;
-  return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, without loading and evaluation`;
+  const { timeBudget } = start;
+  const room = timeBudget === null ? Number.POSITIVE_INFINITY : Math.floor(timeBudget / seconds.step);
+  const budget =
+    timeBudget === null || room >= start.totalSteps
+      ? ""
+      : `; the time budget of ${hms(timeBudget)} ends the run after ${counted(room, "step")} at most`;
+  return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, without loading and evaluation${budget}`;
 }
 
 /** By names as in the other JSON of the command. */

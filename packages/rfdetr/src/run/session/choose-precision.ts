@@ -50,7 +50,9 @@ export async function choosePrecision(
     idle ? `The setting scaler has no effect in ${precision}` : note,
     settings.numberFormat === null ? null : formatNote(settings.numberFormat),
   ].filter((each) => each !== null);
-  return { precision, reason, note: notes.length === 0 ? null : notes.join(". "), calibration };
+  // Some of them end in a full stop.
+  const joined = notes.map((each, i) => (i < notes.length - 1 ? each.replace(/\.$/, "") : each)).join(". ");
+  return { precision, reason, note: joined === "" ? null : joined, calibration };
 }
 
 const formatNote = (name: NumberFormatName): string =>

@@ -239,9 +239,10 @@ function proceed(session: Session, resumed: ResumedRun, differences: readonly st
   else restore(session);
   warnings.push(...resumed.warnings, ...changedCallbacks(session, resumed.config));
   callbacks?.load(progress.callbacks);
+  const otherBudget = (resumed.config.settings.time_budget ?? null) !== session.settings.timeBudget;
+  if (resumed.extended || otherBudget) new TimeBudget(session).goOn();
   if (resumed.extended) {
     progress.finished = false;
-    new TimeBudget(session).goOn();
     progress.earlyStopping.waited = 0;
     callbacks?.goOn();
     if (progress.callbacks !== undefined) progress.callbacks.stopped = null;

@@ -144,13 +144,19 @@ export function trainsOn(progress: SavedProgress, settings: TrainSettings, chang
     throw new ConfigError(`Expected more epochs than the run has trained, ${progress.epoch}, but received ${epochs}`);
   if (typeof maxSteps === "number" && maxSteps < steps)
     throw new ConfigError(`Expected more max_steps than the run has taken, ${steps}, but received ${maxSteps}`);
-  if (!progress.finished) return true;
-  if (epochs === undefined && maxSteps === undefined && timeBudget === undefined) return false;
-  const budget = timeBudget === undefined ? settings.timeBudget : timeBudget;
+  const asked = epochs !== undefined || maxSteps !== undefined || timeBudget !== undefined;
+  if (progress.finished && !asked) return false;
+  // A run that was interrupted ends with an evaluation where its time is used up, unless it is given another.
+  const budget = timeBudget === undefined && progress.finished ? settings.timeBudget : (timeBudget ?? null);
   if (budget !== null && budget <= spentSeconds(progress))
     throw new ConfigError(
       `Expected a time_budget above the ${Math.ceil(spentSeconds(progress))} seconds that the run has used but received ${budget}`,
     );
+  if (!progress.finished) return true;
+  if (timeBudget !== undefined && (epochs ?? settings.epochs) <= progress.epoch)
+    throw new ConfigError(`The run ended in the last of its epochs, ${settings.epochs}`, {
+      hint: "Raise `epochs` as well to train on",
+    });
   if ((epochs ?? settings.epochs) <= progress.epoch) return false;
   if (most === null || most > steps) return true;
   throw new ConfigError(`The run ended after max_steps = ${most} steps`, {

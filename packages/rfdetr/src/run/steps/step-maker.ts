@@ -140,11 +140,14 @@ export class StepMaker {
     return stepEvent(session, result, {
       ...figures,
       imagesPerSecond: perSecond,
-      secondsLeft: secondsLeft(session, stepsLeft(session), {
-        images: result.images,
-        perSecond,
-        evaluation: this.evaluationSeconds,
-      }),
+      secondsLeft: Math.min(
+        Math.max(0, this.budget.left),
+        secondsLeft(session, stepsLeft(session), {
+          images: result.images,
+          perSecond,
+          evaluation: this.evaluationSeconds,
+        }),
+      ),
     });
   }
 }

@@ -92,6 +92,16 @@ describe("the time budget of a run", () => {
     expect(run.totalSteps).toBe(500);
   });
 
+  it("leaves a step more after an epoch that was not evaluated, so that the last one is", () => {
+    const run = session(1000);
+    const budget = new TimeBudget(run);
+    for (let i = 0; i < 20; i++) budget.step(1);
+    run.progress.step = 500;
+    run.progress.trainSeconds = 1000;
+    budget.epoch(0, false);
+    expect(run.totalSteps).toBe(501);
+  });
+
   it("of a run that goes on is planned from the steps it has taken", () => {
     const run = session(1000);
     train(run);

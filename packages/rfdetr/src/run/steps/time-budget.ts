@@ -56,7 +56,7 @@ export class TimeBudget {
     const isFirst = this.#seen === slow + measured;
     if (this.#due && this.#seen >= slow + measured) this.#plan();
     // A plan that turns out too long is cut where the time is used up, less the evaluation of the end.
-    else if (this.#left <= this.#lastEvaluation) this.#end(0);
+    else if (this.left <= this.#lastEvaluation) this.#end(0);
     return isFirst ? this.#planInWords(settings.timeBudget) : null;
   }
 
@@ -68,10 +68,13 @@ export class TimeBudget {
     if (evaluated) this.#evaluation = Math.max(seconds, this.#evaluation ?? 0);
     this.#due = true;
     // A run that has taken its last step ends, also where its evaluation took less time than was left for it.
-    if (this.#seen >= slow + measured && stepsLeft(this.session) > 0) this.#plan();
+    if (this.#seen < slow + measured || stepsLeft(this.session) <= 0) return;
+    // The last step is followed by an evaluation: where there was none just now, there is one more step.
+    this.#plan(evaluated ? 0 : 1);
   }
 
-  get #left(): number {
+  /** Seconds that are left of the budget; infinite without one. */
+  get left(): number {
     return (this.session.settings.timeBudget ?? Number.POSITIVE_INFINITY) - spentSeconds(this.session.progress);
   }
 
@@ -91,12 +94,13 @@ export class TimeBudget {
     return this.#seconds / Math.max(1, this.#seen - slow);
   }
 
-  #plan(): void {
+  /** @param least steps that the run takes at least */
+  #plan(least = 0): void {
     const { stepsPerEpoch, settings } = this.session;
     this.#due = false;
     const evaluation = this.#anEvaluation;
     const speed = { step: this.#stepSeconds, evaluation, interval: stepsPerEpoch * settings.evalInterval };
-    this.#end(stepsWithin(this.#left - (this.#lastEvaluation - evaluation), speed));
+    this.#end(Math.max(least, stepsWithin(this.left - (this.#lastEvaluation - evaluation), speed)));
   }
 
   #planInWords(budget: number): string {
@@ -108,16 +112,18 @@ export class TimeBudget {
   }
 
   /**
-   * A run that has ended goes on: until there is a new plan, its steps are expected to take as long as those that were
-   * taken.
+   * A run goes on with another budget: until there is a new plan, its steps are expected to take as long as those that
+   * were taken.
    */
   goOn(): void {
     const { session } = this;
     const { progress, settings } = session;
     const done = session.totalSteps - stepsLeft(session);
     session.totalSteps = session.mostSteps;
-    const all = settings.timeBudget === null ? 0 : (done * settings.timeBudget) / spentSeconds(progress);
-    this.#end(settings.timeBudget === null ? session.mostSteps : Math.floor(all) - done);
+    const spent = spentSeconds(progress);
+    const { timeBudget } = settings;
+    if (timeBudget === null || done === 0 || spent === 0) this.#end(session.mostSteps);
+    else this.#end(Math.max(0, Math.floor((done * timeBudget) / spent) - done));
   }
 
   /** Makes the run end after so many steps more, but not later than its settings say. */
