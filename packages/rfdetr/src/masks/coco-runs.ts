@@ -14,8 +14,9 @@ export function toCocoRuns({ height, width, counts }: Mask): CocoRuns {
   for (let i = 0; i < counts.length; i++) {
     let rest = i > 2 ? counts[i] - counts[i - 2] : counts[i];
     for (let more = true; more; ) {
-      const low = rest & 31;
-      rest >>= 5;
+      // Counts have up to 32 bits and a difference has a sign too: shifts would cut both.
+      const low = ((rest % 32) + 32) % 32;
+      rest = Math.floor(rest / 32);
       more = (low & 16) !== 0 ? rest !== -1 : rest !== 0;
       text += String.fromCharCode((more ? low | 32 : low) + 48);
     }

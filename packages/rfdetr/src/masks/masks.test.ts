@@ -72,6 +72,13 @@ describe("a mask", () => {
     expect([maskArea(mask), cocoBox(mask)]).toEqual([area, box]);
   });
 
+  it("keeps runs of 32 bits in COCO's text, and differences between them", () => {
+    for (const counts of [[2500000000], [0, 1, 2499999998, 1], [1, 2400000000, 1, 2, 99999996]]) {
+      const mask = { height: 50000, width: 50000, counts: Uint32Array.from(counts) };
+      expect(fromCocoRuns(toCocoRuns(mask))).toEqual(mask);
+    }
+  });
+
   it.each([
     ["nothing", null],
     ["no size", { counts: [4] }],
