@@ -170,6 +170,25 @@ describe("to YOLO", () => {
     expect(masksOf(path("coco"))).toEqual(before);
   });
 
+  it.each([
+    ["lies outside of its image", [100, 100, 120, 100, 120, 120]],
+    ["is a line", [3, 3, 6, 6, 9, 9]],
+    ["is smaller than a pixel", [3, 3, 3.1, 3, 3.1, 3.1]],
+    ["lies on the edge", [-0.4, 5, -0.1, 5, -0.1, 9]],
+  ])("writes the box of an object whose outline %s", async (_, polygon) => {
+    await writePicture(join(folder, "train", "a.jpg"));
+    writeTrain({
+      images: [{ id: 1, file_name: "a.jpg", width: 40, height: 30 }],
+      categories: [{ id: 0, name: "cat" }],
+      annotations: [{ id: 1, image_id: 1, category_id: 0, bbox: [4, 3, 8, 6], segmentation: [polygon] }],
+    });
+    expect(convertDataset(folder, path("yolo"), "yolo").losses).toEqual([
+      "1 × outlines that enclose no pixel of their image are left out: the boxes are written",
+    ]);
+    const [{ boxes }] = openDataset(path("yolo"), "train").images;
+    [4, 3, 12, 9].forEach((corner, i) => expect(boxes[i]).toBeCloseTo(corner, 4));
+  });
+
   it("keeps sub-folders and tells names apart that differ in extension or case only", async () => {
     const files = ["x/a.jpg", "x/a.png", "y/a.jpg", "x/A.jpg"];
     for (const file of files) await writePicture(join(folder, "train", file));

@@ -64,6 +64,10 @@ function polygonLine({ box, image, entry, label, ...rest }: ListedBox, turned: n
   if (outline === null || outlineFault(own) !== null) return null;
   const frame = frameOf(image);
   const { width, height } = "mask" in outline ? outline.mask : frame;
+  if (maskArea(outlineMask(outline, height, width)) === 0) {
+    losses.add("outlines that enclose no pixel of their image are left out: the boxes are written");
+    return null;
+  }
   const points = onePolygon(outline, height, width);
   const corners = clippedCorners(own);
   const around = outlineExtent({ polygons: [points] }).map((side, i) =>
