@@ -55,7 +55,11 @@ export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigure
     };
   });
   if (runs.length === 1) return { out, bytes, runs: each };
-  const facts = [...resultFacts, ...numericsFacts].map((fact) => ({ name: fact.name, ...compared(fact, runs) }));
+  // Programs look figures up by name: the names are the same with and without masks.
+  const facts = [...resultFacts(false), ...numericsFacts].map((fact) => ({
+    name: fact.name,
+    ...compared(fact, runs),
+  }));
   return {
     out,
     bytes,

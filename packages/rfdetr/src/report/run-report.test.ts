@@ -143,7 +143,17 @@ describe("the report of a run", () => {
     expect(words).toContain("reached mask AP 0.250 and mask AP50 0.500, with box AP 0.300, at epoch 2.");
     expect(words).toContain("Average precision of masks");
     expect(words).toContain("Average precision of boxes");
-    expect(ofMasks.texts("th")).toContain("mask AP");
+    expect(words).toContain("at epoch 2. Mask AP of small objects 0.125 and medium objects 0.250.");
+    expect(ofMasks.texts("th")).toEqual(
+      expect.arrayContaining(["mask AP", "box AP", "box AP50", "box AP75", "box AR"]),
+    );
+    expect(words).toContain("Missed small objects cost most: 12.5 AP50 of boxes.");
+    expect(words).toContain("AP50 of boxes lost to each kind of error");
+    expect(words).toContain("Mean over the classes with objects, IoU 0.5 of boxes.");
+    expect(words).toMatch(/One threshold for all classes: 0\.42\..* at IoU 0\.5 of boxes\. The table/);
+    expect(ofMasks.texts("caption")).toEqual(
+      expect.arrayContaining(["Figures of boxes by size of object", "Figures of boxes by objects in the image"]),
+    );
     expect(reportFigures({ out: "report.html", bytes: 1, runs: [run] }).runs).toMatchObject([
       { AP: 0.3, AP50: 0.6, mask_AP: 0.25, mask_AP50: 0.5, best_epoch: 2 },
     ]);
@@ -152,8 +162,14 @@ describe("the report of a run", () => {
     const both = htmlPage(comparisonReport([run, without])).text();
     expect(both).toContain("no masks is best: AP 0.400, 0.100 above the next");
     expect(both).toContain("best mask AP");
+    expect(both).toContain("Box AP by epoch");
+    expect(both).toContain("Box AP50 by epoch");
+    expect(both).toContain("Box AP of each class at the last evaluation");
+    const detectors = htmlPage(comparisonReport([without, without])).text();
+    expect(detectors).toContain("AP of each class at the last evaluation");
+    expect(detectors).not.toMatch(/box AP/i);
     expect(htmlPage(comparisonReport([run, run])).text()).toContain("The best runs are equal: mask AP 0.250.");
-    expect(text).not.toContain("mask");
+    expect(text).not.toMatch(/mask|box AP|of boxes/);
   });
 
   it("has the figures of each class with the threshold to use, and what errors cost", () => {

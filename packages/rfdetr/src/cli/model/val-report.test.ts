@@ -20,8 +20,10 @@ describe("what val prints", () => {
       "boxes 0.400 0.625 0.375 0.250 0.500 – 0.300 0.500 0.500",
       "masks 0.200 0.313 0.188 0.125 0.250 – 0.150 0.250 0.250",
     ]);
-    expect(lines).toContain("class objects mask AP AP AP50 AP75 AR threshold");
+    expect(lines).toContain("class objects mask AP box AP box AP50 box AP75 box AR threshold");
     expect(lines).toContain("bird 4 0.200 0.400 0.625 0.375 0.500 0.42");
+    expect(lines.join(" ")).toContain("Best threshold for all classes, by boxes: 0.42 (");
+    expect(lines).toContain("Missed small objects cost most: 12.5 AP50 of boxes");
   });
 
   it("speaks of no masks where there are none", () => {
@@ -31,6 +33,8 @@ describe("what val prints", () => {
       "0.400 0.625 0.375 0.250 0.500 – 0.300 0.500 0.500",
     ]);
     expect(lines).toContain("class objects AP AP50 AP75 AR threshold");
+    expect(lines.join(" ")).toContain("Best threshold for all classes: 0.42 (");
+    expect(lines.join(" ")).not.toMatch(/box/);
   });
 
   it("has the same figures of masks as JSON, with -1 where pycocotools has it", () => {

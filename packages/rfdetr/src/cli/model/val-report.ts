@@ -64,17 +64,19 @@ export function printEvaluation(
     fraction(entry.AR),
     entry.best === null ? "–" : entry.best.threshold.toFixed(2),
   ]);
+  const box = masks === undefined ? "" : "box ";
   const ofMasks = masks === undefined ? [] : ["mask AP"];
-  const titles = ["class", "objects", ...ofMasks, "AP", "AP50", "AP75", "AR", "threshold"];
-  console.table(titles, rows, ["AR", "AP75", "objects"]);
+  const ofBoxes = ["AP", "AP50", "AP75", "AR"].map((name) => box + name);
+  const titles = ["class", "objects", ...ofMasks, ...ofBoxes, "threshold"];
+  console.table(titles, rows, [`${box}AR`, `${box}AP75`, "objects"]);
   console.result();
-  printDatasets(console, details.datasets ?? []);
+  printDatasets(console, details.datasets ?? [], box);
   const { threshold, f1, precision, recall } = details.best_threshold;
   if (f1 > 0)
     console.sentence(
-      `Best threshold for all classes: ${threshold.toFixed(2)} (F1 ${fraction(f1)}, precision ${fraction(precision)}, recall ${fraction(recall)})`,
+      `Best threshold for all classes${masks === undefined ? "" : ", by boxes"}: ${threshold.toFixed(2)} (F1 ${fraction(f1)}, precision ${fraction(precision)}, recall ${fraction(recall)})`,
     );
-  const most = costliestWords(details.errors.costliest);
+  const most = costliestWords(details.errors.costliest, masks !== undefined);
   if (most !== null) console.sentence(most);
   const how = details.origin.precision === null ? "" : `, ${details.origin.precision}`;
   const { split } = details.origin;
@@ -89,12 +91,12 @@ export function printEvaluation(
 }
 
 /** The figures of each of several datasets. */
-function printDatasets(console: Console, datasets: NonNullable<EvaluationDetails["datasets"]>): void {
+function printDatasets(console: Console, datasets: NonNullable<EvaluationDetails["datasets"]>, box: string): void {
   if (datasets.length === 0) return;
   const rows = datasets.map(({ path, images, instances, AP, AP50 }) => [
     path,
     ...[String(images), String(instances), fraction(AP), fraction(AP50)],
   ]);
-  console.table(["dataset", "images", "objects", "AP", "AP50"], rows, ["objects", "images"]);
+  console.table(["dataset", "images", "objects", `${box}AP`, `${box}AP50`], rows, ["objects", "images"]);
   console.result();
 }

@@ -24,7 +24,7 @@ export function comparisonReport(runs: readonly RunRecord[]): string {
     {
       id: "result",
       title: "Result",
-      content: facts("Figures of each run; the better ones are bold, with a star", all, resultFacts),
+      content: facts("Figures of each run; the better ones are bold, with a star", all, resultFacts(anyOfMasks(runs))),
     },
     { id: "curves", title: "Curves", content: curves(all) },
     { id: "settings", title: "Settings that differ", content: settings(all) },
@@ -160,6 +160,8 @@ function place({ x, y }: { x: number[]; y: number[] }, end: "first" | "last", te
 const fewSeconds = 120;
 
 function curves(all: Compared): Html | null {
+  const AP = anyOfMasks(all.runs) ? "box AP" : "AP";
+  const main = allOfMasks(all.runs) ? "mask AP" : AP;
   const longest = Math.max(0, ...all.runs.flatMap(({ metrics }) => metrics.rows.map((row) => row.train_seconds ?? 0)));
   const unit = longest < fewSeconds ? "seconds" : "minutes";
   const figures = [
@@ -172,17 +174,17 @@ function curves(all: Compared): Html | null {
       text: fraction,
     }),
     overlay(all, {
-      title: "AP by epoch",
+      title: `${capital(AP)} by epoch`,
       xLabel: "epoch",
-      yLabel: "AP",
+      yLabel: AP,
       include: [0],
       of: ofEpoch("val/AP"),
       text: fraction,
     }),
     overlay(all, {
-      title: "AP50 by epoch",
+      title: `${capital(AP)}50 by epoch`,
       xLabel: "epoch",
-      yLabel: "AP50",
+      yLabel: `${AP}50`,
       include: [0],
       of: ofEpoch("val/AP50"),
       text: fraction,
@@ -197,10 +199,10 @@ function curves(all: Compared): Html | null {
       text: brief,
     }),
     overlay(all, {
-      title: allOfMasks(all.runs) ? "Mask AP by training time" : "AP by training time",
+      title: `${capital(main)} by training time`,
       xLabel: `${unit} of training`,
       counts: false,
-      yLabel: allOfMasks(all.runs) ? "mask AP" : "AP",
+      yLabel: main,
       include: [0],
       of: byTime(unit, allOfMasks(all.runs) ? "val/mask_AP" : "val/AP"),
       text: fraction,
@@ -209,8 +211,11 @@ function curves(all: Compared): Html | null {
   return figures.length === 0 ? null : html`<div class="figures">${figures}</div>`;
 }
 
-const allOfMasks = (runs: readonly RunRecord[]): boolean =>
-  runs.every(({ metrics }) => mainColumns(metrics.columns).of !== "");
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+const hasMasks = ({ metrics }: RunRecord): boolean => mainColumns(metrics.columns).of !== "";
+const anyOfMasks = (runs: readonly RunRecord[]): boolean => runs.some(hasMasks);
+const allOfMasks = (runs: readonly RunRecord[]): boolean => runs.every(hasMasks);
 
 const byTime =
   (unit: "seconds" | "minutes", column: string) =>
@@ -243,7 +248,7 @@ function classes({ runs, names }: Compared): Html | null {
   const all = [...new Set(scores.flatMap((each) => [...each.keys()]))];
   if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
   return table(
-    "AP of each class at the last evaluation; the best is bold, with a star",
+    `${anyOfMasks(runs) ? "Box " : ""}AP of each class at the last evaluation; the best is bold, with a star`,
     [
       { title: "class", cell: (name: string) => nameOf(name) },
       ...names.map(

@@ -33,14 +33,22 @@ function bestFigures(of: BestEpoch["of"]): Fact[] {
   ];
 }
 
-/** The figures of the result and of the cost. */
-export const resultFacts: readonly Fact[] = [
+/**
+ * The figures of the result and of the cost.
+ * @param masks whether a run has masks, so that figures of boxes are called so
+ */
+export const resultFacts = (masks: boolean): readonly Fact[] => [
   ...bestFigures("mask "),
   ...bestFigures(""),
   { name: "box AP at that epoch", value: (run) => finite(bestEpoch(run)?.boxes?.AP), text: fraction, better: "more" },
   { name: "epoch of the best", value: (run) => finite(bestEpoch(run)?.epoch), text: grouped, better: null },
   { name: "mask AP on the test split", value: ({ test }) => finite(test?.masks?.AP), text: fraction, better: "more" },
-  { name: "AP on the test split", value: ({ test }) => finite(test?.AP), text: fraction, better: "more" },
+  {
+    name: `${masks ? "box " : ""}AP on the test split`,
+    value: ({ test }) => finite(test?.AP),
+    text: fraction,
+    better: "more",
+  },
   { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
   {
     name: "optimizer steps",

@@ -1,6 +1,6 @@
 // The figures of each class, and the curves that say which threshold to use.
 
-import type { ClassSummary } from "../../eval/coco/coco-summary.js";
+import { type ClassSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import type { ClassDetails, EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import { figure } from "../charts/figure.js";
 import { lineChart } from "../charts/line-chart.js";
@@ -19,6 +19,7 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
   const rows: (ClassSummary & Partial<ClassDetails> & { maskAP?: number | null })[] = evaluation.per_class.map(
     (each, label) => (masks === undefined ? each : { ...each, maskAP: masks[label]?.AP ?? null }),
   );
+  const [box, ofBoxes] = masks === undefined ? ["", ""] : ["box ", " of boxes"];
   const main = ({ AP, maskAP = AP }: Row): number => maskAP ?? -1;
   rows.sort((a, b) => main(b) - main(a));
   type Row = (typeof rows)[number];
@@ -30,10 +31,10 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
       cell: ({ instances }) => (Number.isFinite(instances) ? grouped(instances) : "–"),
     },
     ...(masks === undefined ? [] : [{ title: "mask AP", number: true, cell: ({ maskAP }: Row) => fraction(maskAP) }]),
-    { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
-    { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
-    { title: "AP75", number: true, cell: ({ AP75 }) => fraction(AP75) },
-    { title: "AR", number: true, cell: ({ AR }) => fraction(AR) },
+    { title: `${box}AP`, number: true, cell: ({ AP }) => fraction(AP) },
+    { title: `${box}AP50`, number: true, cell: ({ AP50 }) => fraction(AP50) },
+    { title: `${box}AP75`, number: true, cell: ({ AP75 }) => fraction(AP75) },
+    { title: `${box}AR`, number: true, cell: ({ AR }) => fraction(AR) },
     ...(details === null
       ? []
       : ([
@@ -43,9 +44,9 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
           { title: "F1", number: true, cell: ({ best }) => fraction(best?.f1) },
         ] satisfies Column<Row>[])),
   ];
-  return html`${missing(rows)}${details !== null && threshold(details)}
+  return html`${missing(rows)}${details !== null && threshold(details, ofBoxes)}
 ${table(caption(rows.length), columns, rows.slice(0, mostRows))}
-${details !== null && html`<div class="figures">${[precisionRecall(details), f1(details)]}</div>${confusions(details)}`}`;
+${details !== null && html`<div class="figures">${[precisionRecall(details, ofBoxes), f1(details, ofBoxes)]}</div>${confusions(details)}`}`;
 }
 
 const caption = (count: number): string =>
@@ -59,16 +60,16 @@ function missing(rows: readonly ClassSummary[]): Html | null {
   return html`<p>No objects to evaluate on: ${shown.map((name, i) => html`${i > 0 && ", "}${nameOf(name)}`)}${without.length > shown.length && ` and ${without.length - shown.length} more`}.</p>`;
 }
 
-function threshold({ best_threshold: best }: EvaluationDetails): Html {
+function threshold({ best_threshold: best }: EvaluationDetails, ofBoxes: string): Html {
   if (best.f1 === 0)
-    return html`<p><b>No threshold helps yet</b>: at none of them is a detection right, at IoU 0.5.</p>`;
-  return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5. The table has the best threshold of each class.</p>`;
+    return html`<p><b>No threshold helps yet</b>: at none of them is a detection right, at IoU 0.5${ofBoxes}.</p>`;
+  return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5${ofBoxes}. The table has the best threshold of each class.</p>`;
 }
 
-function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
+function precisionRecall({ curves, AP50 }: EvaluationDetails, ofBoxes: string): Html | null {
   const { points, mean, classes } = curves;
   const chart = lineChart({
-    alt: `Precision against recall at IoU 0.5, mean over ${classes.length} classes: AP50 is ${fraction(AP50)}.`,
+    alt: `Precision against recall at IoU 0.5${ofBoxes}, mean over ${classes.length} classes: AP50 is ${fraction(AP50)}.`,
     xLabel: "recall",
     yLabel: "precision",
     include: [0, 1],
@@ -78,7 +79,7 @@ function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
   if (chart === null) return null;
   return figure({
     title: "Precision and recall",
-    about: "Mean over the classes with objects, IoU 0.5.",
+    about: `Mean over the classes with objects, IoU 0.5${ofBoxes}.`,
     chart,
     columns: [
       { title: "recall", number: true, cell: (i: number) => points[i].toFixed(2) },
@@ -88,7 +89,7 @@ function precisionRecall({ curves, AP50 }: EvaluationDetails): Html | null {
   });
 }
 
-function f1({ curves, best_threshold }: EvaluationDetails): Html | null {
+function f1({ curves, best_threshold }: EvaluationDetails, ofBoxes: string): Html | null {
   const { points, mean } = curves;
   const found = best_threshold.f1 > 0;
   const highest = found
@@ -111,8 +112,7 @@ function f1({ curves, best_threshold }: EvaluationDetails): Html | null {
   if (chart === null) return null;
   return figure({
     title: "Which threshold to use",
-    about:
-      "Detections with a score below the threshold are left out. Precision is the mean of the classes that still have detections, and has a gap where none has.",
+    about: `Detections with a score below the threshold are left out${ofBoxes && "; right is what fits by its box"}. Precision is the mean of the classes that still have detections, and has a gap where none has.`,
     chart,
     legend: [...lines, ...(found ? [{ name: "highest F1", series: 0, shape: "mark" as const }] : [])],
     columns: [
@@ -157,11 +157,12 @@ function confusions({ confusion, per_class }: EvaluationDetails): Html | null {
   );
 }
 
-/** AP by size of object, without details; null where nothing is known. */
+/** AP by size of object, of masks where there are some, without details; null where nothing is known. */
 export function sizes({ evaluation }: RunRecord): string | null {
   if (evaluation === null) return null;
-  const known = (["small", "medium", "large"] as const).filter((size) => evaluation[`AP_${size}`] != null);
+  const of = mainFigures(evaluation);
+  const known = (["small", "medium", "large"] as const).filter((size) => of[`AP_${size}`] != null);
   return known.length === 0
     ? null
-    : `AP of ${listed(known.map((size) => `${size} objects ${fraction(evaluation[`AP_${size}`])}`))}.`;
+    : `${evaluation.masks === undefined ? "" : "Mask "}AP of ${listed(known.map((size) => `${size} objects ${fraction(of[`AP_${size}`])}`))}.`;
 }

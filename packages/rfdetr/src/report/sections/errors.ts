@@ -28,17 +28,24 @@ const kindWords: Readonly<Record<ErrorKind, { name: string; meaning: string }>> 
 const points = (lost: number): string => (lost * 100).toFixed(1);
 
 /** The chapter; null without details of the evaluation. */
-export function errorAnalysis({ details }: RunRecord): Html | null {
+export function errorAnalysis({ details, evaluation }: RunRecord): Html | null {
   if (details === null || details.instances === 0) return null;
+  const masks = evaluation?.masks !== undefined;
+  const ofBoxes = masks ? " of boxes" : "";
   const { errors } = details;
   const rows = errorKinds.map((kind) => ({ kind, ...kindWords[kind], ...errors.kinds[kind] }));
-  return html`<p><b>${costliestWords(errors.costliest) ?? "No error cost anything"}.</b>${ofAllSizes(errors)} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
+  const tables = [
+    byDataset(details.datasets ?? [], ofBoxes),
+    bySize(details.sizes, ofBoxes),
+    ...details.properties.map((each) => byProperty(each, ofBoxes)),
+  ];
+  return html`<p><b>${costliestWords(errors.costliest, masks) ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks && " All figures of this chapter are of boxes: masks are not judged here."} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
 <div class="figures">${[
     figure({
-      title: "AP50 lost to each kind of error",
+      title: `AP50${ofBoxes} lost to each kind of error`,
       about: `Of ${fraction(errors.AP50)} that was reached.`,
       chart: barChart(
-        `AP50 lost: ${rows.map(({ name, lost }) => `${name} ${points(lost)}`).join(", ")}.`,
+        `AP50${ofBoxes} lost: ${rows.map(({ name, lost }) => `${name} ${points(lost)}`).join(", ")}.`,
         "hundredths of AP50",
         rows.map(({ name, lost, count }) => ({
           name,
@@ -56,7 +63,7 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
     }),
     kindMeanings(),
   ]}</div>
-${byDataset(details.datasets ?? [])}${bySize(details.sizes)}${details.properties.map(byProperty)}`;
+${tables}`;
 }
 
 /** What the kind costs that costs most, where the sentence before tells of one size alone. */
@@ -69,10 +76,10 @@ function kindMeanings(): Html {
   return html`<dl>${errorKinds.map((kind) => html`<dt>${kindWords[kind].name}</dt><dd>${kindWords[kind].meaning}</dd>`)}</dl>`;
 }
 
-function byDataset(datasets: readonly DatasetFigures[]): Html | null {
+function byDataset(datasets: readonly DatasetFigures[], ofBoxes: string): Html | null {
   if (datasets.length === 0) return null;
   return table(
-    "Figures by dataset",
+    `Figures${ofBoxes} by dataset`,
     [
       { title: "dataset", cell: ({ path }: DatasetFigures) => path },
       { title: "images", number: true, cell: ({ images }) => grouped(images) },
@@ -84,11 +91,11 @@ function byDataset(datasets: readonly DatasetFigures[]): Html | null {
   );
 }
 
-function bySize(sizes: readonly SizeDetails[]): Html | null {
+function bySize(sizes: readonly SizeDetails[], ofBoxes: string): Html | null {
   if (sizes.every(({ instances }) => instances === 0)) return null;
   const words = { small: "small, up to 32² pixels", medium: "medium, up to 96² pixels", large: "large" };
   return table(
-    "Figures by size of object",
+    `Figures${ofBoxes} by size of object`,
     [
       { title: "size", cell: ({ size }: SizeDetails) => words[size] },
       { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
@@ -108,10 +115,10 @@ const propertyWords: Readonly<Record<ImageProperty, string>> = {
   brightness: "brightness of the image, 0 to 1",
 };
 
-function byProperty({ property, groups }: PropertyDetails): Html {
+function byProperty({ property, groups }: PropertyDetails, ofBoxes: string): Html {
   type Group = EvaluationDetails["properties"][number]["groups"][number];
   return table(
-    `Figures by ${propertyWords[property]}`,
+    `Figures${ofBoxes} by ${propertyWords[property]}`,
     [
       { title: "from", number: true, cell: ({ from }: Group) => brief(from) },
       { title: "to", number: true, cell: ({ to }) => brief(to) },
