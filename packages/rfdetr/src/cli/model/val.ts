@@ -81,7 +81,7 @@ async function val(flags: ValFlags): Promise<number> {
     throw new UsageError("Expected --weights and --data, or --predictions and --annotations");
   const folder = flags.out === undefined ? null : await openFolder(flags.out);
   try {
-    const { evaluator, details, leftOut } = results ? await valFiles(flags) : await valWeights(console, flags);
+    const { evaluator, details, leftOut } = results ? await valFiles(console, flags) : await valWeights(console, flags);
     const { evaluationJson, printEvaluation } = await import("./val-report.js");
     const summary = evaluator.summarize();
     // Files against files are what pycocotools scores: the JSON has its −1.
@@ -117,11 +117,11 @@ interface Evaluated {
   leftOut: number;
 }
 
-async function valFiles({ annotations = "", predictions = "" }: ValFlags): Promise<Evaluated> {
+async function valFiles(console: Console, { annotations = "", predictions = "" }: ValFlags): Promise<Evaluated> {
   const { loadFiles } = await import("../../eval/coco/coco-files.js");
   const { evaluationDetails } = await import("../../eval/details/describe-evaluation.js");
   const { withImagePaths } = await import("./evaluation-folder.js");
-  const evaluator = loadFiles(annotations, predictions);
+  const evaluator = loadFiles(annotations, predictions, { warn: (message) => console.fact(message) });
   const details = evaluationDetails(evaluator, { data: annotations, results: predictions });
   return { evaluator, details: withImagePaths(details, annotations), leftOut: 0 };
 }

@@ -5,16 +5,20 @@ import { type Entry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/files/text-file.js";
-import { anyList, checkArgument, checkOptions, filePath, type OptionKinds } from "../../support/options.js";
+import { counted } from "../../support/format.js";
+import { anyList, callback, checkArgument, checkOptions, filePath, type OptionKinds } from "../../support/options.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 import type { ImageFacts } from "./evaluated-image.js";
 import { annotationSource, kind, resultSource } from "./file-entries.js";
 import { compactOutline, FileMasks, haveMasks } from "./file-masks.js";
+import { knownNames, ResultPlaces } from "./result-names.js";
 
 /** Options of {@link evaluateFiles}. */
 export interface FileEvaluationOptions {
   /** See {@link CocoEvaluator}. */
   maxDets?: readonly number[];
+  /** Receives a sentence if ids of results are those of another image or class than their names. */
+  warn?: (message: string) => void;
 }
 
 /**
@@ -25,6 +29,9 @@ export interface FileEvaluationOptions {
  * "category_id", "bbox", "score"}]`. Classes come in ascending order of category ids. pycocotools ignores an unknown
  * category silently and fails on a missing key; here the entry is named. A missing area is width · height, a missing
  * iscrowd is 0.
+ *
+ * A result that has `file_name` and `category_name`, as `rfdetr predict --format coco` writes them, belongs to the
+ * image and the class of these names, whatever its ids are.
  *
  * Where the results have a `segmentation`, `{"size": [height, width], "counts"}`, masks are scored too. Then every
  * annotation needs one, as polygons or such runs, and every image its width and height. A result may leave out its
@@ -53,10 +60,13 @@ export function loadFiles(
   resultsPath: string,
   options: FileEvaluationOptions = {},
 ): CocoEvaluator {
-  checkOptions("evaluateFiles", options, { maxDets: anyList } satisfies OptionKinds<FileEvaluationOptions>);
+  checkOptions("evaluateFiles", options, {
+    maxDets: anyList,
+    warn: callback,
+  } satisfies OptionKinds<FileEvaluationOptions>);
   checkArgument("annotationsPath", annotationsPath, filePath);
   checkArgument("resultsPath", resultsPath, filePath);
-  const { maxDets } = options;
+  const { maxDets, warn } = options;
   const annotations = annotationSource(annotationsPath);
   const source = resultSource(resultsPath);
   const results = source.list(readJsonList(resultsPath, { fail: unreadable }), "the results");
@@ -94,10 +104,12 @@ export function loadFiles(
     masks?.addImage(factsOf(image));
   });
 
+  const used = new Set<number>();
   entries.forEach((entry, i) => {
     const where = `annotation ${readId(entry.id) ?? `at index ${i}`}`;
     const image = annotations.lookUp(known, entry.image_id, "image", where);
     const label = annotations.lookUp(labels, entry.category_id, "category", where);
+    used.add(label);
     const box = annotations.box(boxOf(entry), where);
     const area = entry.area == null ? undefined : annotations.area(entry.area, where);
     const crowd = annotations.crowd(entry.iscrowd, where);
@@ -106,15 +118,20 @@ export function loadFiles(
     evaluator.addTruth(truth, maskArea === undefined ? undefined : (area ?? maskArea));
   });
 
+  const names = knownNames(images, evaluator.classNames, used);
+  const places = new ResultPlaces(source, names, { images: known, labels });
   results.forEach((result, i) => {
     const where = `result ${i}`;
-    const image = source.lookUp(known, result.image_id, "image", where);
-    const label = source.lookUp(labels, result.category_id, "category", where);
-    const compared = masks?.compare(result, { image, label }, where);
+    const place = places.of(result, where);
+    const compared = masks?.compare(result, place, where);
     const box = source.box(compared === undefined ? result.bbox : (result.bbox ?? compared.box), where);
     const score = source.number(result.score, `score of ${where}`);
-    evaluator.addDetection({ image, label, box, score }, compared?.mask);
+    evaluator.addDetection({ ...place, box, score }, compared?.mask);
   });
+  if (places.contradictions > 0)
+    warn?.(
+      `${counted(places.contradictions, "result")} of ${resultsPath} belong to the file_name and category_name that they have, as scored here; their image_id or category_id is that of another image or class of ${annotationsPath}, so that a program that goes by ids scores them wrongly`,
+    );
   return evaluator;
 }
 

@@ -5,12 +5,12 @@ import { EvaluationError } from "../../support/errors.js";
 import { shown } from "../../support/shown.js";
 
 export const annotationSource = (path: string) =>
-  new Source(path, "ERR_EVAL_ANNOTATIONS", (thing) => `add the ${thing} to the file or remove the annotation`);
+  new Source(path, "ERR_EVAL_ANNOTATIONS", (_, thing) => `add the ${thing} to the file or remove the annotation`);
 export const resultSource = (path: string) =>
   new Source(
     path,
     "ERR_EVAL_RESULTS",
-    (thing) => `the results must be predictions for the same ${thing}s as the annotation file`,
+    (things) => `the results must be predictions for the same ${things} as the annotation file`,
   );
 
 /** Checks of fields whose errors name the file. */
@@ -18,7 +18,7 @@ export class Source {
   constructor(
     readonly path: string,
     readonly code: "ERR_EVAL_ANNOTATIONS" | "ERR_EVAL_RESULTS",
-    readonly remedy: (thing: string) => string,
+    readonly remedy: (things: string, thing: string) => string,
   ) {}
 
   fail(message: string): EvaluationError {
@@ -75,7 +75,7 @@ export class Source {
     if (found !== undefined) return found;
     const plural = thing === "image" ? "images" : "categories";
     throw this.fail(
-      `Expected a known ${thing}_id for ${where} in ${this.path} but received ${kind(id)}, which is not among the ${known.size} ${plural} of the annotation file; ${this.remedy(thing)}`,
+      `Expected a known ${thing}_id for ${where} in ${this.path} but received ${kind(id)}, which is not among the ${known.size} ${plural} of the annotation file; ${this.remedy(plural, thing)}`,
     );
   }
 }

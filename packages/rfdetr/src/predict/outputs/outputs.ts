@@ -77,7 +77,7 @@ const fitting = (path: string, room: number): string =>
   join(dirname(path), shortName(basename(path), longestName - room));
 
 /** The paths of files below the deepest folder that they share; of other images the name that a file would have. */
-function namesBelow(files: readonly string[]): string[] {
+export function namesBelow(files: readonly string[]): string[] {
   const root = commonFolder(files.filter(isLocal).map((file) => resolve(file)));
   return files.map((file) => (isLocal(file) ? relative(root, resolve(file)) : fileNameOfImage(file)));
 }

@@ -52,11 +52,21 @@ describe("results", () => {
   });
 
   it("as COCO results have corners as left, top, width and height, and numbers as ids where names are numbers", () => {
+    const [dog, cat] = image.detections.map(({ className }) => ({
+      file_name: "photos/000042.jpg",
+      category_name: className,
+    }));
     expect(cocoResults([image, empty])).toEqual([
-      { image_id: 42, category_id: 1, bbox: [10, 20, 40, 40], score: 0.9 },
-      { image_id: 42, category_id: 0, bbox: [0, 0, 200, 100], score: 0.5 },
+      { image_id: 42, category_id: 1, bbox: [10, 20, 40, 40], score: 0.9, ...dog },
+      { image_id: 42, category_id: 0, bbox: [0, 0, 200, 100], score: 0.5, ...cat },
     ]);
     expect(cocoResults([{ ...image, file: "café.png" }])[0]).toMatchObject({ image_id: "café" });
+  });
+
+  it("as COCO results name the path below the folder that all images share", () => {
+    const files = ["p/a/1.jpg", "p/b/1.jpg"].map((file) => ({ ...image, file }));
+    const names = cocoResults(files).map((row) => (row as { file_name: string }).file_name);
+    expect(new Set(names)).toEqual(new Set(["a/1.jpg", "b/1.jpg"]));
   });
 
   it("as COCO results never share an id between images", () => {

@@ -7,7 +7,7 @@ import type { Detection } from "../../model/types.js";
 import { counted } from "../../support/format.js";
 import { fileNameOfImage, isLocal } from "../inputs/address.js";
 import type { ImagePrediction } from "../types.js";
-import { labelNames } from "./outputs.js";
+import { labelNames, namesBelow } from "./outputs.js";
 
 /** Names of the formats. */
 export const resultFormats = ["json", "coco", "yolo", "csv"] as const;
@@ -61,16 +61,21 @@ export function frameResult(result: {
 /**
  * A COCO results file, with boxes as left, top, width, height in pixels. The id of an image is its file name without
  * the extension, as a number where it is one. Images that would share an id have their path below the folder that all
- * share. The id of a category is the class id. Masks are runs, and the area is theirs.
+ * share. The id of a category is the class id. An annotation file may number both in another way: `file_name`, the path
+ * below that folder, and `category_name` tell which are meant. Masks are runs, and the area is theirs.
  */
 export function cocoResults(images: readonly FilePrediction[]): object[] {
-  const ids = imageIds(images.map(({ file }) => file));
+  const files = images.map(({ file }) => file);
+  const ids = imageIds(files);
+  const names = namesBelow(files).map((name) => name.replaceAll(sep, "/"));
   return images.flatMap(({ detections }, i) =>
-    detections.map(({ box: [x1, y1, x2, y2], score, classId, mask }) => ({
+    detections.map(({ box: [x1, y1, x2, y2], score, classId, className, mask }) => ({
       image_id: ids[i],
       category_id: classId,
       bbox: [x1, y1, x2 - x1, y2 - y1],
       score,
+      file_name: names[i],
+      category_name: className,
       ...(mask === undefined ? {} : { segmentation: toCocoRuns(mask), area: maskArea(mask) }),
     })),
   );
