@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { settings } from "../settings/settings.js";
 import { examples } from "./examples.js";
 import { buildProgram, withHelpWords } from "./program.js";
-import { settingOfFlag } from "./train/train-flags.js";
+import { settingOfFlag, writtenFlag } from "./train/train-flags.js";
 
 const program = buildProgram(() => {});
 const all: [string, Command][] = [];
@@ -49,7 +49,7 @@ it("says the default of every setting that has a flag of its own", () => {
   const train = program.commands.find((command) => command.name() === "train") as Command;
   for (const [flag, name] of Object.entries(settingOfFlag)) {
     const { fallback } = settings[name];
-    const { description } = train.options.find(({ long }) => long === `--${flag}`) as { description: string };
+    const { description } = train.options.find(({ long }) => long === writtenFlag(flag)) as { description: string };
     if (fallback !== undefined && fallback !== null)
       expect(description).toMatch(new RegExp(`\\(default: .*\\b${String(fallback)}[,)]`));
     else if (name !== "dataset_dir") expect(description).toContain("(default: ");

@@ -34,7 +34,11 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       )
       .option("--out <dir>", "run folder (default: a new one under runs/)")
       .option("--epochs <n>", "passes over the training images (default: 100)", numeric)
-      .option("--time-budget <time>", "time to end in, such as 8h or 1h30m, evaluation included", duration)
+      .option(
+        "--time-budget <time>",
+        "time to end in, such as 8h or 1h30m, evaluation included (default: that of all epochs)",
+        duration,
+      )
       .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
       .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
