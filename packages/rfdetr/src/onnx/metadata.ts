@@ -23,6 +23,8 @@ export interface ExportProof {
   /** Detections that are on one side of the threshold only. */
   flips: number;
   threshold: number;
+  /** The best score of either: without one at the threshold there is nothing that could flip. Old files lack it. */
+  best_score?: number;
   /** Largest difference of a mask logit, where the model has masks. */
   max_mask_logit_error?: number;
   /** Least intersection over union of a mask of the file with that of the model. */

@@ -5,7 +5,7 @@ import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
 import { refuseBfloat16 } from "../../export/export-precisions.js";
 import type { ThreadOptions } from "../../export/export-thread.js";
 import { driftText } from "../../export/precision/drift-text.js";
-import { counted, fraction, shownPath } from "../../support/format.js";
+import { counted, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
@@ -22,6 +22,7 @@ import {
   withWeightsFlags,
 } from "../context.js";
 import { cleanedUp } from "../signals.js";
+import { proofFields } from "./proof-fields.js";
 
 interface ExportFlags extends OutputFlags, WeightsFlags {
   weights: string;
@@ -146,21 +147,5 @@ function show(console: Console, result: ExportResult, data?: string): void {
     return;
   }
   const images = `${counted(proof.images, "image")} ${data === undefined ? "that were drawn: give your own with --data" : `of ${shownPath(data)}`}`;
-  console.fields([
-    ["proof", `onnxruntime against the weights in float32, on ${images}`],
-    ["boxes", `off by at most ${proof.max_box_error_px.toPrecision(2)} px`],
-    ["scores", `off by at most ${proof.max_score_error.toPrecision(2)}`],
-    ...(proof.min_mask_iou === undefined || proof.max_mask_logit_error === undefined
-      ? []
-      : [
-          [
-            "masks",
-            `IoU at least ${proof.min_mask_iou.toFixed(4)}, logits off by at most ${proof.max_mask_logit_error.toPrecision(2)}`,
-          ] as const,
-        ]),
-    ["flips", `${counted(proof.flips, "detection")} on the other side of ${proof.threshold}`],
-    ...(proof.AP === undefined
-      ? []
-      : [["AP", `${fraction(proof.AP.export)}; the weights: ${fraction(proof.AP.ours)}`] as const]),
-  ]);
+  console.fields([["proof", `onnxruntime against the weights in float32, on ${images}`], ...proofFields(proof)]);
 }

@@ -23,7 +23,12 @@ it("measures boxes in pixels of the input and scores", () => {
 
 it("holds each query to the nearest one, wherever it stands", () => {
   const found = compare(outputs([0.2, 0.9], [0.7, 0.6]), outputs([0.7, 0.6], [0.2, 0.9]));
-  expect(found).toEqual({ queries: 2, boxPx: 0, score: 0, flips: 0, beyond: 0 });
+  expect(found).toEqual({ queries: 2, boxPx: 0, score: 0, flips: 0, beyond: 0, best: expect.closeTo(0.9, 6) });
+});
+
+it("keeps the best score of either", () => {
+  expect(compare(outputs([0.2, 0.3], [0.7, 0.1]), outputs([0.2, 0.4], [0.7, 0.1])).best).toBeCloseTo(0.4, 6);
+  expect(compare(outputs([0.2, 0.4]), outputs([0.2, 0.3])).best).toBeCloseTo(0.4, 6);
 });
 
 it("counts detections that are on one side of the threshold only, whoever has them", () => {

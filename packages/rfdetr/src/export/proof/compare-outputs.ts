@@ -13,6 +13,8 @@ export interface Disagreement {
   flips: number;
   /** Queries that are beyond the tolerance in box, score or mask. */
   beyond: number;
+  /** The best score of either. */
+  best: number;
   /** The largest errors of masks, where the model has some. */
   mask?: MaskError;
 }
@@ -41,10 +43,11 @@ export function compareOutputs(
   size: readonly [height: number, width: number],
   { threshold, tolerance }: { threshold: number; tolerance: GoldenTolerance },
 ): Disagreement {
-  const found: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0 };
+  const found: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0, best: 0 };
   for (const query of queriesOf(ours)) {
     const { boxPx, score, other, mask } = nearest(query, ours, theirs, size, tolerance);
     found.queries++;
+    found.best = Math.max(found.best, query.score);
     found.boxPx = Math.max(found.boxPx, boxPx);
     found.score = Math.max(found.score, score);
     if (mask !== undefined) found.mask = worseMask(found.mask, mask);
@@ -54,9 +57,11 @@ export function compareOutputs(
     if (query.score >= threshold && other < threshold) found.flips++;
   }
   const withoutMasks = { boxes: theirs.boxes, logits: theirs.logits };
-  for (const query of queriesOf(theirs))
+  for (const query of queriesOf(theirs)) {
+    found.best = Math.max(found.best, query.score);
     if (query.score >= threshold && nearest(query, withoutMasks, ours, size, tolerance).other < threshold)
       found.flips++;
+  }
   return found;
 }
 
@@ -68,6 +73,7 @@ export function addDisagreement(a: Disagreement, b: Disagreement): Disagreement 
     score: Math.max(a.score, b.score),
     flips: a.flips + b.flips,
     beyond: a.beyond + b.beyond,
+    best: Math.max(a.best, b.best),
     ...(b.mask && { mask: worseMask(a.mask, b.mask) }),
   };
 }

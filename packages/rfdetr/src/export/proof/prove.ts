@@ -95,7 +95,7 @@ export async function prove(
   const exported = await OnnxModel.open(file);
   const { numSelect } = own.model.config;
   const scores = images.split === null ? null : { ours: evaluator(images.split), export: evaluator(images.split) };
-  let sum: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0 };
+  let sum: Disagreement = { queries: 0, boxPx: 0, score: 0, flips: 0, beyond: 0, best: 0 };
   let worst: Proof["worst"] = null;
   let done = 0;
   try {
@@ -126,6 +126,7 @@ export async function prove(
     max_score_error: sum.score,
     flips: sum.flips,
     threshold,
+    best_score: sum.best,
     ...(sum.mask && { max_mask_logit_error: sum.mask.logit, min_mask_iou: 1 - sum.mask.apart }),
     ...(scores === null ? {} : { AP: figures(scores) }),
     holds: sum.beyond * exceptions <= sum.queries,

@@ -1,0 +1,25 @@
+// What the proof of an exported file shows, for people.
+import type { ExportProof } from "../../onnx/metadata.js";
+import { counted, fraction } from "../../support/format.js";
+
+/** The lines of a proof, each a name and what it says. */
+export function proofFields(proof: ExportProof): (readonly [name: string, text: string])[] {
+  const { AP, best_score: best, threshold, min_mask_iou: iou, max_mask_logit_error: logits } = proof;
+  const masks = iou !== undefined && logits !== undefined;
+  return [
+    ["boxes", `off by at most ${proof.max_box_error_px.toPrecision(2)} px`],
+    ["scores", `off by at most ${proof.max_score_error.toPrecision(2)}`],
+    ...(masks
+      ? [["masks", `IoU at least ${iou.toFixed(4)}, logits off by at most ${logits.toPrecision(2)}`] as const]
+      : []),
+    [
+      "flips",
+      best !== undefined && best < threshold
+        ? `none, which shows nothing: no score reaches ${threshold}, the best is ${best.toPrecision(2)}`
+        : `${counted(proof.flips, "detection")} on the other side of ${threshold}`,
+    ],
+    ...(AP === undefined
+      ? []
+      : [["AP", `${fraction(AP.export)}${masks ? " of boxes" : ""}; the weights: ${fraction(AP.ours)}`] as const]),
+  ];
+}
