@@ -79,6 +79,29 @@ describe("openDataset with masks", () => {
     expect(maskBox(masks[1])).toEqual([16, 12, 24, 18]);
   });
 
+  it("takes the rectangle where an outline encloses no pixel, and says so", async () => {
+    const bare = join(root, "bare");
+    await writeCoco(bare);
+    editCoco(bare, "train", ({ annotations }) => {
+      for (const annotation of annotations) annotation.segmentation = [square];
+      annotations[0].segmentation = [[100, 100, 120, 100, 120, 120]];
+      annotations.push({ ...annotations[1], id: 14 });
+      annotations.push({ ...annotations[1], id: 15, bbox: [8.1, 4.1, 0.2, 0.2], segmentation: [[8, 4, 9, 5, 10, 6]] });
+    });
+    const { images, warnings } = openDataset(bare, "train", { masks: true });
+    const [{ boxes, outlines }] = images;
+    expect(outlines?.map((outline) => outline === null)).toEqual([true, false, false, true]);
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/^2 of 5 objects of the train split have no outline, or one that encloses no pixel, such as/),
+    );
+    expect(datasetStats(bare, { masks: true }).splits[0].outlines).toEqual({ polygons: 3, masks: 0, none: 2 });
+    const [far, , , small] = regionMasks({ boxes, outlines }, height, width) as Mask[];
+    expect(far).toEqual(filled);
+    expect(maskBox(small)).toEqual([8, 4, 9, 5]);
+    const empty = [{ polygons: [Float64Array.of(100, 100, 120, 100, 120, 120)] }];
+    expect(regionMasks({ boxes, outlines: empty }, height, width)).toEqual([filled]);
+  });
+
   it("leaves them out where nobody asks", () => {
     for (const folder of [coco, yolo])
       for (const { outlines, crowd } of openDataset(folder, "valid").images)

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { fromCocoRuns, toCocoRuns } from "./coco-runs.js";
 import { gatherMask, invertMask, mirrorMask, nearestPixels, transposeMask } from "./gather-mask.js";
 import { decodeMask, encodeMask, type Mask, maskArea, maskBox, uniteMasks } from "./mask.js";
-import { boxOutline, outlineMask } from "./outline.js";
+import { boxOutline, hasPixel, outlineMask } from "./outline.js";
 
 interface Golden {
   size: [height: number, width: number];
@@ -172,6 +172,21 @@ describe("outlineMask", () => {
         expect(mask.counts.reduce((sum, count) => sum + count, 0)).toBe(99);
         expect(encodeMask(decodeMask(mask), 9, 11)).toEqual(mask);
       }),
+    );
+  });
+
+  it("has a pixel where a look at few columns says so", () => {
+    const corner = fc.double({ min: -3, max: 14, noNaN: true });
+    const near = fc.array(corner, { minLength: 6, maxLength: 12 });
+    const tiny = fc.tuple(corner, corner, near).map(([x, y, all]) => all.map((c, i) => c / 20 + (i % 2 ? y : x)));
+    const twice = near.map((all) => [...all.slice(0, 6), ...all.slice(0, 6)]);
+    const far = near.map((all) => all.map((c) => c * 1e12));
+    fc.assert(
+      fc.property(fc.array(fc.oneof(near, tiny, twice, far), { maxLength: 3 }), (polygons) => {
+        const outline = { polygons: polygons.map((each) => Float64Array.from(each)) };
+        expect(hasPixel(outline, 9, 11)).toBe(maskArea(outlineMask(outline, 9, 11)) > 0);
+      }),
+      { numRuns: 2000 },
     );
   });
 

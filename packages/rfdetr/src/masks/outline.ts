@@ -1,6 +1,6 @@
 // The outline of an object as annotations state it, and its pixels.
-import { type Mask, uniteMasks } from "./mask.js";
-import { polygonMask } from "./polygon.js";
+import { type Mask, maskArea, uniteMasks } from "./mask.js";
+import { enclosesPixel, polygonMask } from "./polygon.js";
 
 /**
  * Polygons, each `x, y, x, y, …` in pixels of the annotated size, or a mask at that size. The object is all that lies
@@ -21,6 +21,12 @@ export function outlineMask(outline: Outline, height: number, width: number): Ma
   if ("mask" in outline) return outline.mask;
   const masks = outline.polygons.map((points) => polygonMask(points, height, width));
   return masks.length === 0 ? { height, width, counts: Uint32Array.of(height * width) } : uniteMasks(masks);
+}
+
+/** Whether the mask of an outline, at the annotated size, has a pixel. */
+export function hasPixel(outline: Outline, height: number, width: number): boolean {
+  if ("mask" in outline) return maskArea(outline.mask) > 0;
+  return outline.polygons.some((points) => enclosesPixel(points, height, width));
 }
 
 /** The outline of a box: left, top, right, bottom in pixels. */

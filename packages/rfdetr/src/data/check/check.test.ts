@@ -495,6 +495,30 @@ const outlineKinds: Kind[] = [
   ["no outline", () => segment(undefined), ["train objects without outlines: repaired"]],
   ["an empty list", () => segment([]), ["train objects without outlines: repaired"]],
   ["a line", () => segment([[6, 3, 18, 12]]), ["train objects without outlines: repaired"]],
+  ["points on a line", () => segment([[6, 3, 9, 6, 12, 9]]), ["train objects without outlines: repaired"]],
+  [
+    "a triangle of a tenth of a pixel",
+    () => segment([[6.1, 3.1, 6.2, 3.1, 6.2, 3.2]]),
+    ["train objects without outlines: repaired"],
+  ],
+  [
+    "a triangle of a tenth of a pixel in its box",
+    () => {
+      segment([[6.1, 3.1, 6.2, 3.1, 6.2, 3.2]]);
+      train((c) => Object.assign(first(c), { bbox: [6.1, 3.1, 0.1, 0.1] }));
+    },
+    ["train objects without outlines: repaired"],
+  ],
+  [
+    "a polygon outside of its image",
+    () => segment([[100, 100, 120, 100, 120, 120]]),
+    ["train objects without outlines: repaired", "train outlines outside their boxes: kept"],
+  ],
+  [
+    "a polygon that goes around twice",
+    () => segment([[6, 3, 18, 3, 18, 12, 6, 3, 18, 3, 18, 12]]),
+    ["train objects without outlines: repaired"],
+  ],
   ["an empty mask", () => segment({ size: [30, 40], counts: [1200] }), ["train objects without outlines: repaired"]],
   [
     "boxes only",

@@ -1,6 +1,6 @@
 // `rfdetr data check --fix`: a copy of a dataset without its faults.
 import { toCocoRuns } from "../../masks/coco-runs.js";
-import { boxOutline, type Outline } from "../../masks/outline.js";
+import type { Outline } from "../../masks/outline.js";
 import { resizeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
 import { twins } from "../formats/class-categories.js";
@@ -16,6 +16,7 @@ import {
 } from "../formats/listing.js";
 import { readSegmentation } from "../formats/segmentation.js";
 import type { Size } from "../images/image-header.js";
+import { boxRectangle } from "../region-masks.js";
 import { otherYamlKeys } from "../write/unchanged.js";
 import type { SplitCounts } from "../write/verify-copy.js";
 import {
@@ -186,7 +187,8 @@ function boxOf(box: ListedBox, [sx, sy]: readonly [number, number], size: Size):
   const outside = boxFault(box) !== null;
   const [x, y, w, h] = outside ? clipped(box) : box.box;
   const own: ListedBox["box"] = [x * sx, y * sy, w * sx, h * sy];
-  const rectangle = lacksOutline(box) ? boxOutline([own[0], own[1], own[0] + own[2], own[1] + own[3]]) : null;
+  const corners = [own[0], own[1], own[0] + own[2], own[1] + own[3]];
+  const rectangle = lacksOutline(box) ? boxRectangle(corners, size.height, size.width) : null;
   if (box.entry === null) {
     const line = outside ? clippedLine(box, own, size) : box.stated;
     return {

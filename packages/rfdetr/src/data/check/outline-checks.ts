@@ -1,5 +1,7 @@
 // What can be wrong with the outlines of objects. Nothing is found where they are not read.
-import { mostMaskPixels } from "../../masks/mask.js";
+import { maskArea, mostMaskPixels } from "../../masks/mask.js";
+import { hasPixel } from "../../masks/outline.js";
+import { resizeMask } from "../../masks/segments.js";
 import { frameOf, type ListedBox, type Listing } from "../formats/listing.js";
 import { outlineExtent } from "../formats/segmentation.js";
 import { type Fit, fitOf, usableBoxes, whereIs } from "./box-frame.js";
@@ -88,9 +90,15 @@ export function maskFit({ segmentation, image }: ListedBox): Fit {
   return fitOf(outline.mask, frame);
 }
 
-/** Whether an object has no outline, or one that encloses nothing, where outlines are read. */
-export const lacksOutline = ({ segmentation }: ListedBox): boolean =>
-  segmentation !== undefined && segmentation.outline === null && segmentation.fault === null;
+/** Whether an object has no outline, or one that encloses no pixel of its image, where outlines are read. */
+export function lacksOutline(box: ListedBox): boolean {
+  if (box.segmentation === undefined || outlineFault(box) !== null) return false;
+  const { outline } = box.segmentation;
+  const { width, height } = frameOf(box.image);
+  if (outline === null || width === 0) return outline === null;
+  if ("mask" in outline && maskFit(box) === "scaled") return maskArea(resizeMask(outline.mask, height, width)) === 0;
+  return !hasPixel(outline, height, width);
+}
 
 /** The objects that training uses, and those of them without an outline. */
 function withoutOutline({ images, outlines }: Listing): { objects: number; without: ListedBox[] } {
@@ -100,5 +108,8 @@ function withoutOutline({ images, outlines }: Listing): { objects: number; witho
   return { objects: boxes.length, without };
 }
 
-const sentence = ({ split }: Listing, objects: number, [first, ...more]: readonly ListedBox[]): string =>
-  `${more.length + 1} of ${objects} objects of the ${split} split have no outline, such as ${whereIs(first)}`;
+function sentence({ split }: Listing, objects: number, without: readonly ListedBox[]): string {
+  const stated = without.some(({ segmentation }) => segmentation?.outline !== null);
+  const lack = `have no outline${stated ? ", or one that encloses no pixel" : ""}`;
+  return `${without.length} of ${objects} objects of the ${split} split ${lack}, such as ${whereIs(without[0])}`;
+}

@@ -5,7 +5,7 @@ import { resizeMask } from "../../masks/segments.js";
 import type { Dataset, DatasetImage, Regions } from "../formats/dataset.js";
 import { frameOf, type ListedBox, type ListedClass, type Listing } from "../formats/listing.js";
 import { clippedCorners, usableBoxes } from "./box-frame.js";
-import { maskFit } from "./outline-checks.js";
+import { lacksOutline, maskFit } from "./outline-checks.js";
 
 /** The dataset that training and evaluation see. Images whose file is at fault are left out. */
 export function toDataset(listing: Listing, classes: readonly ListedClass[], warnings: string[]): Dataset {
@@ -52,9 +52,9 @@ function regions(boxes: readonly ListedBox[], { outlines }: Listing): Regions {
   };
 }
 
-/** The outline of an object in the frame of its image; a mask of another scale is resized. */
+/** The outline of an object in the frame of its image, null where it lacks one; a mask of another scale is resized. */
 function outlineInFrame(box: ListedBox): Outline | null {
-  const outline = box.segmentation?.outline ?? null;
+  const outline = lacksOutline(box) ? null : (box.segmentation?.outline ?? null);
   const { width, height } = frameOf(box.image);
   if (outline === null || !("mask" in outline) || maskFit(box) === "same") return outline;
   return maskFit(box) === "other" ? null : { mask: resizeMask(outline.mask, height, width) };
