@@ -1,6 +1,6 @@
 // The command as a process: signals, streams that break, errors that nobody catches.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -98,6 +98,17 @@ describe("another command", () => {
     expect(run()).toMatchObject({ status: 0, stdout: expect.stringContaining(result) });
     const { status, stdout } = run("--json");
     expect([status, typeof JSON.parse(stdout)]).toEqual([0, "object"]);
+  });
+
+  it("names the check that looks at what it has looked at", () => {
+    cpSync(join(folder, "data"), join(folder, "bare"), { recursive: true });
+    const file = join(folder, "bare/train/_annotations.coco.json");
+    const content = JSON.parse(readFileSync(file, "utf8"));
+    for (const annotation of content.annotations) Reflect.deleteProperty(annotation, "segmentation");
+    writeFileSync(file, JSON.stringify(content));
+    const run = ["data", "stats", "bare", "--masks"];
+    const { stderr } = spawnSync(process.execPath, [script, ...run], { cwd: folder, encoding: "utf8" });
+    expect(stderr).toContain("rfdetr data check --masks names it");
   });
 
   it("ends quietly when its reader has seen enough", async () => {

@@ -79,7 +79,10 @@ function refusal(data: string, split: Split, findings: readonly Finding[], masks
     findings.length > 1 ? ` (and ${findings.length - 1} more ${findings.length === 2 ? "fault" : "faults"})` : "";
   if (check === "missing split") return new DataError(`Expected a ${split} split but ${message}`);
   return new DataError(`The ${split} split of ${data} cannot be used: ${message}${more}`, {
-    hint: checkHint(masks),
+    hint: checkHint(
+      masks,
+      findings.map((finding) => finding.check),
+    ),
   });
 }
 

@@ -67,6 +67,11 @@ describe("openDataset with masks", () => {
     expect(() => openDataset(yolo, "train", { masks: true })).toThrow(
       /The train split of .* cannot be used: 2 of 3 objects of the train split have no outline, such as line 2 of .*a\.txt: the masks would be rectangles/,
     );
+    expect(() => openDataset(yolo, "train", { masks: true })).toThrow(
+      expect.objectContaining({
+        hint: "`rfdetr data check --masks` lists every fault; annotate the outlines of the objects, or train a detector",
+      }),
+    );
     labels("train");
     const { images, warnings } = openDataset(yolo, "train", { masks: true });
     expect(warnings).toContainEqual(
@@ -92,7 +97,9 @@ describe("openDataset with masks", () => {
     const [{ boxes, outlines }] = images;
     expect(outlines?.map((outline) => outline === null)).toEqual([true, false, false, true]);
     expect(warnings).toContainEqual(
-      expect.stringMatching(/^2 of 5 objects of the train split have no outline, or one that encloses no pixel, such as/),
+      expect.stringMatching(
+        /^2 of 5 objects of the train split have no outline, or one that encloses no pixel, such as/,
+      ),
     );
     expect(datasetStats(bare, { masks: true }).splits[0].outlines).toEqual({ polygons: 3, masks: 0, none: 2 });
     const [far, , , small] = regionMasks({ boxes, outlines }, height, width) as Mask[];

@@ -50,3 +50,9 @@ it("parts data that only lacks a split, and repairs a copy of all other data", (
   expect(mendCommand("birds", ["malformed outlines"], true)[0]).toBe("npx rfdetr data check birds --masks --fix OUT");
   expect(mendCommand("birds", ["missing split", "missing file"])[0]).toBe("npx rfdetr data check birds --fix OUT");
 });
+
+it("promises no repaired copy of data without outlines", () => {
+  const [command, effect] = mendCommand("my birds", ["missing file", "no outlines"], true);
+  expect(command).toBe("npx rfdetr data stats 'my birds' --masks");
+  expect(effect).toContain("a repaired copy cannot be written");
+});

@@ -31,6 +31,11 @@ export function mendCommand(
   masks = false,
 ): [command: string, effect: string] {
   const command = (words: string): string => `${startedAs()} data ${words}`;
+  if (refused.includes("no outlines"))
+    return [
+      command(`stats ${shellWord(data)} --masks`),
+      "counts the objects without outlines: annotate these, or train a detector; a repaired copy cannot be written",
+    ];
   return refused.every((check) => check === "missing split")
     ? [command(`split ${shellWord(data)} OUT`), "writes a copy with the splits that are missing"]
     : [

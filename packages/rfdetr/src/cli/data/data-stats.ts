@@ -29,7 +29,7 @@ async function stats(folder: string, flags: StatsFlags): Promise<number> {
   const result = statsOf(read);
   if (result.faults > 0)
     console.warning(
-      `${counted(result.faults, "fault")} in the data: what is at fault is not counted here; rfdetr data check names it`,
+      `${counted(result.faults, "fault")} in the data: what is at fault is not counted here; rfdetr data check${flags.masks ? " --masks" : ""} names it`,
     );
   if (flags.out === undefined) {
     if (console.json) console.data(result);

@@ -21,9 +21,13 @@ export function effectOf(check: string, split: Split): TrainingReaction {
   return split === "valid" ? (known.valid ?? known.training) : known.training;
 }
 
-/** What to do about faults. @param masks whether they may be of outlines */
-export const checkHint = (masks = false): string =>
-  `\`rfdetr data check${masks ? " --masks" : ""}\` lists every fault, and can write a copy without them`;
+/** What to do about faults. @param masks whether they may be of outlines @param found names of checks */
+export function checkHint(masks = false, found: readonly string[] = []): string {
+  const lists = `\`rfdetr data check${masks ? " --masks" : ""}\` lists every fault`;
+  // These cannot be left out.
+  if (found.includes("no outlines")) return `${lists}; annotate the outlines of the objects, or train a detector`;
+  return `${lists}, and can write a copy without them`;
+}
 
 /** The findings of one split, in the order of the table. */
 export function findingsOf(listing: DatasetListing, split: Split): Finding[] {
