@@ -417,6 +417,19 @@ describe("the chapter on numerics", () => {
     expect(fp16.text()).toContain("close to the ends of float16 or beyond them, and held in a wider dtype here");
   });
 
+  it.each([
+    ["mask_token", " The encoder's mask_token never does: only the pretraining of DINOv2 uses it."],
+    ["norm.weight", ""],
+  ])("says why %s did not move, where that is by design", (still, why) => {
+    const updates = [
+      { name: "class_embed.weight", ratio: 1e-3, bf16_lost: 0 },
+      { name: `backbone.0.encoder.${still}`, ratio: 0, bf16_lost: 0 },
+    ];
+    const report = watchedOnce(`still ${still}`, [stepRecord(1, { scale: 1 }), monitorRecord(1, { updates })]);
+    const sentence = "1 parameter did not move on any watched step (1 of 1 step watched).";
+    expect(report.texts("p")).toContain(sentence + why);
+  });
+
   it("says how many steps were watched, and names the module of a skipped step that was not", () => {
     const found = { scale: 65536, skipped: true, fault: "gradient of head.bias", bad_parameter: "head.bias" };
     const report = watchedOnce("watched once", [
