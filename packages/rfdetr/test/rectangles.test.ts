@@ -101,7 +101,9 @@ describe("a run with a rectangle as its resolution", () => {
 
   it("refuses sides that windows and patches do not divide, before anything is written", () => {
     const run = (resolution: unknown) => resolveSettings({ model: "tiny", datasetDir: data, resolution } as object);
-    expect(() => run([64])).toThrow("Expected positive integer up to 16384, or height and width for resolution");
+    expect(() => run([64])).toThrow(
+      "Expected positive integer up to 16384, or height and width such as [384, 640] for resolution",
+    );
     expect(() => run([64, 0])).toThrow("for resolution");
   });
 });

@@ -28,7 +28,8 @@ export const exit = {
 } as const;
 
 /** What `--model` takes, for the help of the commands that have it. */
-export const modelHelp = "nano, small, medium, base, large, …; tiny trains on a CPU in minutes, to try things out";
+export const modelHelp =
+  "nano, small, medium, base, large, …; seg-nano, seg-small, … find masks too; tiny and seg-tiny train on a CPU in minutes, to try things out";
 
 /** Flags that every command has. */
 export interface OutputFlags {
@@ -144,9 +145,12 @@ export function wholeNumber(name: string, value: unknown): number {
   throw new UsageError(expected("integer of 0 or more", name, value));
 }
 
-/** Reads `384x640` as two numbers and `384` as one; any other text is left to the check of the setting. */
-export function shape(text: string): number | string | number[] {
-  return /^\d+x\d+$/.test(text) ? text.split("x").map(Number) : numeric(text);
+/** Reads `384x640` as two numbers and `384` as one. @throws UsageError for text that is neither */
+export function shape(text: string): number | number[] {
+  if (/^\d+x\d+$/.test(text)) return text.split("x").map(Number);
+  const side = numeric(text);
+  if (typeof side === "number") return side;
+  throw new UsageError(`Expected one side, or height and width such as 384x640, for resolution but received ${text}`);
 }
 
 /** Height and width of `384x640`, or of one side. @throws UsageError */

@@ -24,6 +24,10 @@ describe("a command line that the parser refuses", () => {
     ["train --name birds", "--name: did you mean --out?"],
     ["train --project birds", "--project: did you mean --out?"],
     ["train --imgsz 640", "--imgsz: did you mean --resolution?"],
+    [
+      "train --resolution 96x",
+      "Expected one side, or height and width such as 384x640, for resolution but received 96x",
+    ],
     ["train --lr0 0.1", "--lr0: did you mean --lr?"],
     ["train --epoch 3", "--epoch: did you mean --epochs?"],
     ["train --fp16", "--fp16: did you mean --precision 16-mixed?"],

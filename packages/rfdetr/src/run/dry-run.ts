@@ -1,4 +1,4 @@
-// The dry run of a training: it opens the data, builds the model, takes a step on one batch, and keeps nothing.
+// The dry run of a training: it opens the data, builds the model, takes two steps on one batch, and keeps nothing.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -51,7 +51,7 @@ export interface DryRun {
 }
 
 /**
- * Prepares a run as {@link TrainRun} would, takes a step on its first batch, and takes everything back. Nothing is
+ * Prepares a run as {@link TrainRun} would, takes two steps on its first batch, and takes everything back. Nothing is
  * downloaded; the folder of the run is not kept.
  * @param warn is called with what takes long
  * @throws what the run would fail with before its second step

@@ -60,7 +60,7 @@ export const settings = {
   },
   resolution: {
     type: z.union([count.max(16_384), z.tuple([count.max(16_384), count.max(16_384)])]).nullable(),
-    takes: "positive integer up to 16384, or height and width",
+    takes: "positive integer up to 16384, or height and width such as [384, 640]",
     fallback: null,
     about: "size of the images in pixels: the side of a square, or [height, width]; null takes the variant's",
     differs: "the package trains squares only",

@@ -78,7 +78,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       )
       .option(
         "--dry-run",
-        "open the data, build the model, take one step, say what the run would be, and keep nothing",
+        "open the data, build the model, take two steps, say what the run would be, and keep nothing",
       ),
   ).action(async (flags: TrainFlags) => finish(await train(flags)));
 }
