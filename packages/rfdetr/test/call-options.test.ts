@@ -33,10 +33,13 @@ it("options of the drawing, cutting and following calls are checked as those of 
   const received = "but received null";
   await expect(gatherDataset({ train: [], valid: [] }, "/no/folder", none)).rejects.toThrow(received);
   await expect(gatherDataset({ train: [], valid: [] }, none)).rejects.toThrow(`a path for target ${received}`);
-  await expect(drawDetections(image, none)).rejects.toThrow(`of four finite numbers, for detections ${received}`);
+  await expect(drawDetections(image, none)).rejects.toThrow(
+    `of four finite numbers and perhaps a mask of rfdetr/masks, for detections ${received}`,
+  );
   await expect(drawDetections(image, [], none)).rejects.toThrow(received);
   const lost = [{ box: [Number.NaN, 0, 1, 1], score: 1, classId: 0, className: "owl" }] as never;
-  const boxes = "a list of detections, each with a box of four finite numbers, for detections but received";
+  const boxes =
+    "a list of detections, each with a box of four finite numbers and perhaps a mask of rfdetr/masks, for detections but received";
   await expect(drawDetections(image, lost)).rejects.toThrow(boxes);
   await expect(cropDetections(image, lost)).rejects.toThrow(boxes);
   expect(() => new Tracker().update(lost)).toThrow(boxes);
