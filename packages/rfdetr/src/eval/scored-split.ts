@@ -3,6 +3,7 @@
 import type { Split } from "../data/index.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { DataError, NumericsError } from "../support/errors.js";
+import type { Shape } from "../support/shape.js";
 import type { EvaluationBatch } from "./batch.js";
 import { brightnessOf } from "./brightness.js";
 import { classMap } from "./class-map.js";
@@ -40,7 +41,7 @@ export type ScoredSplit = Awaited<ReturnType<typeof openEvaluationData>> & {
  */
 export async function openScoredSplit(
   classNames: readonly string[] | null,
-  size: number | readonly [height: number, width: number],
+  size: Shape,
   options: ScoredSplitOptions,
 ): Promise<ScoredSplit> {
   const data = await openEvaluationData(options.data, options.split, size, options.batch, options);
