@@ -1,6 +1,6 @@
 // Rounds float32 tensors to the values of a number format, to the bit.
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
-import type { ElementFormat, NumberFormat } from "./number-format.js";
+import { type ElementFormat, type NumberFormat, numberFormats } from "./number-format.js";
 
 /** Rounded values: the format represents `values` · `scale`. */
 export interface Rounded {
@@ -38,7 +38,7 @@ const maxExponent = ({ max }: ElementFormat): number => Math.floor(Math.log2(max
 const [largest, smallest] = [(2 - 2 ** -23) * 2 ** 127, 2 ** -120];
 
 /** FP8 scales of blocks: E4M3. */
-const blockScale: ElementFormat = { mantissaBits: 3, minExponent: -6, max: 448 };
+const blockScale: ElementFormat = numberFormats.fp8.forward;
 
 /**
  * Rounds a matrix to a format. Blocks and rows run along the last dimension, which a product sums over. A last block

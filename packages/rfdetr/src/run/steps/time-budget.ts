@@ -78,6 +78,11 @@ export class TimeBudget {
     return (this.session.settings.timeBudget ?? Number.POSITIVE_INFINITY) - spentSeconds(this.session.progress);
   }
 
+  /** Steps that the run has taken, without those that were undone. */
+  get #done(): number {
+    return this.session.totalSteps - stepsLeft(this.session);
+  }
+
   /** Of the run's last evaluation, and of its test split; before the first, as long as so many images in training. */
   get #lastEvaluation(): number {
     const { data, settings } = this.session;
@@ -118,8 +123,7 @@ export class TimeBudget {
   goOn(): void {
     const { session } = this;
     const { progress, settings } = session;
-    const done = session.totalSteps - stepsLeft(session);
-    session.totalSteps = session.mostSteps;
+    const done = this.#done;
     const spent = spentSeconds(progress);
     const { timeBudget } = settings;
     if (timeBudget === null || done === 0 || spent === 0) this.#end(session.mostSteps);
@@ -130,8 +134,7 @@ export class TimeBudget {
   #end(steps: number): void {
     const { session } = this;
     const { progress } = session;
-    const done = session.totalSteps - stepsLeft(session);
-    const planned = Math.min(done + steps, session.mostSteps);
+    const planned = Math.min(this.#done + steps, session.mostSteps);
     if (planned < session.mostSteps) progress.plannedSteps = planned;
     else delete progress.plannedSteps;
     session.totalSteps = planned;
