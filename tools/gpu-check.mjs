@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // @ts-check
-// Checks this program on a GPU, in about ten minutes: parity with the CPU, learning, speed, memory and accuracy of
-// every precision, the automatic batch, a resumed run, and the Python package beside it. docs/gpu.md says what to
-// expect.
+// Checks this program on a GPU, in about ten minutes: parity with the CPU, number formats, learning, speed, memory and
+// accuracy of every precision, the automatic batch, a resumed run, and the Python package beside it. docs/gpu.md says
+// what to expect.
 //
-//   node tools/gpu-check.mjs [--device cuda:0] [--model nano] [--batch 4] [--python PYTHON] [--out gpu-check.json]
-//                            [--only parity,devices,learning,claims,batch,resume,processes,python]
+//   node tools/gpu-check.mjs [--device cuda:0] [--model nano,seg-nano] [--batch 4] [--python PYTHON] [--out FILE]
+//                            [--only parity,devices,formats,learning,claims,batch,resume,processes,python]
 //   node tools/gpu-check.mjs --table gpu-check.json      (the report as a section of bench/RESULTS.md)
 //
 // `--device cpu` runs the same checks on the CPU, `--device meta` those that need no values: shapes, dtypes, devices
@@ -37,6 +37,7 @@ const { device, quick, python, out } = values;
 const sections = {
   parity: async () => (await import("./gpu-check/parity.mjs")).parity,
   devices: async () => (await import("./gpu-check/devices.mjs")).devices,
+  formats: async () => (await import("./gpu-check/formats.mjs")).formats,
   learning: async () => (await import("./gpu-check/learning.mjs")).learning,
   claims: async () => (await import("./gpu-check/claims.mjs")).claims,
   batch: async () => (await import("./gpu-check/runs.mjs")).automaticBatch,
@@ -55,7 +56,7 @@ const options = {
   device,
   quick,
   python,
-  model: values.model ?? (quick ? "tiny" : "nano"),
+  models: (values.model ?? (quick ? "tiny,seg-tiny" : "nano,seg-nano")).split(","),
   batch: Number(values.batch ?? (quick ? 1 : 4)),
 };
 await setupOrExit({ cuda: device.startsWith("cuda") });

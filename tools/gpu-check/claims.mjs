@@ -4,14 +4,18 @@ import { pythonPackage, rfdetr } from "./command.mjs";
 
 const mebibytes = (bytes) => bytes / 2 ** 20;
 
-export async function claims(report, { device, model, batch, quick }) {
+export async function claims(report, { device, models, batch, quick }) {
   if (device === "meta") return report.leave("it measures");
+  for (const model of models) await claim(report, { device, model, batch, quick });
+}
+
+async function claim(report, { device, model, batch, quick }) {
   await report.step(`every precision of ${model} at batch ${batch}, beside float64`);
   const flags = ["--model", model, "--batch", String(batch), "--device", device, "--json"];
   const { precisions, recommended } = JSON.parse(await rfdetr(".", "doctor", ...flags));
   for (const row of precisions) {
-    const name = row.precision;
-    const full = name === "32-true";
+    const name = `${model}, ${row.precision}`;
+    const full = row.precision === "32-true";
     report.figure(`${name}: step`, row.step_seconds * 1000, "ms");
     report.figure(`${name}: speed, in parts of 32-true`, row.speedup, "×");
     report.figure(`${name}: tensors at the peak`, mebibytes(row.peak_tensor_bytes), "MiB");
@@ -24,10 +28,10 @@ export async function claims(report, { device, model, batch, quick }) {
     report.atMost(`${name}: loss, relative error to float64`, row.loss_error, full ? 1e-3 : 5e-2);
     report.holds(`${name}: everything is finite`, !row.nonfinite);
   }
-  report.figure("recommended", null, "", `${recommended.precision}: ${recommended.reason}`);
+  report.figure(`recommended for ${model}`, null, "", `${recommended.precision}: ${recommended.reason}`);
 }
 
-export async function besidePython(report, { device, model, batch, quick, python }) {
+export async function besidePython(report, { device, models: [model], batch, quick, python }) {
   if (device === "meta" || quick || python === undefined)
     return report.leave("it takes --python with a Python that has rfdetr 1.11.2, and not the quick form");
   const precisions = ["32-true", ...(device === "cpu" ? [] : ["tf32"]), "bf16-mixed"];

@@ -8,17 +8,25 @@ import { randomBatch, trainingStep } from "rfdetr/train";
 /** The costs, the terms of the loss and the norm. */
 const readings = 3;
 
-export async function devices(report, { device, model, batch }) {
+export async function devices(report, { device, models, batch }) {
   if (device === "cpu") return report.leave("the CPU reads nothing from a device");
+  for (const model of models) await readingsOf(report, { device, model, batch });
+}
+
+async function readingsOf(report, { device, model, batch }) {
   for (const precision of precisionsOf(device === "meta" ? "cpu" : device)) {
     await report.step(`a step of ${model} in ${precision}`);
     const { config, parts, ema } = benchParts({ model, precision, device });
     const data = randomBatch(batch, config.resolution, config.numClasses, 3, config.segmentationHead);
     const count = countReadings(device, () => trainingStep(parts, [data], { ema }));
-    report.atMost(`${precision}: readings from the device in a step`, count, readings);
+    report.atMost(`${model}, ${precision}: readings from the device in a step`, count, readings);
     const tensors = [...parts.model.stateDict(), ...(ema?.state().tensors ?? [])];
     const elsewhere = tensors.filter(([, tensor]) => tensor.device !== device).map(([name]) => name);
-    report.holds(`${precision}: weights and averages stay on the device`, elsewhere.length === 0, elsewhere[0] ?? "");
+    report.holds(
+      `${model}, ${precision}: weights and averages stay on the device`,
+      elsewhere.length === 0,
+      elsewhere[0] ?? "",
+    );
   }
 }
 

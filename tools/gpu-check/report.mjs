@@ -110,7 +110,7 @@ export class Report {
 }
 
 /** A report as a section of bench/RESULTS.md. */
-export function table({ date, device, hardware, libtorch, model, batch, passed, failed, left_out, results }) {
+export function table({ date, device, hardware, libtorch, models, batch, passed, failed, left_out, results }) {
   const rows = results.map(
     ({ section, name, value, unit, limit, ok }) =>
       `| ${section} | ${name} | ${shown(value, unit)} | ${limit} | ${ok === null ? "" : ok ? "ok" : "failed"} |`,
@@ -118,7 +118,7 @@ export function table({ date, device, hardware, libtorch, model, batch, passed, 
   return [
     `## On a GPU: ${hardware}`,
     "",
-    `\`node tools/gpu-check.mjs --device ${device} --model ${model} --batch ${batch}\` (${date}), libtorch ${libtorch}: ${passed} passed, ${failed} failed.`,
+    `\`node tools/gpu-check.mjs --device ${device} --model ${models} --batch ${batch}\` (${date}), libtorch ${libtorch}: ${passed} passed, ${failed} failed.`,
     "",
     "| section | what | value | limit | |",
     "|---|---|---|---|---|",

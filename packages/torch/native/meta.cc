@@ -77,6 +77,17 @@ std::tuple<Tensor, Tensor> grid_sampler_2d_backward(const Tensor&, const Tensor&
 
 Tensor relu(const Tensor& self) { return at::empty_like(self); }
 
+std::tuple<Tensor, Tensor> log_sigmoid_forward(const Tensor& self) {
+  return {at::empty_like(self), at::empty({0}, self.options())};
+}
+
+Tensor log_sigmoid_backward(const Tensor&, const Tensor& self, const Tensor&) { return at::empty_like(self); }
+
+Tensor searchsorted(const Tensor&, const Tensor& values, bool is_int32, bool, std::optional<c10::string_view>,
+                    const std::optional<Tensor>&) {
+  return at::empty(values.sizes(), values.options().dtype(is_int32 ? at::kInt : at::kLong));
+}
+
 Tensor& abs_out(const Tensor& self, Tensor& out) { return const_cast<Tensor&>(out.resize_(self.sizes())); }
 
 Tensor& where_out(const Tensor& condition, const Tensor& self, const Tensor& other, Tensor& out) {
@@ -111,6 +122,9 @@ TORCH_LIBRARY_IMPL(aten, Meta, library) {
   add("grid_sampler_2d", TORCH_FN(grid_sampler_2d));
   add("grid_sampler_2d_backward", TORCH_FN(grid_sampler_2d_backward));
   add("relu", TORCH_FN(relu));
+  add("log_sigmoid_forward", TORCH_FN(log_sigmoid_forward));
+  add("log_sigmoid_backward", TORCH_FN(log_sigmoid_backward));
+  add("searchsorted.Tensor", TORCH_FN(searchsorted));
   add("abs.out", TORCH_FN(abs_out));
   add("where.self", TORCH_FN(where));
   add("where.self_out", TORCH_FN(where_out));

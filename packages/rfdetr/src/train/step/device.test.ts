@@ -35,10 +35,10 @@ const elsewhere = (tensors: Iterable<readonly [string, Tensor | null]>): string[
 /** What a step must read: the costs, because the assignment is solved on the CPU; the terms of the loss; the norm. */
 const reads = { "loss/matcher.ts": 1, "train/step/step.ts": 1, "optim/clip.ts": 1 };
 
-describe.each(["tiny", "nano"])("a step of %s on a device of its own", (variant) => {
+describe.each(["tiny", "nano", "seg-tiny"])("a step of %s on a device of its own", (variant) => {
   it.each(every)("in %s reads only what its record and the assignment need", (precision) => {
     const { config, parts, ema } = partsOf(variant, precision);
-    const batch = randomBatch(2, config.resolution, config.numClasses, 3);
+    const batch = randomBatch(2, config.resolution, config.numClasses, 3, config.segmentationHead);
     const step = () => trafficWith(device, () => expect(trainingStep(parts, [batch], { ema }).applied).toBe(true));
     step(); // makes what is kept
     const traffic = step();
@@ -52,18 +52,20 @@ describe.each(["tiny", "nano"])("a step of %s on a device of its own", (variant)
 
   it("reads the costs and the loss once for each micro-batch, and the norm once", () => {
     const { config, parts } = partsOf(variant, "16-mixed");
-    const batch = randomBatch(1, config.resolution, config.numClasses, 3);
+    const batch = randomBatch(1, config.resolution, config.numClasses, 3, config.segmentationHead);
     const traffic = trafficWith(device, () => void trainingStep(parts, [batch, batch, batch]));
     expect(counted(traffic.reads)).toEqual({ "loss/matcher.ts": 3, "train/step/step.ts": 3, "optim/clip.ts": 1 });
   });
 
   it("copies to the device only images, targets, matches and constants", () => {
     const { config, parts, ema } = partsOf(variant, "bf16-mixed");
-    const batch = randomBatch(2, config.resolution, config.numClasses, 3);
+    const batch = randomBatch(2, config.resolution, config.numClasses, 3, config.segmentationHead);
     const { uploads } = trafficWith(device, () => void trainingStep(parts, [batch], { ema }));
     expect(Object.keys(counted(uploads)).sort()).toEqual([
       "loss/criterion.ts", // pairs of the assignment, with their boxes
+      ...(config.segmentationHead ? ["loss/masks.ts"] : []), // the matched queries of an image
       "loss/matcher.ts", // labels and boxes of the targets
+      ...(config.segmentationHead ? ["loss/true-masks.ts"] : []), // the runs of all masks, and where each begins
       "model/decoder/query-selection.ts", // centres of the grid
       "model/decoder/sine-embedding.ts", // frequencies
       "model/images/preprocess.ts", // images, and the mean and deviation of their channels
@@ -72,7 +74,7 @@ describe.each(["tiny", "nano"])("a step of %s on a device of its own", (variant)
 
   it("gives gradients of the parameters' dtype and device", () => {
     const { config, parts } = partsOf(variant, "bf16-mixed");
-    const { images, targets } = { ...randomBatch(1, config.resolution, config.numClasses, 3) };
+    const { images, targets } = { ...randomBatch(1, config.resolution, config.numClasses, 3, config.segmentationHead) };
     trafficWith(device, () =>
       scope(() => {
         const input = prepareImages(
@@ -95,7 +97,7 @@ describe.each(["tiny", "nano"])("a step of %s on a device of its own", (variant)
 it("recomputes checkpointed layers on a device of its own, where backward runs on another thread", () => {
   const { config, model, parts } = partsOf("tiny", "bf16-mixed");
   model.checkpointing = true;
-  const batch = randomBatch(1, config.resolution, config.numClasses, 3);
+  const batch = randomBatch(1, config.resolution, config.numClasses, 3, config.segmentationHead);
   const step = () => trafficWith(device, () => void trainingStep(parts, [batch]));
   step();
   const before = memory().liveTensors;
@@ -107,7 +109,7 @@ it("recomputes checkpointed layers on a device of its own, where backward runs o
 it("shows the monitor the activations and the gradients of every module", () => {
   const { config, parts } = partsOf("tiny", "bf16-mixed");
   const monitor = new Monitor();
-  const batch = randomBatch(1, config.resolution, config.numClasses, 3);
+  const batch = randomBatch(1, config.resolution, config.numClasses, 3, config.segmentationHead);
   let seen = monitor.end();
   trafficWith(device, () => {
     monitor.begin();
