@@ -32,7 +32,7 @@ export type {
   SourcePrediction,
   TextPredictions,
 } from "./predict/predictions.js";
-export type { Selection } from "./predict/selection.js";
+export type { BestBelow, Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
 export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracking/tracker.js";
 export type { ModelInfo } from "./predict/types.js";

@@ -168,6 +168,23 @@ describe("rfdetr predict", () => {
     expect(predict("photos/a", "--threshold", "cta=0.3").stderr).toContain("but received cta: did you mean cat?");
   });
 
+  it("says the best score where nothing is found, once for all images, and in the JSON of each", () => {
+    const several = predict("photos/*/*", "--threshold", "0.9", "--no-draw").stdout;
+    expect(several).toMatch(
+      /\n0 objects in 2 images\nno object has a score above 0\.9 in any of 2 images; the best is 0\.\d+ \(\w+, in photos\/[ab]\/1\.\w+\).*\n$/,
+    );
+    const found = (...args: string[]) => JSON.parse(predict("photos/*/*", "--json", ...args).stdout).images;
+    const best = found(...everything).map(({ detections }: { detections: Detection[] }) => detections[0]);
+    for (const [i, image] of found("--threshold", "0.9", "--batch", "2").entries()) {
+      const { score, class_name } = best[i];
+      expect(image).toMatchObject({ detections: [], best_below: { class_name, threshold: 0.9 } });
+      expect(Math.abs(image.best_below.score - score)).toBeLessThan(1e-5);
+    }
+    const cats = found("--threshold", "dog=0", "--threshold", "0.9", "--class", "cat", "--tiles", "60");
+    for (const image of cats) expect(image.best_below).toMatchObject({ class_name: "cat", threshold: 0.9 });
+    for (const image of found(...everything)) expect(image).not.toHaveProperty("best_below");
+  });
+
   it("finds the same in batches, with either resize", () => {
     const scores = (...args: string[]): number[] =>
       JSON.parse(predict("photos/*/*", "--json", ...everything, ...args).stdout).images.flatMap(

@@ -83,6 +83,18 @@ describe("rfdetr predict of videos", () => {
     expect(predict("a/c lip.mp4", "--out", "a").stderr).toContain("but a has c lip.mp4");
   });
 
+  it("says the best score where no frame has an object, tracked or not", () => {
+    for (const track of [[], ["--track"]]) {
+      const { stdout } = predict("a/c lip.mp4", "--out", "empty", "--no-draw", "--threshold", "0.9", ...track);
+      expect(stdout).toMatch(/^0 objects in 9 frames, written to empty$/m);
+      expect(stdout).toMatch(
+        /^no object has a score above 0\.9 in any of 9 frames; the best is 0\.\d+ \(\w+, in frame \d\)/m,
+      );
+      for (const line of linesOf("empty/c lip.mp4.jsonl"))
+        expect(line).toMatchObject({ detections: [], best_below: { threshold: 0.9 } });
+    }
+  });
+
   it("keeps what is done at Ctrl-C, and prints a line for each frame with --json", async () => {
     const child = spawn(process.execPath, words(["long.avi", "--json", "--out", "stopped"]), { cwd: folder, env });
     let stdout = "";

@@ -4,7 +4,7 @@ import { encodeMask, type Mask } from "../masks/mask.js";
 import { maskIou, measureMask } from "../masks/overlap.js";
 import { postprocess, toArrays } from "../model/images/postprocess.js";
 import { Rng } from "../support/random.js";
-import { listDetections, rowNames, selectBoxes } from "./detections.js";
+import { listBelow, listDetections, rowNames, selectBoxes } from "./detections.js";
 
 describe("selectBoxes", () => {
   it.each([
@@ -74,6 +74,22 @@ describe("the masks of selectBoxes", () => {
       masks: [encodeMask([1], 1, 1)],
     };
     expect(listDetections(found, ["cat"], 0.5)).toMatchObject([{ mask: found.masks[0] }]);
+  });
+});
+
+describe("listBelow", () => {
+  it("has the best of each class that is not above the threshold, best first", () => {
+    const found = {
+      boxes: new Float32Array(24),
+      scores: Float32Array.of(0.9, 0.5, 0.4, 0.3, 0.2, 0.1),
+      labels: Int32Array.of(0, 1, 1, 0, 0, 2),
+    };
+    expect(listBelow(found, ["cat", "dog"], 0.5)).toEqual([
+      { classId: 1, className: "dog", score: 0.5 },
+      { classId: 0, className: "cat", score: Math.fround(0.3) },
+      { classId: 2, className: "class 2", score: Math.fround(0.1) },
+    ]);
+    expect(listBelow(found, ["cat", "dog"], 0)).toEqual([]);
   });
 });
 

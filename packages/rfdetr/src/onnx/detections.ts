@@ -74,6 +74,24 @@ export function rowNames(classNames: readonly string[], rows: number): string[] 
   );
 }
 
+/** A class that was seen with a score that is not above a threshold. */
+export interface Candidate {
+  classId: number;
+  className: string;
+  score: number;
+}
+
+/** The best of each class whose scores are not above `threshold`, best first. */
+export function listBelow({ scores, labels }: ScoredBoxes, names: readonly string[], threshold: number): Candidate[] {
+  const best = new Map<number, Candidate>();
+  for (let i = 0; i < scores.length; i++) {
+    const classId = labels[i];
+    if (scores[i] > threshold || best.has(classId)) continue;
+    best.set(classId, { classId, className: names[classId] ?? `class ${classId}`, score: scores[i] });
+  }
+  return [...best.values()];
+}
+
 /** The detections whose score is above `threshold` as objects, best first. Those of a model with masks have theirs. */
 export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
   const { boxes, scores, labels, masks } = found;

@@ -10,4 +10,5 @@ export { imageFiles } from "./inputs/inputs.js";
 export { writeEvaluationPictures } from "./pictures/evaluation-pictures.js";
 export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
 export { Predictor, type PredictorOptions } from "./predict.js";
-export type { DecodedImage, DetectOptions, ImagePrediction, SquareImage } from "./types.js";
+export type { BestBelow } from "./selection.js";
+export type { DecodedImage, DetectOptions, ImagePrediction, SquareImage, SquarePrediction } from "./types.js";

@@ -10,7 +10,7 @@ import { inFloat32 } from "../model/outputs.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
-import { listDetections, rowNames } from "../onnx/detections.js";
+import { listBelow, listDetections, rowNames } from "../onnx/detections.js";
 import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
 import { type Shape, sidesOf } from "../support/shape.js";
@@ -25,7 +25,14 @@ import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import { decode, type ImageSource } from "./inputs/picture.js";
 import { prepareImage } from "./prepared-image.js";
 import { checkSelection, lowestThreshold } from "./selection.js";
-import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
+import type {
+  DecodedImage,
+  DetectOptions,
+  HostedModel,
+  ImagePrediction,
+  SquareImage,
+  SquarePrediction,
+} from "./types.js";
 
 /** What a {@link Predictor} needs beside its model. */
 export interface PredictorOptions {
@@ -138,7 +145,7 @@ export class Predictor implements HostedModel {
     images: readonly SquareImage[],
     threshold = 0.5,
     shape: Shape = this.config.resolution,
-  ): ImagePrediction[] {
+  ): SquarePrediction[] {
     const [rows, columns] = sidesOf(shape);
     return noGrad(() =>
       scope(() => {
@@ -150,7 +157,8 @@ export class Predictor implements HostedModel {
           const found = toArrays(tensors);
           checkFinite(found, this.#name);
           const { width, height } = images[i];
-          return { width, height, detections: listDetections(found, this.#names, threshold) };
+          const detections = listDetections(found, this.#names, threshold);
+          return { width, height, detections, below: listBelow(found, this.#names, threshold) };
         });
       }),
     );

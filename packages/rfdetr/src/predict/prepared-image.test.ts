@@ -1,17 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { encodeMask, type Mask, maskBox } from "../masks/mask.js";
 import { detectPrepared, prepareImage } from "./prepared-image.js";
-import type { DecodedImage, ImagePrediction, SquareImage } from "./types.js";
+import type { DecodedImage, DetectOptions, SquareImage, SquarePrediction } from "./types.js";
 
 const toSquare = ({ data, width, height }: DecodedImage): SquareImage => ({ pixels: data, width, height });
 /** Finds a box around the whole of every image, scored by its first byte. Records how many images went together. */
 const finder = (batches: number[]) => ({
-  detectSquares(images: readonly SquareImage[]): ImagePrediction[] {
+  detectSquares(images: readonly SquareImage[]): SquarePrediction[] {
     batches.push(images.length);
     return images.map(({ pixels, width, height }) => ({
       width,
       height,
       detections: [{ box: [0, 0, width, height], score: pixels[0] / 255, classId: 0, className: "thing" }],
+      below: [{ score: pixels[0] / 1000, classId: 1, className: "other" }],
     }));
   },
 });
@@ -69,5 +70,26 @@ describe("an image in tiles", () => {
     const found = await detectPrepared(finder([]), [tiled, whole], options, 2);
     expect(found.map(({ detections }) => detections.length)).toEqual([1, 1]);
     expect(found[1].detections[0].box).toEqual([0, 0, 90, 50]);
+  });
+
+  it("has the best that is not reported where nothing is, of the wanted classes", async () => {
+    const found = async (options: DetectOptions) => {
+      const [prediction] = await detectPrepared(finder([]), [prepareImage({ toSquare }, image, options)], options, 8);
+      return prediction;
+    };
+    for (const tiles of [{}, { tiles: 50 }]) {
+      expect(await found({ threshold: 0.7, ...tiles })).not.toHaveProperty("bestBelow");
+      expect(await found({ threshold: 0.8, ...tiles })).toMatchObject({
+        detections: [],
+        bestBelow: { className: "thing", score: 200 / 255, threshold: 0.8 },
+      });
+      expect(await found({ threshold: { "*": 0.5, other: 0.4 }, classes: ["other"], ...tiles })).toEqual({
+        width: 90,
+        height: 50,
+        detections: [],
+        bestBelow: { className: "other", classId: 1, score: 0.2, threshold: 0.4 },
+      });
+      expect(await found({ classes: ["third"], ...tiles })).toEqual({ width: 90, height: 50, detections: [] });
+    }
   });
 });

@@ -1,15 +1,34 @@
 // An image as a model sees it, whole or in tiles, and the way from what is found there back to the image.
 import { resizeMask } from "../masks/segments.js";
-import { lowestThreshold, select } from "./selection.js";
+import type { Candidate } from "../onnx/detections.js";
+import { bestBelow, lowestThreshold, select } from "./selection.js";
 import { cutTile, mergeTiles, tileBoxes } from "./tiles.js";
-import type { DecodedImage, DetectOptions, HostedModel, ImagePrediction, SquareImage } from "./types.js";
+import type {
+  DecodedImage,
+  DetectOptions,
+  HostedModel,
+  ImagePrediction,
+  SquareImage,
+  SquarePrediction,
+} from "./types.js";
 
 /** An image that is ready for a model. */
 export interface PreparedImage {
   /** What goes through the model: one, or one for each tile. */
   squares: SquareImage[];
   /** The detections of the image that a caller wants, from those of its squares. */
-  finish(found: readonly ImagePrediction[]): ImagePrediction;
+  finish(found: readonly SquarePrediction[]): ImagePrediction;
+}
+
+/** What a caller gets of an image. @param below what the model saw and does not report at any threshold */
+function reported(
+  { width, height, detections: all }: ImagePrediction,
+  below: readonly Candidate[],
+  options: DetectOptions,
+): ImagePrediction {
+  const detections = select(all, options);
+  const best = detections.length > 0 ? undefined : bestBelow([...all, ...below], options);
+  return { width, height, detections, ...(best !== undefined && { bestBelow: best }) };
 }
 
 /** Brings a decoded image to the size of a model. */
@@ -22,7 +41,7 @@ export function prepareImage(
   if (tiling === undefined)
     return {
       squares: [model.toSquare(image, options)],
-      finish: ([whole]) => ({ ...whole, detections: select(whole.detections, options) }),
+      finish: ([whole]) => reported(whole, whole.below, options),
     };
   const settings = typeof tiling === "number" ? { size: tiling } : tiling;
   const tiles = tileBoxes(image.width, image.height, settings);
@@ -34,9 +53,11 @@ export function prepareImage(
       const merged = mergeTiles(perTile, tiles, settings);
       const [x, y] = [width / image.width, height / image.height];
       for (const { box } of merged) box.splice(0, 4, box[0] * x, box[1] * y, box[2] * x, box[3] * y);
-      const detections = select(merged, options);
-      for (const found of detections) if (found.mask !== undefined) found.mask = resizeMask(found.mask, height, width);
-      return { width, height, detections };
+      const below = found.flatMap((tile) => tile.below);
+      const prediction = reported({ width, height, detections: merged }, below, options);
+      for (const each of prediction.detections)
+        if (each.mask !== undefined) each.mask = resizeMask(each.mask, height, width);
+      return prediction;
     },
   };
 }
@@ -54,7 +75,7 @@ export async function detectPrepared(
   signal?: AbortSignal,
 ): Promise<ImagePrediction[]> {
   const squares = images.flatMap((image) => image.squares);
-  const found: ImagePrediction[] = [];
+  const found: SquarePrediction[] = [];
   for (let at = 0; at < squares.length; at += together) {
     signal?.throwIfAborted();
     found.push(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Detection } from "../model/types.js";
-import { checkSelection, lowestThreshold, type Selection, select } from "./selection.js";
+import { bestBelow, checkSelection, lowestThreshold, type Selection, select } from "./selection.js";
 
 const names = ["cat", "dog", "bird"];
 const detections: Detection[] = [0.9, 0.8, 0.7, 0.6, 0.4, 0.2].map((score, i) => ({
@@ -26,6 +26,19 @@ describe("a selection of detections", () => {
   ])("%j keeps the scores %j, all above %d", (selection, scores, lowest) => {
     expect(kept(selection)).toEqual(scores);
     expect(lowestThreshold(selection)).toBe(lowest);
+  });
+
+  it("has the best of what is not reported, of the wanted classes, with its threshold", () => {
+    const below = (selection: Selection) => bestBelow(detections, selection);
+    expect(below({ threshold: 0.95 })).toEqual({ classId: 0, className: "cat", score: 0.9, threshold: 0.95 });
+    expect(below({ threshold: { "*": 0.95, dog: 0.85 }, classes: ["dog", "bird"] })).toEqual({
+      classId: 1,
+      className: "dog",
+      score: 0.8,
+      threshold: 0.85,
+    });
+    expect(below({ classes: [] })).toBe(undefined);
+    expect(bestBelow([], {})).toBe(undefined);
   });
 
   it("names classes of the model, rows without a name included", () => {

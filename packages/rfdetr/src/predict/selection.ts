@@ -1,5 +1,6 @@
 // Which of the detections of an image are reported. No import of Node.
 import type { Detection } from "../model/types.js";
+import type { Candidate } from "../onnx/detections.js";
 import { UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 
@@ -14,6 +15,11 @@ export interface Selection {
   classes?: readonly string[];
   /** Most detections of an image, the best ones; default: all. */
   maxDetections?: number;
+}
+
+/** The best candidate of an image, and the threshold that kept it from being reported. */
+export interface BestBelow extends Candidate {
+  threshold: number;
 }
 
 const usual = 0.5;
@@ -40,6 +46,21 @@ export function select(detections: Detection[], { threshold, classes, maxDetecti
   return detections
     .filter(({ score, className }) => score > least(className) && (wanted === null || wanted.has(className)))
     .slice(0, maxDetections);
+}
+
+/**
+ * The best of what is not reported, with the threshold of its class; undefined where the wanted classes have none.
+ * @param candidates in any order
+ */
+export function bestBelow(candidates: readonly Candidate[], { threshold, classes }: Selection): BestBelow | undefined {
+  const least = thresholdFor({ threshold });
+  let best: Candidate | undefined;
+  for (const candidate of candidates)
+    if (classes === undefined || classes.includes(candidate.className))
+      if (best === undefined || candidate.score > best.score) best = candidate;
+  if (best === undefined) return undefined;
+  const { classId, className, score } = best;
+  return { classId, className, score, threshold: least(className) };
 }
 
 /** Refuses names of classes that a model does not have. @throws UsageError naming those that it has */

@@ -3,9 +3,10 @@ import type { Precision } from "@rfdetr/amp";
 import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
+import type { Candidate } from "../onnx/detections.js";
 import type { Shape } from "../support/shape.js";
 import type { ClassNumbering } from "../weights/classes/class-numbering.js";
-import type { Selection } from "./selection.js";
+import type { BestBelow, Selection } from "./selection.js";
 import type { Tiling } from "./tiles.js";
 
 /** Which detections are reported, and how images are resized. */
@@ -31,6 +32,17 @@ export interface ImagePrediction {
   height: number;
   /** Best first, boxes in pixels of the image, masks at its size. */
   detections: Detection[];
+  /**
+   * Where there are no detections: the best candidate of the classes that are reported. Absent where the model has
+   * none of these classes among its candidates.
+   */
+  bestBelow?: BestBelow;
+}
+
+/** What is found in an image at the model's size. */
+export interface SquarePrediction extends ImagePrediction {
+  /** The best candidate of each class that is not above the threshold, best first. */
+  below: Candidate[];
 }
 
 /** Pixels of an image, and the size that boxes refer to where the pixels are fewer. */
@@ -85,7 +97,7 @@ export interface HostedModel {
     images: readonly SquareImage[],
     threshold?: number,
     shape?: Shape,
-  ): ImagePrediction[] | Promise<ImagePrediction[]>;
+  ): SquarePrediction[] | Promise<SquarePrediction[]>;
   /** @throws ModelConfigError if the model cannot see images of a shape */
   checkShape(shape: Shape): void;
   dispose(): void | Promise<void>;

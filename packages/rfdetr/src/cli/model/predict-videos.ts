@@ -5,7 +5,7 @@ import { draw } from "../../predict/drawing/draw.js";
 import { OutputFolder, videoNames } from "../../predict/outputs/outputs.js";
 import { frameResult } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
-import { lowestThreshold, thresholdFor } from "../../predict/selection.js";
+import { type BestBelow, bestBelow, lowestThreshold, thresholdFor } from "../../predict/selection.js";
 import { type TrackedDetection, track } from "../../predict/tracking/tracker.js";
 import { type VideoFrame, type VideoOptions, video } from "../../predict/video/video.js";
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";
@@ -15,6 +15,7 @@ import { VideoError } from "../../support/errors.js";
 import { counted, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { Interruption } from "./interruption.js";
+import { NothingFound } from "./nothing-found.js";
 
 /** What is done with videos. */
 export interface VideoTask {
@@ -32,6 +33,8 @@ export interface VideoTask {
 export interface VideoOutcome {
   frames: number;
   objects: number;
+  /** Frames in which nothing was found. */
+  nothing: NothingFound;
   /** Number of videos that could not be read, or not to their end. */
   failed: number;
   signal: StopSignal | null;
@@ -68,7 +71,13 @@ export async function predictVideos(
   task: VideoTask,
   { output, console }: { output: VideoOutput; console: Console },
 ): Promise<VideoOutcome> {
-  const outcome: VideoOutcome = { frames: 0, objects: 0, failed: 0, signal: null };
+  const outcome: VideoOutcome = {
+    frames: 0,
+    objects: 0,
+    nothing: new NothingFound("frames", options),
+    failed: 0,
+    signal: null,
+  };
   const interruption = new Interruption();
   try {
     for (const [place, name] of names.entries()) {
@@ -78,8 +87,10 @@ export async function predictVideos(
       try {
         await interruption.during(async () => {
           const frames = framesOf(detector, name, { ...options, signal: interruption.abort }, task);
-          for await (const { source, detections } of frames) {
-            const line = frameResult({ file: name, frame: source, detections });
+          for await (const { source, ...found } of frames) {
+            const { detections } = found;
+            outcome.nothing.add(`frame ${source.frame}${names.length > 1 ? ` of ${shownVideo(name)}` : ""}`, found);
+            const line = frameResult({ file: name, frame: source, ...found });
             if (console.json) console.data(line);
             await files.add(source, detections, JSON.stringify(line), detector.classNames ?? []);
             outcome.frames++;
@@ -114,17 +125,26 @@ export async function predictVideos(
 /** Says what was found and where it is written. */
 export function concludeVideos(
   console: Console,
-  { frames, objects, failed, signal }: VideoOutcome,
+  { frames, objects, nothing, failed, signal }: VideoOutcome,
   folder: string | null,
   all: number,
-) {
+): void {
   const where = folder === null ? "" : `, written to ${shownPath(folder)}`;
   if (frames > 0 || failed === 0)
     console.result(`${counted(objects, "object")} in ${counted(frames, "frame")}${where}`);
+  // Of a video with objects, frames without any are usual.
+  const why = nothing.everywhere ? nothing.inWords() : null;
+  if (why !== null) console.sentence(why);
   if (failed > 0 && (frames > 0 || all > 1))
     console.error(`${counted(failed, "video")} could not be read, or not to the end`);
   if (signal !== null) console.error(`stopped after ${counted(frames, "frame")}`);
 }
+
+type FramePrediction = {
+  source: VideoFrame;
+  detections: (TrackedDetection | Omit<TrackedDetection, "trackId">)[];
+  bestBelow?: BestBelow;
+};
 
 /** The frames of a video with what is found in them, followed or not. */
 async function* framesOf(
@@ -132,7 +152,7 @@ async function* framesOf(
   name: string,
   { threshold = 0.5, ...options }: PredictManyOptions,
   task: VideoTask,
-): AsyncGenerator<{ source: VideoFrame; detections: (TrackedDetection | Omit<TrackedDetection, "trackId">)[] }> {
+): AsyncGenerator<FramePrediction> {
   const { autoOrient } = options;
   const frames = video(name, { ...task.frames, ...(autoOrient === undefined ? {} : { autoOrient }) });
   if (!task.track) {
@@ -141,11 +161,11 @@ async function* framesOf(
   }
   const least = thresholdFor({ threshold });
   const found = detector.predict(frames, { ...options, threshold: Math.min(lowestThreshold({ threshold }), weakest) });
-  for await (const { source, detections } of track(found))
-    yield {
-      source,
-      detections: detections.filter(({ trackId, score, className }) => trackId !== null || score > least(className)),
-    };
+  for await (const { source, detections, bestBelow: weaker } of track(found)) {
+    const shown = detections.filter(({ trackId, score, className }) => trackId !== null || score > least(className));
+    const below = bestBelow([...detections, ...(weaker === undefined ? [] : [weaker])], { threshold });
+    yield { source, detections: shown, ...(shown.length === 0 && below !== undefined && { bestBelow: below }) };
+  }
 }
 
 /** The files about one video. */

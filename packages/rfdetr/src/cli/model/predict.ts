@@ -140,6 +140,8 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { fontWarning } = await import("../../predict/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
     if (fonts !== null) console.warning(fonts);
+    const { NothingFound } = await import("./nothing-found.js");
+    const nothing = new NothingFound("images", options);
     const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
     console.end();
     const text = output.finish(images, errors, detector.classNames ?? []);
@@ -148,7 +150,10 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     if (lost !== null) console.warning(lost);
     if (json) console.data(jsonResults(images, errors));
     else if (onStdout) console.text(text);
+    for (const image of images) nothing.add(shownImage(image.file), image);
     conclude(console, { images, errors, signal, all: files.length }, output.path);
+    const why = nothing.inWords();
+    if (why !== null) console.sentence(why);
     if (signal !== null) return exitCodes[signal];
     return errors.length === 0 ? exit.done : images.length === 0 ? exit.failed : exit.partial;
   } catch (error) {

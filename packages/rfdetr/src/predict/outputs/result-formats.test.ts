@@ -47,6 +47,9 @@ describe("results", () => {
       { file: "b.jpg", width: 8, height: 8, detections: [] },
     ];
     expect(jsonResults([alone, empty], [])).toEqual({ images });
+    const bestBelow = { classId: 1, className: "dog", score: 0.25, threshold: 0.5 };
+    const best_below = { score: 0.25, class_id: 1, class_name: "dog", threshold: 0.5 };
+    expect(jsonResults([{ ...empty, bestBelow }], [])).toEqual({ images: [{ ...images[1], best_below }] });
     const errors = [{ file: "x.jpg", message: "no picture" }];
     expect(jsonResults([], errors)).toEqual({ images: [], errors });
   });

@@ -6,6 +6,7 @@ import { maskArea } from "../../masks/mask.js";
 import type { Detection } from "../../model/types.js";
 import { counted } from "../../support/format.js";
 import { fileNameOfImage, isLocal } from "../inputs/address.js";
+import type { BestBelow } from "../selection.js";
 import type { ImagePrediction } from "../types.js";
 import { labelNames, namesBelow } from "./outputs.js";
 
@@ -23,14 +24,18 @@ export interface FileError {
   message: string;
 }
 
-/** The object that `rfdetr predict --json` prints. It has `errors` only if there are some. */
+/**
+ * The object that `rfdetr predict --json` prints. It has `errors` only if there are some; an image has `best_below` only
+ * if it has no detections.
+ */
 export function jsonResults(images: readonly FilePrediction[], errors: readonly FileError[]): object {
   return {
-    images: images.map(({ file, width, height, detections }) => ({
+    images: images.map(({ file, width, height, detections, bestBelow }) => ({
       file,
       width,
       height,
       detections: detections.map(jsonDetection),
+      ...jsonBelow(bestBelow),
     })),
     ...(errors.length === 0 ? {} : { errors }),
   };
@@ -44,18 +49,26 @@ const jsonDetection = ({ box, score, classId, className, mask }: Detection): obj
   ...(mask === undefined ? {} : { mask: toCocoRuns(mask) }),
 });
 
+/** What was nearest to a detection where there is none. */
+function jsonBelow(best: BestBelow | undefined): object {
+  if (best === undefined) return {};
+  const { score, classId, className, threshold } = best;
+  return { best_below: { score, class_id: classId, class_name: className, threshold } };
+}
+
 /** A line about a frame of a video. Detections that were followed have the number of their track, or null. */
 export function frameResult(result: {
   file: string;
   frame: { frame: number; seconds: number | null; width: number; height: number };
   detections: readonly (Detection & { trackId?: number | null })[];
+  bestBelow?: BestBelow;
 }): object {
   const { frame, seconds, width, height } = result.frame;
   const detections = result.detections.map(({ trackId, ...detection }) => ({
     ...jsonDetection(detection),
     ...(trackId === undefined ? {} : { track_id: trackId }),
   }));
-  return { file: result.file, frame, seconds, width, height, detections };
+  return { file: result.file, frame, seconds, width, height, detections, ...jsonBelow(result.bestBelow) };
 }
 
 /**

@@ -1,11 +1,11 @@
 // Detects objects in images with an exported file: the twin of `Predictor` without libtorch.
 
 import { type ResizeOptions, resizePixels } from "../../eval/pixels.js";
-import { listDetections, rowNames } from "../../onnx/detections.js";
+import { listBelow, listDetections, rowNames } from "../../onnx/detections.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { ConfigError, ModelConfigError } from "../../support/errors.js";
 import { type Shape, sidesOf } from "../../support/shape.js";
-import type { DecodedImage, HostedModel, ImagePrediction, ModelRequest, SquareImage } from "../types.js";
+import type { DecodedImage, HostedModel, ModelRequest, SquareImage, SquarePrediction } from "../types.js";
 
 /** An exported file that is ready to detect, on the thread that calls it. */
 export class OnnxPredictor implements HostedModel {
@@ -56,7 +56,7 @@ export class OnnxPredictor implements HostedModel {
     );
   }
 
-  async detectSquares(images: readonly SquareImage[], threshold = 0.5): Promise<ImagePrediction[]> {
+  async detectSquares(images: readonly SquareImage[], threshold = 0.5): Promise<SquarePrediction[]> {
     const found = await this.model.detect(
       images.map(({ pixels }) => pixels),
       images,
@@ -64,7 +64,9 @@ export class OnnxPredictor implements HostedModel {
     );
     return found.map(({ rows, ...boxes }, i) => {
       const { width, height } = images[i];
-      return { width, height, detections: listDetections(boxes, rowNames(this.model.classNames, rows), threshold) };
+      const names = rowNames(this.model.classNames, rows);
+      const detections = listDetections(boxes, names, threshold);
+      return { width, height, detections, below: listBelow(boxes, names, threshold) };
     });
   }
 
