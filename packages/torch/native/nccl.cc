@@ -1,7 +1,8 @@
-// The backend of NCCL, whose headers come with the wheels of a CUDA engine. Without them there is none.
+// The backend of NCCL, whose headers come with the wheels of a CUDA engine. Without all of them there is none.
 #include "group.h"
 
-#if __has_include(<nccl.h>) && __has_include(<cuda_runtime.h>) && __has_include(<crt/host_config.h>)
+#if __has_include(<nccl.h>) && __has_include(<cuda_runtime.h>) && __has_include(<crt/host_config.h>) && \
+    __has_include(<nv/target>)
 #define USE_C10D_NCCL
 #include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
