@@ -5,6 +5,7 @@ import { precisionNames, precisionWords } from "../settings/precision-words.js";
 import { secondsOf } from "../support/duration.js";
 import { expected, UsageError } from "../support/errors.js";
 import { either } from "../support/format.js";
+import { largestSide } from "../support/shape.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";
 import { Console } from "./console/console.js";
@@ -145,20 +146,17 @@ export function wholeNumber(name: string, value: unknown): number {
   throw new UsageError(expected("integer of 0 or more", name, value));
 }
 
-/** Reads `384x640` as two numbers and `384` as one. @throws UsageError for text that is neither */
-export function shape(text: string): number | number[] {
-  if (/^\d+x\d+$/.test(text)) return text.split("x").map(Number);
-  const side = numeric(text);
-  if (typeof side === "number") return side;
-  throw new UsageError(`Expected one side, or height and width such as 384x640, for resolution but received ${text}`);
-}
-
-/** Height and width of `384x640`, or of one side. @throws UsageError */
-export function sides(name: string, text: string): [height: number, width: number] {
-  const [height, width = height, ...more] = text.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : 0));
-  if (more.length > 0 || !(height > 0 && width > 0))
-    throw new UsageError(`Expected height and width such as 384x640 for ${name} but received ${text}`);
-  return [height, width];
+/**
+ * Reads a flag that is the size of images: `384x640`, height first, or one side.
+ * @throws UsageError
+ */
+export function shape(name: string, text: string): number | [height: number, width: number] {
+  const [height, width, ...more] = text.split("x").map((side) => (/^\d+$/.test(side) ? Number(side) : 0));
+  if (more.length > 0 || height === 0 || width === 0)
+    throw new UsageError(`Expected one side, or height and width such as 384x640, for ${name} but received ${text}`);
+  if (Math.max(height, width ?? 0) > largestSide)
+    throw new UsageError(`Expected at most ${largestSide} pixels a side for ${name} but received ${text}`);
+  return width === undefined ? height : [height, width];
 }
 
 /** @throws RfdetrError unless `value` is a number from 0 to 1. */

@@ -3,11 +3,14 @@
 import { z } from "zod";
 import { variants } from "../model/variants.js";
 import type { CamelCase } from "../support/names.js";
+import { largestSide } from "../support/shape.js";
 import { dataSettings } from "./data-settings.js";
 import { evaluationSettings } from "./evaluation-settings.js";
 import { maskSettings } from "./mask-settings.js";
 import { precisionSettings } from "./precision-settings.js";
 import { count, countOrZero, rate, type Setting, share } from "./setting.js";
+
+const side = count.max(largestSide);
 
 /**
  * Settings by the names and with the defaults of the Python package (rfdetr 1.11.2, `TrainConfig`). `ours` marks those
@@ -59,8 +62,8 @@ export const settings = {
     differs: "another order is an error, where the package warns",
   },
   resolution: {
-    type: z.union([count.max(16_384), z.tuple([count.max(16_384), count.max(16_384)])]).nullable(),
-    takes: "positive integer up to 16384, or height and width such as [384, 640]",
+    type: z.union([side, z.tuple([side, side])]).nullable(),
+    takes: `positive integer up to ${largestSide}, or height and width such as [384, 640]`,
     fallback: null,
     about: "size of the images in pixels: the side of a square, or [height, width]; null takes the variant's",
     differs: "the package trains squares only",

@@ -3,6 +3,9 @@
 /** The side of a square, or height and width, in pixels. */
 export type Shape = number | readonly [height: number, width: number];
 
+/** Most pixels of a side. */
+export const largestSide = 16_384;
+
 /** Height and width. */
 export function sidesOf(shape: Shape): readonly [height: number, width: number] {
   return typeof shape === "number" ? [shape, shape] : shape;

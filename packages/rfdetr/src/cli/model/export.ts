@@ -6,6 +6,7 @@ import { refuseBfloat16 } from "../../export/export-precisions.js";
 import type { ThreadOptions } from "../../export/export-thread.js";
 import { driftText } from "../../export/precision/drift-text.js";
 import { counted, shownPath } from "../../support/format.js";
+import { sidesOf } from "../../support/shape.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
@@ -15,7 +16,7 @@ import {
   oneOf,
   positiveInteger,
   reading,
-  sides,
+  shape,
   type WeightsFlags,
   weightsPath,
   withOutputFlags,
@@ -75,7 +76,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   refuseBfloat16(flags.precision);
   const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
   const batch = flags.batch === "dynamic" ? "dynamic" : positiveInteger("batch", flags.batch);
-  const resolution = flags.resolution === undefined ? undefined : sides("resolution", flags.resolution);
+  const resolution = flags.resolution === undefined ? undefined : sidesOf(shape("resolution", flags.resolution));
   const split = oneOf("split", flags.split, ["train", "valid", "test"]);
   const weights = await weightsPath(console, flags.weights);
   const { exportInThread } = await import("../../export/export-thread.js");

@@ -20,7 +20,7 @@ import {
   precisions,
   precisionsInWords,
   reading,
-  sides,
+  shape,
   type WeightsFlags,
   weightsPath,
   withOutputFlags,
@@ -169,7 +169,7 @@ function selectionOf(flags: PredictFlags): Pick<PredictManyOptions, "classes" | 
     ...(flags.maxDetections === undefined
       ? {}
       : { maxDetections: positiveInteger("max_detections", flags.maxDetections) }),
-    ...(flags.shape === undefined ? {} : { shape: sides("shape", flags.shape) }),
+    ...(flags.shape === undefined ? {} : { shape: shape("shape", flags.shape) }),
     ...(flags.tiles === undefined ? {} : { tiles: positiveInteger("tiles", flags.tiles) }),
   };
 }

@@ -60,7 +60,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option(
         "--resolution <n|hxw>",
         "size of the images in pixels: one side, or height and width as 384x640 (default: the variant's)",
-        shape,
+        (text) => shape("resolution", text),
       )
       .option(
         "--config <file>",

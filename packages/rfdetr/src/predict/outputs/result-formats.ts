@@ -25,8 +25,8 @@ export interface FileError {
 }
 
 /**
- * The object that `rfdetr predict --json` prints. It has `errors` only if there are some; an image has `best_below` only
- * if it has no detections.
+ * The object that `rfdetr predict --json` prints. It has `errors` only if there are some; an image has `best_below`
+ * only if it has no detections.
  */
 export function jsonResults(images: readonly FilePrediction[], errors: readonly FileError[]): object {
   return {
