@@ -14,7 +14,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { colors, figure } from "./line-chart.mjs";
+import { figure } from "./line-chart.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -96,13 +96,13 @@ const smooth = (steps, width = 40) => {
   }
   return points;
 };
-const lines = (pointsOf, marks) =>
+const lines = (pointsOf, dots) =>
   results.flatMap(({ precision, runs }, p) =>
     runs.map((run, i) => ({
       label: i === 0 ? precision : undefined,
-      color: colors[p],
+      color: p,
       width: 1.3,
-      marks,
+      dots,
       points: pointsOf(run),
     })),
   );
@@ -112,15 +112,15 @@ if (values.chart !== "") {
     xLabel: "step",
     yLabel: "loss",
     lines: lines(({ steps }) => smooth(steps)),
-    log: true,
+    scale: /** @type {const} */ ("log2"),
   };
   const ap = ({ epochs }) => epochs.filter((row) => row["val/AP"] !== null).map((row) => [row.step, row["val/AP"]]);
   writeFileSync(
     values.chart,
-    figure([
-      loss,
-      { title: "AP on the validation images", xLabel: "step", yLabel: "AP", lines: lines(ap, true), legend: "bottom" },
-    ]),
+    figure(
+      [loss, { title: "AP on the validation images", xLabel: "step", yLabel: "AP", lines: lines(ap, true) }],
+      `Lines of the loss and of AP over the steps of ${results.length} precisions, one for each run.`,
+    ),
   );
 }
 for (const { row } of results)

@@ -13,7 +13,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { colors, figure } from "./line-chart.mjs";
+import { figure } from "./line-chart.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -110,8 +110,8 @@ function draw() {
     const lines = (pick) =>
       known.map((precision, i) => ({
         label: precision,
-        color: colors[i],
-        marks: true,
+        color: i,
+        dots: true,
         points: points.flatMap(
           /** @returns {[number, number][]} */ (point, place) => {
             const row = measured[name][precision][point];
@@ -122,24 +122,25 @@ function draw() {
     if (name !== "variant")
       writeFileSync(
         at(`../docs/images/growth-${name}.svg`),
-        figure([
-          {
-            title: "Step",
-            xLabel: label,
-            yLabel: "seconds",
-            yFrom: 0,
-            lines: lines((row) => row.seconds.step),
-            legend: "bottom",
-          },
-          {
-            title: "Peak memory of the process",
-            xLabel: label,
-            yLabel: "MiB",
-            yFrom: 0,
-            lines: lines((row) => row.rss),
-            legend: "bottom",
-          },
-        ]),
+        figure(
+          [
+            {
+              title: "Step",
+              xLabel: label,
+              yLabel: "seconds",
+              include: [0],
+              lines: lines((row) => row.seconds.step),
+            },
+            {
+              title: "Peak memory of the process",
+              xLabel: label,
+              yLabel: "MiB",
+              include: [0],
+              lines: lines((row) => row.rss),
+            },
+          ],
+          `Lines of the time of a step and of the memory of the process against ${label}, for ${known.join(" and ")}.`,
+        ),
       );
     console.log(
       `\n| ${label} | precision | step, s | forward | loss | backward | optimizer | peak RSS, MiB | tensors, MiB | GFLOP | of the peak |`,

@@ -1,6 +1,6 @@
 // @ts-check
 // The chart and the tables of docs/scale-out.md.
-import { colors, figure } from "../line-chart.mjs";
+import { figure } from "../line-chart.mjs";
 import { bendOf, errorsOf, fitted, foreseen, isHeldOut, travels } from "./forecast.mjs";
 
 /** @typedef {Record<string, any>} Measured */
@@ -23,7 +23,12 @@ export function draw(measured) {
   wireTable(fit);
   fitWords(fit);
   for (const faster of [1, 20]) forecastTable(measured, fit, faster);
-  return figure([measuredPanel(fit), efficiencyPanel(measured, fit, "nano"), efficiencyPanel(measured, fit, "large")]);
+  const alt =
+    "Measured seconds of reductions lie along those of the model; the share of a step that computes falls with the number of ranks, most on slow networks.";
+  return figure(
+    [measuredPanel(fit), efficiencyPanel(measured, fit, "nano"), efficiencyPanel(measured, fit, "large")],
+    alt,
+  );
 }
 
 /** @param {Measured} measured */
@@ -95,17 +100,17 @@ function forecastTable(measured, fit, faster) {
 /** @param {Fit} fit @returns {import("../line-chart.mjs").Panel} */
 function measuredPanel({ rows }) {
   const most = Math.max(...rows.flatMap((each) => [each.seconds, each.modelled]));
-  /** @param {(point: Fit["rows"][number]) => boolean} chosen @param {string} label @param {string} color */
+  /** @param {(point: Fit["rows"][number]) => boolean} chosen @param {string} label @param {number} color */
   const dots = (chosen, label, color) => ({
-    ...{ label, color, width: 0, marks: true },
+    ...{ label, color, width: 0, dots: true },
     points: rows.filter(chosen).map((each) => /** @type {[number, number]} */ ([each.modelled, each.seconds])),
   });
   return {
     ...{ title: "Reductions of gradients", xLabel: "seconds by the model", yLabel: "seconds measured" },
-    ...{ yFrom: 0, legend: "bottom" },
+    ...{ include: [0], counts: false },
     lines: [
       {
-        color: "#8c959f",
+        color: 7,
         width: 1,
         dash: "4 3",
         points: [
@@ -113,8 +118,8 @@ function measuredPanel({ rows }) {
           [most, most],
         ],
       },
-      dots((each) => !isHeldOut(each), "fitted", colors[0]),
-      dots(isHeldOut, "held out", colors[1]),
+      dots((each) => !isHeldOut(each), "fitted", 0),
+      dots(isHeldOut, "held out", 1),
     ],
   };
 }
@@ -130,14 +135,14 @@ function efficiencyPanel(measured, fit, model) {
       yLabel: "efficiency",
     },
     ...{
-      yFrom: 0,
-      legend: "top",
+      include: [0],
+      counts: false,
       xTicks: all.map((n) => /** @type {[number, string]} */ ([Math.log2(n), String(n)])),
     },
     lines: networks.flatMap((network, i) =>
       travels.map((travel) => ({
         ...(travel === "float32" ? { label: `${network.gbit} Gbit/s` } : { dash: "5 3" }),
-        color: colors[i],
+        color: i,
         points: all.map((ranks) => {
           const step = foreseen(fit, measured, { model, ranks, travel, network, faster: 20 });
           return /** @type {[number, number]} */ ([Math.log2(ranks), step.efficiency]);

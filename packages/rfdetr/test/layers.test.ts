@@ -12,6 +12,7 @@ const packages = ["torch", "amp", "rfdetr"] as const;
 /** Floors of `packages/rfdetr/src` from low to high: each imports only itself and those before it. */
 const floors = [
   ["support"],
+  ["charts"],
   ["masks"],
   ["model"],
   ["data"],

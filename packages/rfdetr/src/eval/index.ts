@@ -1,4 +1,5 @@
 // `rfdetr/eval`: COCO mean average precision of a model, a weights file or results, and the figures that explain it.
+export * as charts from "../charts/index.js";
 export type { EvaluationBatch } from "./batch.js";
 export { type ClassSummary, CocoEvaluator, type CocoEvaluatorOptions, type CocoSummary } from "./coco/coco.js";
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
@@ -18,5 +19,4 @@ export { type EvaluateWeightsOptions, evaluateWeights } from "./evaluate-weights
 export { evaluationBatches, evaluationLoader, openEvaluationData } from "./evaluation-data.js";
 export { confusionFigure } from "./figures/confusion-figure.js";
 export { f1Figure, precisionRecallFigure } from "./figures/curve-figures.js";
-export * as svg from "./figures/figure.js";
 export { type MetricsRow, resultsFigure } from "./figures/results-figure.js";

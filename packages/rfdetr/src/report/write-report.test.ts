@@ -114,7 +114,7 @@ describe("the comparison of runs", () => {
     );
     const [chart] = page.all("svg").filter(({ attrs }) => attrs.some(({ value }) => value.startsWith("AP by epoch")));
     const lines = chart.childNodes.flatMap((node) =>
-      "attrs" in node && node.attrs.some(({ value }) => value.startsWith("line ")) ? [node] : [],
+      "attrs" in node && node.attrs.some(({ value }) => value.startsWith("f-stroke")) ? [node] : [],
     );
     expect(lines.map(({ attrs }) => attrs.find(({ name }) => name === "stroke-dasharray")?.value ?? "solid")).toEqual([
       "solid",

@@ -1,7 +1,8 @@
 // Which class is taken for which, as a field of cells.
+import { type Figure, figure, fontSizes, roughWidth, round, shortened, text, tone } from "../../charts/svg.js";
 import { escapeXml } from "../../support/files/xml.js";
 import type { EvaluationDetails } from "../details/evaluation-details.js";
-import { type Figure, figure, figureWidth, fontSizes, roughWidth, round, shortened, text, tone } from "./figure.js";
+import { figureWidth, heading } from "./layout.js";
 
 /** Up to this many rows have their names; of more, the pairs that are confused most are written out only. */
 const mostNamed = 40;
@@ -38,8 +39,7 @@ export function confusionFigure(
   const { confidence, iou } = confusion;
   const title = `Confusion matrix${normalised ? ", shares of each true class" : ", counts"}`;
   const parts = [
-    text(16, 28, title, { size: fontSizes.title, weight: 600 }),
-    text(16, 48, `confidence above ${confidence}, IoU above ${iou}`, { tone: "soft", size: fontSizes.tick }),
+    ...heading(title, `confidence above ${confidence}, IoU above ${iou}`),
     `<rect x="${round(left)}" y="${top}" width="${round(extent)}" height="${round(extent)}" ${tone("faint")}/>`,
   ];
   for (const each of cells) {

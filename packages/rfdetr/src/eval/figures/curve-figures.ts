@@ -1,16 +1,18 @@
 // Precision, recall and F1 of an evaluation as curves.
+import { type Axis, unitAxis } from "../../charts/axis.js";
+import { drawChart, type Line } from "../../charts/chart.js";
+import { type LegendEntry, sample } from "../../charts/legend.js";
+import { type Figure, figure, fontSizes, roughWidth, shortened, text } from "../../charts/svg.js";
 import { classColors } from "../../support/class-colors.js";
 import type { EvaluationDetails } from "../details/evaluation-details.js";
-import { type Axis, unitAxis } from "./axes.js";
-import { type Figure, figure, figureWidth, fontSizes, shortened, text } from "./figure.js";
-import { type LegendEntry, type Line, legend, lineChart } from "./line-chart.js";
+import { figureWidth, heading, margin } from "./layout.js";
 
 /** Up to this many classes are all named; of more, those with the lowest figures are. */
 const mostNamed = 24;
 const named = 12;
 const meanWidth = 3;
 
-const area = { left: 58, top: 58, width: figureWidth - 58 - 20, height: 290 };
+const area = { left: 58, top: 64, width: figureWidth - 58 - 20, height: 290 };
 const legendTop = area.top + area.height + 56;
 
 /**
@@ -37,7 +39,7 @@ export function precisionRecallFigure({
     title: "Precision and recall",
     subtitle: "at IoU 0.5; the legend has AP50",
     alt: `Curves of precision against recall at IoU 0.5. AP50 of all classes is ${shareText(AP50)}. ${spoken(classes)}`,
-    x: { ...unitAxis("recall") },
+    x: unitAxis("recall"),
     y: unitAxis("precision"),
     points: curves.points,
     classes,
@@ -112,7 +114,7 @@ function curveFigure({ title, subtitle, alt, x, y, points, classes, mean }: Curv
   // With one class its line is the mean.
   const single = classes.length === 1;
   lines.push({ color: "ink", width: single ? 0 : meanWidth, x: points, y: mean.y, ...mark(mean) });
-  const entries: LegendEntry[] = [
+  const entries: Named[] = [
     ...(single ? [] : [{ color: "ink", label: "all classes", value: mean.value }]),
     ...shown.map(({ color, name, value }) => ({ color, label: name, value })),
   ];
@@ -124,13 +126,44 @@ function curveFigure({ title, subtitle, alt, x, y, points, classes, mean }: Curv
     width: figureWidth,
     height: legendTop + note + box.height + 14,
     parts: [
-      text(16, 28, title, { size: fontSizes.title, weight: 600 }),
-      text(16, 48, subtitle, { tone: "soft", size: fontSizes.tick }),
-      ...lineChart(area, x, y, lines),
+      ...heading(title, subtitle),
+      ...drawChart(area, { x, y, lines }),
       ...(many ? [text(16, legendTop + 14, `The lowest ${named} of ${classes.length} classes:`)] : []),
       ...box.parts,
     ],
   });
+}
+
+/** An entry of the legend, with its figure in a column of its own. */
+interface Named extends LegendEntry {
+  value: string;
+}
+
+const rowHeight = 21;
+
+/**
+ * Entries below each other, in two columns where their texts are short.
+ * @returns the elements, and their height
+ */
+function legend(top: number, entries: readonly Named[]): { parts: string[]; height: number } {
+  const size = fontSizes.text;
+  const all = figureWidth - 2 * margin;
+  const widest = Math.max(0, ...entries.map(({ label, value }) => roughWidth(`${label} ${value}`, size)));
+  const columns = entries.length > 3 && widest < all / 2 - 34 ? 2 : 1;
+  const width = all / columns;
+  const rows = Math.ceil(entries.length / columns);
+  const parts = entries.flatMap(({ color, label, value }, i) => {
+    const x = margin + Math.floor(i / rows) * width;
+    const y = top + (i % rows) * rowHeight + rowHeight / 2;
+    const end = x + width - 12;
+    const room = end - x - 32 - roughWidth(value, size) - 8;
+    return [
+      sample(x, y, 22, color),
+      text(x + 30, y, shortened(label, size, room), { middle: true }),
+      text(end, y, value, { middle: true, anchor: "end", tone: "soft" }),
+    ];
+  });
+  return { parts, height: rows * rowHeight };
 }
 
 const mark = ({ mark: at }: Curves["mean"]): Pick<Line, "mark"> => (at === undefined ? {} : { mark: at });

@@ -1,16 +1,21 @@
 // What a dataset holds: classes, and the sizes, places and shapes of its boxes.
+import { type Axis, linearAxis, logAxis, shortNumber } from "../../charts/axis.js";
+import { type Bars, drawBars } from "../../charts/bars.js";
+import type { Chart } from "../../charts/chart.js";
+import { legendRow } from "../../charts/legend.js";
+import { type Figure, figure, fontSizes, text } from "../../charts/svg.js";
 import type { SplitBoxes } from "../../data/split-boxes.js";
-import { type Axis, linearAxis, logAxis, shortNumber } from "./axes.js";
-import { type Bars, barGroups, density, histogram, splitColors } from "./distributions.js";
-import { type Figure, figure, figureWidth, fontSizes, text, tone } from "./figure.js";
+import { density, histogram } from "./distributions.js";
+import { figureWidth, margin as left } from "./layout.js";
 
 /** Up to this many classes all have bars; of more, the most frequent and the rarest have. */
 const mostClasses = 40;
 const rarest = 12;
-const [left, right] = [16, 16];
-const width = figureWidth - left - right;
+const width = figureWidth - 2 * left;
 
-const colorOf = (split: string): string => splitColors[split] ?? "#7a5ae0";
+/** The colours of the splits, which are no classes. */
+const splitColors: Readonly<Record<string, number>> = { train: 0, valid: 1, test: 2 };
+const colorOf = (split: string): number => splitColors[split] ?? 3;
 
 /** A part of a picture: elements, and how high they are. */
 interface Block {
@@ -47,12 +52,7 @@ export function boxShapeFigure(splits: readonly SplitBoxes[]): Figure {
   return stacked("Shapes of boxes, and objects in an image", alt, splits, (top) => {
     const aspects: Axis = { ...logAxis([1 / 8, 8], { base: 2, count: 7 }), write: ratio };
     const first = histogramBlock(top, "width : height", aspects, splits, ({ boxes }) => boxes.aspect);
-    const objects = linearAxis(
-      splits.flatMap((split) => [...split.objects]),
-      { from: 0, count: 6 },
-    );
-    const whole: Axis = { ...objects, ticks: objects.ticks.filter(Number.isInteger) };
-    return [first, histogramBlock(top + first.height, "objects in an image", whole, splits, (split) => split.objects)];
+    return [first, objectsBlock(top + first.height, splits)];
   });
 }
 
@@ -77,16 +77,11 @@ function stacked(
   make: (top: number) => readonly Block[],
 ): Figure {
   const blocks = make(64);
-  let at = left;
-  const legend = splits.flatMap(({ split, boxes }) => {
-    const content = `${split}, ${boxes.label.length} boxes`;
-    const parts = [
-      `<rect x="${at}" y="38" width="12" height="12" rx="2" fill="${colorOf(split)}"/>`,
-      text(at + 17, 49, content, { size: fontSizes.tick, tone: "soft" }),
-    ];
-    at += 36 + content.length * 6.6;
-    return parts;
-  });
+  const entries = splits.map(({ split, boxes }) => ({
+    color: colorOf(split),
+    label: `${split}, ${boxes.label.length} boxes`,
+    shape: "field" as const,
+  }));
   return figure({
     title,
     alt,
@@ -94,7 +89,7 @@ function stacked(
     height: 64 + blocks.reduce((sum, { height }) => sum + height, 0) + 6,
     parts: [
       text(left, 26, title, { size: fontSizes.title, weight: 600 }),
-      ...legend,
+      ...legendRow(left, 44, entries),
       ...blocks.flatMap(({ parts }) => parts),
     ],
   });
@@ -106,11 +101,11 @@ function classBlock(top: number, splits: readonly SplitBoxes[], classNames: read
   const colors = splits.map(({ split }) => colorOf(split));
   const area = { left, top: top + 28, width };
   const heading = text(left, top + 14, many ? `boxes by class: the most frequent` : "boxes by class", { weight: 600 });
-  const first = barGroups(area, many ? counts.slice(0, mostClasses - rarest) : counts, colors);
+  const first = drawBars(area, many ? counts.slice(0, mostClasses - rarest) : counts, colors);
   if (!many) return { parts: [heading, ...first.parts], height: first.height + 40 };
   const between = counts.length - mostClasses;
   const y = area.top + first.height;
-  const second = barGroups({ ...area, top: y + 28 }, counts.slice(-rarest), colors);
+  const second = drawBars({ ...area, top: y + 28 }, counts.slice(-rarest), colors);
   const note = text(left, y + 16, `${between} classes between, then the rarest`, { weight: 600 });
   return { parts: [heading, ...first.parts, note, ...second.parts], height: first.height + second.height + 68 };
 }
@@ -145,24 +140,23 @@ function sizeBlock(top: number, splits: readonly SplitBoxes[]): Block {
     splits.flatMap(({ boxes }) => [...boxes.side]),
     { base: 2, count: 8 },
   );
-  const block = histogramBlock(top, "side in pixels: square root of the area", axis, splits, ({ boxes }) => boxes.side);
-  const area = histogramArea(top);
-  const place = (side: number): number =>
-    area.left + ((Math.log(side) - Math.log(axis.from)) / (Math.log(axis.to) - Math.log(axis.from))) * area.width;
-  for (const [side, label] of [
-    [32, "medium"],
-    [96, "large"],
-  ] as const) {
-    if (side < axis.from || side > axis.to * 0.8) continue;
-    block.parts.push(
-      `<path d="M${place(side)} ${area.top}v${area.height}" ${tone("axis")} stroke-dasharray="3 3"/>`,
-      text(place(side) + 4, area.top + 12, label, { size: 12, tone: "soft" }),
-    );
-  }
-  return block;
+  const limits = [
+    { x: 32, label: "medium" },
+    { x: 96, label: "large" },
+  ].filter(({ x }) => x >= axis.from && x <= axis.to * 0.8);
+  const title = "side in pixels: square root of the area";
+  return histogramBlock(top, title, axis, splits, ({ boxes }) => boxes.side, { limits });
 }
 
-const histogramArea = (top: number) => ({ left: left + 44, top: top + 28, width: width - 54, height: 150 });
+/** Whole numbers: each has a bin about it, or several have one where they are many. */
+function objectsBlock(top: number, splits: readonly SplitBoxes[]): Block {
+  const most = splits.flatMap(({ objects }) => [...objects]).reduce((a, b) => Math.max(a, b), 0);
+  const each = Math.ceil((most + 1) / 24);
+  const bins = Math.ceil((most + 1) / each);
+  const { ticks, write } = linearAxis([0, most], { count: 6, tight: true, whole: true });
+  const axis: Axis = { from: -0.5, to: bins * each - 0.5, ticks: ticks.filter((tick) => tick <= most), write };
+  return histogramBlock(top, "objects in an image", axis, splits, ({ objects }) => objects, { bins });
+}
 
 function histogramBlock(
   top: number,
@@ -170,11 +164,13 @@ function histogramBlock(
   axis: Axis,
   splits: readonly SplitBoxes[],
   values: (split: SplitBoxes) => ArrayLike<number>,
+  options: { bins?: number } & Pick<Chart, "limits"> = {},
 ): Block {
+  const area = { left: left + 44, top: top + 36, width: width - 54, height: 150 };
   const series = splits.map((split) => ({ color: colorOf(split.split), values: values(split) }));
   return {
-    parts: [text(left, top + 14, title, { weight: 600 }), ...histogram(histogramArea(top), axis, series)],
-    height: 28 + 150 + 42,
+    parts: [text(left, top + 14, title, { weight: 600 }), ...histogram(area, axis, series, options)],
+    height: 36 + 150 + 42,
   };
 }
 

@@ -1,10 +1,10 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import type { Figure } from "../../charts/svg.js";
 import type { EvaluationDetails } from "../details/evaluation-details.js";
-import { linearAxis, logAxis, shortNumber } from "./axes.js";
 import { confusionFigure } from "./confusion-figure.js";
 import { f1Figure, precisionRecallFigure } from "./curve-figures.js";
-import { type Figure, figureWidth } from "./figure.js";
+import { figureWidth } from "./layout.js";
 import { resultsFigure } from "./results-figure.js";
 
 type Shown = Pick<EvaluationDetails, "curves" | "per_class" | "confusion" | "AP50" | "best_threshold">;
@@ -55,7 +55,7 @@ async function isWhole({ svg, title, alt, width, height }: Figure): Promise<void
   const size = await sharp(Buffer.from(svg)).metadata();
   expect([size.width, size.height]).toEqual([width, height]);
   expect(width).toBe(figureWidth);
-  expect(svg).toContain("@media (prefers-color-scheme:dark)");
+  expect(svg).toContain("@media screen and (prefers-color-scheme:dark)");
   expect(title.length).toBeGreaterThan(3);
   expect(alt).toMatch(/\.$/);
 }
@@ -134,14 +134,14 @@ describe("the course of a run", () => {
 
   it("draws a line across the epochs that were not evaluated", () => {
     const { svg } = resultsFigure([1, 2, 3, 4, 5, 6].map((epoch) => row(epoch, { "train/loss": null })));
-    expect(svg).toMatch(/<polyline points="[^ ]+ [^ ]+ [^ ]+" [^>]*stroke="#0072b2"/);
+    expect(svg).toMatch(/<path d="M[^ML"]+L[^ML"]+L[^ML"]+" [^>]*stroke="#0b62b0"/);
   });
 
   it("leaves gaps where an evaluation has no figure", () => {
     const { svg } = resultsFigure(
       [1, 2, 3, 4].map((epoch) => row(epoch, { "val/AP": epoch === 3 ? null : 0.1, "val/AP50": 0.2 })),
     );
-    expect(svg).toMatch(/<polyline points="[^ ]+ [^ ]+" [^>]*stroke="#0072b2"[^>]*\/>\n<circle/);
+    expect(svg).toMatch(/<path d="M[^ML"]+L[^ML"]+M[^ML"]+" [^>]*stroke="#0b62b0"[^>]*\/>\n<circle/);
   });
 
   it("draws the figures of masks where there are some, and tells the best epoch by them", () => {
@@ -157,27 +157,5 @@ describe("the course of a run", () => {
     expect(alt).toBe(
       "3 epochs of training. The loss ends at 2. The best AP is 0.040, in epoch 4. 3 steps were skipped.",
     );
-  });
-});
-
-describe("axes", () => {
-  it("end at round numbers and hold all values", () => {
-    expect(linearAxis([0.031, 0.58], { from: 0 }).ticks).toEqual([0, 0.2, 0.4, 0.6]);
-    expect(linearAxis([3, 3]).ticks[0]).toBeLessThanOrEqual(3);
-    expect(linearAxis([]).ticks.length).toBeGreaterThan(1);
-    expect(linearAxis([Number.NaN, 5, Number.POSITIVE_INFINITY]).to).toBeGreaterThanOrEqual(5);
-    expect(logAxis([0, 3e-4, 0.2]).ticks).toEqual([1e-4, 1e-3, 1e-2, 0.1, 1].map((v) => expect.closeTo(v, 12)));
-    expect(logAxis([65536], { base: 2 }).to).toBeGreaterThanOrEqual(65536);
-  });
-
-  it("write numbers short", () => {
-    expect([0, 0.00015, 0.25, 12, 65536, 2_500_000].map(shortNumber)).toEqual([
-      "0",
-      "1.5e-4",
-      "0.25",
-      "12",
-      "65.5k",
-      "2.5M",
-    ]);
   });
 });

@@ -1,7 +1,9 @@
 // The course of a run in one picture: losses, AP, learning rate and numerics over its epochs.
-import { type Axis, linearAxis, logAxis, shortNumber } from "./axes.js";
-import { type Figure, figure, figureWidth, fontSizes, roughWidth, text, tone } from "./figure.js";
-import { type LegendEntry, type Line, lineChart } from "./line-chart.js";
+import { type Axis, linearAxis, logAxis, shortNumber } from "../../charts/axis.js";
+import { drawChart, type Line } from "../../charts/chart.js";
+import { legendRow } from "../../charts/legend.js";
+import { type Figure, figure, text } from "../../charts/svg.js";
+import { figureWidth, heading, margin } from "./layout.js";
 import { mainColumns } from "./main-columns.js";
 
 /** A row of `metrics.csv`: an epoch by the names of its columns; null where a value is missing. */
@@ -14,8 +16,7 @@ interface Panel {
   axis: (values: number[]) => Axis;
 }
 
-const fromZero = (values: number[]): Axis => linearAxis(values, { from: 0 });
-const whole = (axis: Axis): Axis => ({ ...axis, ticks: axis.ticks.filter(Number.isInteger) });
+const fromZero = (values: number[]): Axis => linearAxis([0, ...values]);
 const spread = (values: number[]): Axis => {
   const positive = values.filter((value) => value > 0);
   return Math.max(...positive) > 20 * Math.min(...positive) ? logAxis(values, { count: 4 }) : linearAxis(values);
@@ -79,23 +80,17 @@ const panels: readonly Panel[] = [
   {
     title: "loss scale",
     columns: [["loss_scale", "at the end of the epoch"]],
-    axis: (values) => ({ ...logAxis(values, { base: 2, count: 5 }), write: powerOfTwo }),
+    axis: (values) => logAxis(values, { base: 2 }),
   },
   {
     title: "skipped steps",
     columns: [["skipped_steps", "since the start"]],
-    axis: (values) => whole(fromZero(values)),
+    axis: (values) => linearAxis([0, ...values], { whole: true }),
   },
 ];
 
-/** 65536 is 2^16. */
-const powerOfTwo = (value: number): string => `2${superscript(Math.round(Math.log2(value)))}`;
-const superscript = (value: number): string =>
-  String(value).replace(/[-\d]/g, (digit) => (digit === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]));
-
-const colors = ["#0072b2", "#d55e00", "#009e73"];
 const columns = 2;
-const [cellWidth, cellHeight] = [figureWidth / columns, 212];
+const [cellWidth, cellHeight] = [figureWidth / columns, 218];
 const head = 62;
 
 /**
@@ -107,11 +102,8 @@ const head = 62;
 export function resultsFigure(rows: readonly MetricsRow[], title = "Results"): Figure {
   const epochs = rows.map(({ epoch }) => epoch ?? Number.NaN);
   const shown = panels.filter((panel) => valuesOf(rows, panel).length > 0);
-  const x = whole(linearAxis(epochs, { count: 4 }));
-  const parts = [
-    text(16, 28, title, { size: fontSizes.title, weight: 600 }),
-    text(16, 48, rows.length === 0 ? "no epoch has ended yet" : "by epoch", { tone: "soft", size: fontSizes.tick }),
-  ];
+  const x = linearAxis(epochs, { whole: true, tight: epochs.length > 1 });
+  const parts = heading(title, rows.length === 0 ? "no epoch has ended yet" : "by epoch");
   for (const [i, panel] of shown.entries()) {
     const left = (i % columns) * cellWidth;
     const top = head + Math.floor(i / columns) * cellHeight;
@@ -129,35 +121,20 @@ function panelParts(
   left: number,
   top: number,
 ): string[] {
-  const area = { left: left + 52, top: top + 44, width: cellWidth - 52 - 14, height: cellHeight - 44 - 34 };
+  const area = { left: left + 52, top: top + 50, width: cellWidth - 52 - 14, height: cellHeight - 50 - 34 };
   // An epoch without an evaluation is no gap: the line goes on to the next that has one.
   const there = rows.flatMap((row, i) => (panel.columns.some(([column]) => isNumber(row[column])) ? [i] : []));
   const lines: Line[] = panel.columns.map(([column], i) => ({
-    color: colors[i],
-    width: 2,
+    color: i,
     x: there.map((row) => epochs[row]),
     y: there.map((row) => rows[row][column] ?? null),
   }));
-  const entries: LegendEntry[] = panel.columns.map(([, label], i) => ({ color: colors[i], label }));
+  const entries = panel.columns.map(([, label], color) => ({ color, label }));
   return [
-    text(left + 16, top + 16, panel.title, { weight: 600 }),
-    ...smallLegend(left + 16, top + 34, entries),
-    ...lineChart(area, x, panel.axis(valuesOf(rows, panel)), lines, 12),
+    text(left + margin, top + 16, panel.title, { weight: 600 }),
+    ...legendRow(left + margin, top + 30, entries),
+    ...drawChart(area, { x, y: panel.axis(valuesOf(rows, panel)), lines, size: 12 }),
   ];
-}
-
-/** Entries in one line. */
-function smallLegend(left: number, y: number, entries: readonly LegendEntry[]): string[] {
-  let at = left;
-  return entries.flatMap(({ color, label }) => {
-    const stroke = color === "ink" ? tone("line") : `stroke="${color}"`;
-    const drawn = [
-      `<path d="M${at} ${y - 4}h12" ${stroke} stroke-width="3" fill="none"/>`,
-      text(at + 16, y, label, { size: 12, tone: "soft" }),
-    ];
-    at += 24 + roughWidth(label, 13);
-    return drawn;
-  });
 }
 
 const isNumber = (value: number | null | undefined): boolean => typeof value === "number" && Number.isFinite(value);

@@ -1,18 +1,7 @@
 // A figure of the report: a chart with its caption, its legend, and its numbers as a table.
-import { type Html, html, type Part } from "../html/html.js";
+import { type Shape, sample } from "../../charts/legend.js";
+import { Html, html, type Part } from "../html/html.js";
 import { table } from "../html/table.js";
-
-/** The size of every chart, in its own units: as wide as a column of the page, legible on a phone. */
-export const chartSize = { width: 440, height: 290 } as const;
-
-/** Dashes of the series: they tell them apart without colour. */
-const dashes = ["", "7 4", "2 3", "10 3 2 3", "4 2", "1 2", "12 4", "6 2 1 2"] as const;
-
-/** Attributes of the line of a series, by its place. */
-export const lineOf = (series: number): Html => {
-  const dash = dashes[series % dashes.length];
-  return dash === "" ? html`class="line s${series % 8}"` : html`class="line s${series % 8}" stroke-dasharray="${dash}"`;
-};
 
 /** An entry of a legend. */
 export interface LegendEntry {
@@ -20,26 +9,12 @@ export interface LegendEntry {
   /** The place of the series. */
   series: number;
   /** How it is drawn; default a line. */
-  shape?: "line" | "band" | "mark";
+  shape?: Shape;
 }
 
 /** What charts look like, in words and samples. */
-function legend(entries: readonly LegendEntry[]): Html {
-  return html`<ul class="legend">${entries.map(({ name, series, shape = "line" }) => html`<li>${sample(series, shape)}<span>${name}</span></li>`)}</ul>`;
-}
-
-function sample(series: number, shape: NonNullable<LegendEntry["shape"]>): Html {
-  const inner =
-    shape === "line"
-      ? html`<path d="M1 7H27" ${lineOf(series)}/>`
-      : shape === "band"
-        ? html`<rect x="1" y="1" width="26" height="12" class="band f${series % 8}"/>`
-        : html`<path d="M14 2l5 10h-10z" class="mark"/>`;
-  return html`<svg viewBox="0 0 28 14" aria-hidden="true">${inner}</svg>`;
-}
-
-/** Coordinates with one decimal are as exact as a screen. */
-export const round = (value: number): number => Math.round(value * 10) / 10;
+const legend = (entries: readonly LegendEntry[]): Html =>
+  html`<ul class="legend">${entries.map(({ name, series, shape }) => html`<li><svg viewBox="0 0 28 14" aria-hidden="true">${new Html(sample(1, 7, 26, series, shape))}</svg><span>${name}</span></li>`)}</ul>`;
 
 /**
  * A figure.

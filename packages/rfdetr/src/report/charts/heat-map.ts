@@ -1,8 +1,10 @@
 // Histograms of exponents over time: a column for each watched step, darker where more of the values are.
-import { type Html, html } from "../html/html.js";
+import { type Axis, linearAxis, powerOfTwo } from "../../charts/axis.js";
+import { drawChart } from "../../charts/chart.js";
+import type { Html } from "../html/html.js";
 import { grouped } from "../html/words.js";
-import { power } from "./axis.js";
-import { chartSize, round, thin } from "./figure.js";
+import { areaOf, chartSize, inlineSvg } from "./draw.js";
+import { thin } from "./figure.js";
 import { fullOpacity, opacityPng } from "./png.js";
 
 /** Counts by binary exponent: `counts[i]` values have 2^(first+i) ≤ |x| < 2^(first+i+1). */
@@ -17,12 +19,11 @@ const always = { low: -31, high: 20 } as const;
 const never = { low: -80, high: 60 } as const;
 /** Where float16 ends, by the exponent from which on, or below which, it is so. */
 const limits = [
-  { exponent: 16, label: "float16 overflows above" },
-  { exponent: -14, label: "float16 loses bits below" },
-  { exponent: -24, label: "float16 has zero below" },
+  { y: 2 ** 16, label: "float16 overflows above" },
+  { y: 2 ** -14, label: "float16 loses bits below", below: true },
+  { y: 2 ** -24, label: "float16 has zero below", below: true },
 ] as const;
 
-const plot = { left: 58, top: 8, right: 8, bottom: 42 } as const;
 /** In the middle between what shows on white and what shows on black. */
 const colour = [46, 134, 210] as const;
 
@@ -37,38 +38,27 @@ export function exponentMap(
   columns: readonly (Exponents | null)[],
   height: number = chartSize.height,
 ): Html {
-  const { width } = chartSize;
   const { low, high } = rangeOf(columns);
-  const rows = high - low;
-  const foot = height - plot.bottom;
-  const py = (exponent: number): number => round(foot - ((exponent - low) / rows) * (foot - plot.top));
-  const px = (column: number): number =>
-    round(plot.left + ((column + 0.5) / columns.length) * (width - plot.left - plot.right));
-  const stride = rows > 60 ? 20 : 10;
-  const ticks = Array.from(
-    { length: Math.floor(high / stride) - Math.ceil(low / stride) + 1 },
-    (_, i) => (Math.ceil(low / stride) + i) * stride,
-  );
-  const [inner, outer] = [width - plot.left - plot.right, foot - plot.top];
-  const area = html`x="${plot.left}" y="${plot.top}" width="${inner}" height="${outer}"`;
-  return html`<svg class="chart" viewBox="0 0 ${width} ${height}" role="img" aria-label="${alt}">
-<image ${area} preserveAspectRatio="none" href="${pixels(columns, low, rows)}"/>
-<rect class="frame" ${area}/>
-${limits.map(({ exponent, label }) => limitLine(py(exponent), label, exponent > 0))}
-${ticks.map(
-  (exponent) => html`<text x="${plot.left - 6}" y="${py(exponent) + 4}" text-anchor="end">${power(2, exponent)}</text>`,
-)}
-${thin([...steps.keys()], 5).map((column) => html`<text x="${px(column)}" y="${foot + 16}" text-anchor="middle">${grouped(steps[column])}</text>`)}
-<text x="${(plot.left + width - plot.right) / 2}" y="${height - 5}" text-anchor="middle">optimizer step</text>
-<text x="13" y="${(plot.top + foot) / 2}" text-anchor="middle" transform="rotate(-90 13 ${(plot.top + foot) / 2})">absolute value</text>
-</svg>`;
-}
-
-/** A dashed line with its words above or below it. */
-function limitLine(y: number, label: string, above: boolean): Html {
-  const right = chartSize.width - plot.right;
-  return html`<path class="limit" d="M${plot.left} ${y}H${right}"/>
-<text class="value" x="${right - 4}" y="${y + (above ? -3 : 13)}" text-anchor="end" font-size="11">${label}</text>`;
+  const { ticks } = linearAxis([low, high], { tight: true, count: 7 });
+  const y: Axis = {
+    from: 2 ** low,
+    to: 2 ** high,
+    ticks: ticks.map((exponent) => 2 ** exponent),
+    log: true,
+    write: powerOfTwo,
+    label: "absolute value",
+  };
+  const area = areaOf(y, height);
+  const place = `x="${area.left}" y="${area.top}" width="${area.width}" height="${area.height}"`;
+  const picture = `<image ${place} preserveAspectRatio="none" href="${pixels(columns, low, high - low)}"/>`;
+  const x: Axis = {
+    from: -0.5,
+    to: columns.length - 0.5,
+    ticks: thin([...steps.keys()], 5),
+    write: (column) => grouped(steps[column]),
+    label: "optimizer step",
+  };
+  return inlineSvg(alt, height, drawChart(area, { x, y, lines: [], limits, ground: [picture] }));
 }
 
 /** The exponents that a map shows: from `low` to below `high`. */

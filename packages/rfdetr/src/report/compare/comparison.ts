@@ -1,7 +1,7 @@
 // Several runs side by side.
 import { mainColumns } from "../../eval/figures/main-columns.js";
+import { lineChart } from "../charts/draw.js";
 import { figure, type LegendEntry } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { type Chapter, page } from "../html/page.js";
 import { subsection } from "../html/subsection.js";
@@ -129,7 +129,7 @@ function overlay({ runs, names }: Compared, { of, text, steps = false, ...option
   const chart = lineChart({
     ...options,
     alt: `${options.title} of ${legend.length} runs over each other; at the end: ${legend.map(({ series }) => `${names[series]} ${text(last(lines[series].y))}`).join(", ")}.`,
-    curves: lines.map((line, series) => ({ ...line, series, steps })),
+    lines: lines.map((line, series) => ({ ...line, color: series, steps })),
   });
   if (chart === null) return null;
   return figure({

@@ -1,6 +1,6 @@
 // The exponents of all outputs and of all gradients of the model over time.
 
-import { power } from "../charts/axis.js";
+import { power } from "../../charts/axis.js";
 import { figure } from "../charts/figure.js";
 import { type Exponents, exponentMap } from "../charts/heat-map.js";
 import { type Html, html } from "../html/html.js";

@@ -1,7 +1,7 @@
 // The numerics of a run in a few sentences.
 import type { ModuleRecord } from "@rfdetr/amp";
 import { headroomOf } from "@rfdetr/amp/records";
-import { power } from "../charts/axis.js";
+import { power } from "../../charts/axis.js";
 import { type Html, html, pathOf } from "../html/html.js";
 import { bits, counted, grouped, percent } from "../html/words.js";
 import type { NumericsRecord } from "../records/numerics-record.js";

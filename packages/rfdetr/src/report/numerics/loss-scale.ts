@@ -1,7 +1,7 @@
 // The loss scale and the skipped steps of a run.
-import { power } from "../charts/axis.js";
+import { power } from "../../charts/axis.js";
+import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { brief, counted, grouped, percent } from "../html/words.js";
@@ -52,7 +52,7 @@ function scaleFigure({ points }: NumericsRecord): Html | null {
     xLabel: "optimizer step",
     yLabel: "loss scale",
     scale: "log2",
-    curves: [{ x: points.last, y: scale.last, low: scale.min, high: scale.max, series: 0, steps: true }],
+    lines: [{ x: points.last, y: scale.last, low: scale.min, high: scale.max, color: 0, steps: true }],
     marks,
   });
   if (chart === null) return null;

@@ -1,9 +1,8 @@
 // Where the memory of a run went: by kind and by dtype.
 import { formatBytes } from "@rfdetr/amp/text";
-import { extent } from "../charts/axis.js";
-import { barChart } from "../charts/bars.js";
+import { extent } from "../../charts/axis.js";
+import { barChart, lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { grouped, percent } from "../html/words.js";
@@ -56,8 +55,8 @@ function shares(title: string, about: string, all: Share[]): Html | null {
       "bytes",
       rows.map(({ name, bytes }) => ({
         name,
-        value: bytes,
-        label: `${formatBytes(bytes)}, ${percent(bytes / total)}`,
+        values: [bytes],
+        words: [`${formatBytes(bytes)}, ${percent(bytes / total)}`],
       })),
     ),
     columns: [
@@ -107,7 +106,7 @@ function course({ points }: NumericsRecord): Html | null {
     xLabel: "optimizer step",
     yLabel: "MiB",
     include: [0],
-    curves: lines.map(({ course, series }) => ({ x: points.last, y: mebi(course.max), series })),
+    lines: lines.map(({ course, series: color }) => ({ x: points.last, y: mebi(course.max), color })),
   });
   if (chart === null) return null;
   return figure({

@@ -1,6 +1,7 @@
 // What each process of a run did, and which of them holds up the others.
+
+import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { rankSentences } from "../html/rank-words.js";
 import { subsection } from "../html/subsection.js";
@@ -49,7 +50,7 @@ function course({ points, ranks }: RankSummary, name: string, title: string, yLa
     xLabel: "optimizer step",
     yLabel,
     include: [0],
-    curves: series.map(({ mean }, i) => ({ x: points.last, y: mean, series: i })),
+    lines: series.map(({ mean }, i) => ({ x: points.last, y: mean, color: i })),
   });
   if (chart === null) return null;
   const isRank = ranks.length <= mostCurves;
@@ -79,7 +80,7 @@ function noiseFigure({ points, images, noiseScale }: RankSummary): Html | null {
     yLabel: "images",
     scale: "log",
     limits: [{ y: images, label: "images of a step" }],
-    curves: [{ x: points.last, y: course.last, series: 0 }],
+    lines: [{ x: points.last, y: course.last, color: 0 }],
   });
   if (chart === null) return null;
   return figure({

@@ -1,8 +1,7 @@
 // Where the time of the steps went.
-import { extent } from "../charts/axis.js";
-import { barChart } from "../charts/bars.js";
+import { extent } from "../../charts/axis.js";
+import { barChart, lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { duration, grouped, percent } from "../html/words.js";
@@ -44,8 +43,8 @@ function phaseFigure(rows: { name: string; seconds: number }[], total: number): 
       "seconds",
       rows.map(({ name, seconds }) => ({
         name,
-        value: seconds,
-        label: `${duration(seconds)}, ${percent(seconds / total)}`,
+        values: [seconds],
+        words: [`${duration(seconds)}, ${percent(seconds / total)}`],
       })),
     ),
     columns: [
@@ -64,7 +63,7 @@ function secondsFigure(points: NumericsRecord["points"]): Html | null {
     xLabel: "optimizer step",
     yLabel: "seconds",
     include: [0],
-    curves: [{ x: points.last, y: seconds.mean, low: seconds.min, high: seconds.max, series: 0 }],
+    lines: [{ x: points.last, y: seconds.mean, low: seconds.min, high: seconds.max, color: 0 }],
   });
   if (chart === null) return null;
   return figure({

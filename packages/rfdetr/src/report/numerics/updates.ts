@@ -1,7 +1,7 @@
 // How far each optimizer step moved the weights.
 import type { UpdateRecord } from "@rfdetr/amp";
+import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";
@@ -67,9 +67,9 @@ function ratios(spans: readonly WatchedSpan[]): Html | null {
     xLabel: "optimizer step",
     yLabel: "‖Δw‖ ⁄ ‖w‖",
     scale: "log",
-    curves: [
-      { x, y: rows.map(({ largest }) => largest), series: 1 },
-      { x, y: rows.map(({ middle }) => middle), series: 0 },
+    lines: [
+      { x, y: rows.map(({ largest }) => largest), color: 1 },
+      { x, y: rows.map(({ middle }) => middle), color: 0 },
     ],
   });
   if (chart === null) return null;
@@ -97,7 +97,7 @@ function losses(spans: readonly WatchedSpan[]): Html | null {
     xLabel: "optimizer step",
     yLabel: "share of changes, %",
     include: [0],
-    curves: [{ x: rows.map(({ step }) => step), y: rows.map(({ lost }) => lost * 100), series: 0 }],
+    lines: [{ x: rows.map(({ step }) => step), y: rows.map(({ lost }) => lost * 100), color: 0 }],
   });
   if (chart === null) return null;
   return figure({

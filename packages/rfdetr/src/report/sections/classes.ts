@@ -2,8 +2,8 @@
 
 import { type ClassSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import type { ClassDetails, EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html, nameOf } from "../html/html.js";
 import { type Column, table } from "../html/table.js";
 import { fraction, grouped, listed } from "../html/words.js";
@@ -74,7 +74,7 @@ function precisionRecall({ curves, AP50 }: EvaluationDetails, ofBoxes: string): 
     yLabel: "precision",
     include: [0, 1],
     counts: false,
-    curves: [{ x: points, y: mean.precision_by_recall, series: 0 }],
+    lines: [{ x: points, y: mean.precision_by_recall, color: 0 }],
   });
   if (chart === null) return null;
   return figure({
@@ -106,7 +106,7 @@ function f1({ curves, best_threshold }: EvaluationDetails, ofBoxes: string): Htm
     yLabel: "mean over the classes",
     include: [0, 1],
     counts: false,
-    curves: lines.map(({ y, series }) => ({ x: points, y, series })),
+    lines: lines.map(({ y, series: color }) => ({ x: points, y, color })),
     marks: found ? [best_threshold.threshold] : [],
   });
   if (chart === null) return null;

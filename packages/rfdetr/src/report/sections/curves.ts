@@ -1,7 +1,7 @@
 // The course of the training: loss, figures, learning rate.
 import { mainColumns } from "../../eval/figures/main-columns.js";
+import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
-import { lineChart } from "../charts/line-chart.js";
 import { type Html, html } from "../html/html.js";
 import { brief, fraction, grouped } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
@@ -41,7 +41,7 @@ function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null
     xLabel: "epoch",
     yLabel: "average precision",
     include: [0],
-    curves: lines.map(({ key, series }) => ({ x, y: column(rows, key), series })),
+    lines: lines.map(({ key, series: color }) => ({ x, y: column(rows, key), color })),
   });
   if (chart === null) return null;
   return figure({
@@ -66,7 +66,7 @@ function lossByStep({ numerics: { points } }: RunRecord): Html | null {
     xLabel: "optimizer step",
     yLabel: "loss",
     scale: positive ? "log" : "linear",
-    curves: [{ x: points.last, y: loss.mean, low: loss.min, high: loss.max, series: 0 }],
+    lines: [{ x: points.last, y: loss.mean, low: loss.min, high: loss.max, color: 0 }],
     marks: points.first.filter((_, i) => points.skipped[i] > 0),
   });
   if (chart === null) return null;
@@ -100,7 +100,7 @@ function bothLosses({ metrics: { rows } }: RunRecord): Html | null {
     alt: `The loss by epoch: ${lines.map(({ name, key }) => `${name} ${brief(rows.at(-1)?.[key])} at the end`).join(", ")}.`,
     xLabel: "epoch",
     yLabel: "loss",
-    curves: lines.map(({ key, series }) => ({ x: column(rows, "epoch"), y: column(rows, key), series })),
+    lines: lines.map(({ key, series: color }) => ({ x: column(rows, "epoch"), y: column(rows, key), color })),
   });
   if (chart === null) return null;
   return figure({
@@ -132,7 +132,7 @@ function lossByEpoch({ metrics: { rows } }: RunRecord): Html | null {
     xLabel: "epoch",
     yLabel: "mean over the epoch",
     include: [0],
-    curves: lines.map(({ key, series }) => ({ x: column(rows, "epoch"), y: column(rows, key), series })),
+    lines: lines.map(({ key, series: color }) => ({ x: column(rows, "epoch"), y: column(rows, key), color })),
   });
   if (chart === null) return null;
   return figure({
@@ -159,7 +159,7 @@ function ownFigures({ metrics: { columns, rows } }: RunRecord): Html[] {
       alt: `${name} by epoch, ${brief(rows.at(-1)?.[name])} at the end.`,
       xLabel: "epoch",
       yLabel: name,
-      curves: [{ x: column(rows, "epoch"), y: column(rows, name), series: 0 }],
+      lines: [{ x: column(rows, "epoch"), y: column(rows, name), color: 0 }],
     });
     if (chart === null) return [];
     return figure({
@@ -200,8 +200,8 @@ function stepCurve({ numerics: { points } }: RunRecord, name: keyof typeof stepC
     yLabel,
     scale,
     include: scale === "linear" ? [0] : [],
-    curves: [
-      { x: points.last, y: course.mean, ...(scale === "log" ? { low: course.min, high: course.max } : {}), series: 0 },
+    lines: [
+      { x: points.last, y: course.mean, ...(scale === "log" ? { low: course.min, high: course.max } : {}), color: 0 },
     ],
   });
   if (chart === null) return null;

@@ -8,7 +8,7 @@ import type {
 } from "../../eval/details/evaluation-details.js";
 import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
 import { costliestWords } from "../../eval/error-analysis/error-words.js";
-import { barChart } from "../charts/bars.js";
+import { barChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
 import { table } from "../html/table.js";
@@ -49,8 +49,8 @@ export function errorAnalysis({ details, evaluation }: RunRecord): Html | null {
         "hundredths of AP50",
         rows.map(({ name, lost, count }) => ({
           name,
-          value: Math.max(0, lost),
-          label: `${points(lost)}, ${grouped(count)} ×`,
+          values: [Math.max(0, lost)],
+          words: [`${points(lost)}, ${grouped(count)} ×`],
         })),
       ),
       columns: [
