@@ -63,7 +63,7 @@ function nameOf(device: string): string | null {
   return name === device ? null : name;
 }
 
-type StepFigures = Pick<StepEvent, "lr" | "size" | "imagesPerSecond" | "secondsLeft">;
+type StepFigures = Pick<StepEvent, "plannedEpochs" | "lr" | "size" | "imagesPerSecond" | "secondsLeft">;
 
 /** The gradient scaler's scale; null where gradients are not scaled. */
 function lossScale({ parts: { scaler } }: Session): number | null {
@@ -107,9 +107,11 @@ export function epochEvent(
   session: Session,
   {
     figures: { summary, loss },
-    best,
-    evaluationSeconds,
-  }: { figures: Pick<EpochFigures, "summary" | "loss">; best: boolean; evaluationSeconds: number },
+    ...about
+  }: { figures: Pick<EpochFigures, "summary" | "loss"> } & Pick<
+    EpochEvent,
+    "best" | "evaluationSeconds" | "plannedEpochs"
+  >,
 ): EpochEvent {
   const { progress, settings, precision, schedule, modelConfig } = session;
   const { images, seconds } = progress.epochSums;
@@ -127,9 +129,8 @@ export function epochEvent(
     ap75: summary?.AP75 ?? null,
     perClass: summary?.per_class ?? [],
     ...(modelConfig.segmentationHead ? { masks: maskFigures(summary?.masks) } : {}),
-    best,
+    ...about,
     seconds,
-    evaluationSeconds,
     imagesPerSecond: seconds > 0 ? images / seconds : 0,
     amp: { precision, lossScale: lossScale(session), skipped: progress.skipped },
   };

@@ -1,13 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { startEvent, stepEvent } from "../../testing/runs/run-events.js";
+import { stepEvent } from "../../testing/runs/run-events.js";
 import { LiveLine } from "./live-line.js";
 import { widthOf, written } from "./style.js";
 
 const noon = () => new Date(2026, 0, 1, 12, 0);
-function line(step = {}, start = {}): LiveLine {
+function line(step = {}): LiveLine {
   const live = new LiveLine(noon);
-  live.begin({ ...startEvent, ...start });
   live.step({ ...stepEvent, ...step });
   return live;
 }
@@ -38,7 +37,13 @@ describe("the live line", () => {
   });
 
   it("counts the epochs that the run has steps for", () => {
-    expect(at(40, line({}, { totalSteps: 300 }))).toContain("epoch 3/4 ");
+    expect(at(40, line({ plannedEpochs: 4 }))).toContain("epoch 3/4 ");
+  });
+
+  it("counts epochs and steps against no end before that is planned", () => {
+    const text = at(null, line({ plannedEpochs: null }));
+    expect(text).toContain(" · epoch 3 28 % · ");
+    expect(text).toContain(" · step 214 · ");
   });
 
   it("fits terminals of every width", () => {

@@ -1,8 +1,7 @@
 // The live line of a training run: time left first, then as many whole figures as fit.
 
 import { formatBytes } from "@rfdetr/amp/text";
-import type { StartEvent, StepEvent } from "../../run/files/events.js";
-import { epochsWithSteps } from "../../run/transcript/header.js";
+import type { StepEvent } from "../../run/files/events.js";
 import { clock, grouped, hms } from "../../support/format.js";
 import { shapeInWords } from "../../support/shape.js";
 import { bold, dim, green, widthOf } from "./style.js";
@@ -16,13 +15,8 @@ const bars = [
 /** The figures of the last step, as a line. */
 export class LiveLine {
   #step: StepEvent | null = null;
-  #epochs = 0;
 
   constructor(readonly now: () => Date) {}
-
-  begin(event: StartEvent): void {
-    this.#epochs = epochsWithSteps(event);
-  }
 
   step(event: StepEvent): void {
     this.#step = event;
@@ -36,7 +30,7 @@ export class LiveLine {
   text(columns: number | null): string {
     const event = this.#step;
     if (event === null) return "";
-    const { imagesPerSecond: speed, lossScale, skippedSteps, stepInEpoch, stepsPerEpoch } = event;
+    const { imagesPerSecond: speed, lossScale, skippedSteps, stepInEpoch, stepsPerEpoch, plannedEpochs } = event;
     const scale = lossScale === null ? "" : ` scale ${lossScale}`;
     const skipped = skippedSteps === 0 ? "" : ` skipped ${grouped(skippedSteps)}`;
     const share = Math.min(1, stepInEpoch / stepsPerEpoch);
@@ -48,7 +42,7 @@ export class LiveLine {
         ...(speed > 0 ? [`${speed.toFixed(speed < 10 ? 1 : 0)} img/s`] : []),
         `${event.precision}${scale}${skipped}`,
         formatBytes(event.rssBytes),
-        `step ${grouped(event.step)}/${grouped(event.totalSteps)}`,
+        `step ${grouped(event.step)}${plannedEpochs === null ? "" : `/${grouped(event.totalSteps)}`}`,
         ...(event.lr > 0 ? [`lr ${event.lr.toExponential(1)}`] : []),
         `${shapeInWords(event.size)} px`,
       ],
@@ -71,8 +65,8 @@ export class LiveLine {
       : [];
   }
 
-  #epoch({ epoch }: StepEvent): string {
-    return `epoch ${grouped(epoch)}${this.#epochs > 0 ? `/${grouped(this.#epochs)}` : ""}`;
+  #epoch({ epoch, plannedEpochs }: StepEvent): string {
+    return `epoch ${grouped(epoch)}${plannedEpochs === null ? "" : `/${grouped(plannedEpochs)}`}`;
   }
 }
 

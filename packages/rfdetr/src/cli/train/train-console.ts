@@ -11,13 +11,7 @@ import type {
 import type { TrainResult } from "../../run/train-run.js";
 import { endingFields } from "../../run/transcript/ending.js";
 import { EpochTable } from "../../run/transcript/epoch-table.js";
-import {
-  epochsWithSteps,
-  headerFields,
-  headerTitle,
-  repeatedImages,
-  startAdvice,
-} from "../../run/transcript/header.js";
+import { headerFields, headerTitle, repeatedImages, startAdvice } from "../../run/transcript/header.js";
 import { isScaleSearch, SkippedSteps } from "../../run/transcript/skipped-step.js";
 import type { Field } from "../../support/format.js";
 import type { Console } from "../console/console.js";
@@ -81,8 +75,7 @@ export class TrainConsole {
     this.#data = event.data;
     this.#folder = event.dir;
     this.#began = this.#shown = this.now().getTime();
-    this.#table.begin(epochsWithSteps(event));
-    this.#line.begin(event);
+    this.#table.begin();
     console.prose(console.bold(headerTitle(event)));
     console.fields([...headerFields(event), ["watch", watchCommand(event.dir)]], "progress");
     const repeated = repeatedImages(event);

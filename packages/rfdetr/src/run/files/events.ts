@@ -75,7 +75,13 @@ export interface StepEvent {
   /** Counted from 1. */
   epoch: number;
   step: number;
+  /** The last step of the run; a time budget may move it. */
   totalSteps: number;
+  /**
+   * Epochs that the run has steps for, the last one perhaps in part. Null in the first steps of a run with a time
+   * budget, whose end is planned as soon as its speed is known.
+   */
+  plannedEpochs: number | null;
   /** Steps of the epoch so far. */
   stepInEpoch: number;
   stepsPerEpoch: number;
@@ -117,7 +123,10 @@ export interface MaskFigures {
 export interface EpochEvent {
   type: "epoch";
   epoch: number;
+  /** Epochs that the settings ask for. */
   epochs: number;
+  /** Epochs that the run has steps for, as in {@link StepEvent}. */
+  plannedEpochs: number | null;
   step: number;
   loss: number;
   /** Means of the unweighted loss terms over the epoch; auxiliary layers summed as `*_aux`. */

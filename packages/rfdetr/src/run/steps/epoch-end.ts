@@ -57,7 +57,8 @@ export class EpochEnd {
     const before = progress.best?.figure ?? null;
     const verdict = judgeEpoch(settings, epoch, before, figures, { usable, healthy: !diverged });
     const { chosen, baseWins, figure, watched, best } = verdict;
-    const event = await this.#heard(epochEvent(session, { figures, best, evaluationSeconds }), figures);
+    const { plannedEpochs } = steps.budget;
+    const event = await this.#heard(epochEvent(session, { figures, best, evaluationSeconds, plannedEpochs }), figures);
     const details = baseWins ? figures.baseDetails : figures.summaryDetails;
     for (const recorder of recorders) recorder.epoch?.({ event, ...figures, chosen, details, baseWins, usable });
     await drawPictures(recorders);

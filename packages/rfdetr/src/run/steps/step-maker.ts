@@ -139,6 +139,7 @@ export class StepMaker {
     const perSecond = this.#speed.perSecond;
     return stepEvent(session, result, {
       ...figures,
+      plannedEpochs: this.budget.plannedEpochs,
       imagesPerSecond: perSecond,
       secondsLeft: Math.min(
         Math.max(0, this.budget.left),

@@ -14,7 +14,7 @@ function session(timeBudget: number | null, settings: object = {}): Session {
 
 /** Takes steps of one second, and evaluates after each epoch, until the run ends. @returns its seconds */
 function train(run: Session, { step = 1, evaluation = 5 } = {}): { seconds: number; told: string[] } {
-  const budget = new TimeBudget(run);
+  const budget = new TimeBudget(run, () => new Date(2026, 0, 1, 12, 0));
   const { progress } = run;
   const told: string[] = [];
   let seconds = 0;
@@ -72,8 +72,29 @@ describe("the time budget of a run", () => {
   it("tells once what it has room for, and saves the plan for a run that is continued", () => {
     const run = session(1000);
     // After 13 s: 888 steps, 8.9 evaluations of 10 s, as long as so many images take in training, and one at the end.
-    expect(train(run).told).toEqual(["The time budget of 16:40 has room for 901 of 10,000 steps, 9.0 epochs"]);
+    expect(train(run).told).toEqual([
+      "The time budget of 16:40 has room for 901 of 10,000 steps, 9.0 epochs, until 12:16",
+    ]);
     expect(run.progress.plannedSteps).toBe(run.totalSteps);
+  });
+
+  it("says for how many epochs there are steps, once that is planned", () => {
+    const epochs = (run: Session): (number | null)[] => {
+      const budget = new TimeBudget(run);
+      return Array.from({ length: 13 }, () => {
+        run.progress.step++;
+        run.progress.trainSeconds++;
+        budget.step(1);
+        return budget.plannedEpochs;
+      }).slice(-2);
+    };
+    expect(epochs(session(null))).toEqual([100, 100]);
+    expect(epochs(session(1000))).toEqual([null, 10]);
+    expect(epochs(session(1e6))).toEqual([null, 100]);
+    // A run that is continued has the plan of before.
+    const continued = session(1000);
+    continued.progress.plannedSteps = continued.totalSteps = 850;
+    expect(new TimeBudget(continued).plannedEpochs).toBe(9);
   });
 
   it("keeps time for the test split", () => {

@@ -1,5 +1,5 @@
 // The end of a run that has a time to end in: how many steps fit into the time that is left.
-import { counted, grouped, hms } from "../../support/format.js";
+import { clock, counted, grouped, hms } from "../../support/format.js";
 import type { SavedProgress } from "../files/checkpoint.js";
 import type { Session } from "../session/session.js";
 import { stepsLeft } from "./progress.js";
@@ -42,7 +42,10 @@ export class TimeBudget {
   #evaluation: number | null = null;
   #due = true;
 
-  constructor(readonly session: Session) {}
+  constructor(
+    readonly session: Session,
+    readonly now: () => Date = () => new Date(),
+  ) {}
 
   /**
    * A step of this process has ended.
@@ -54,7 +57,7 @@ export class TimeBudget {
     if (settings.timeBudget === null) return null;
     if (++this.#seen > slow) this.#seconds += seconds;
     const isFirst = this.#seen === slow + measured;
-    if (this.#due && this.#seen >= slow + measured) this.#plan();
+    if (this.#due && this.#isMeasured) this.#plan();
     // A plan that turns out too long is cut where the time is used up, less the evaluation of the end.
     else if (this.left <= this.#lastEvaluation) this.#end(0);
     return isFirst ? this.#planInWords(settings.timeBudget) : null;
@@ -68,7 +71,7 @@ export class TimeBudget {
     if (evaluated) this.#evaluation = Math.max(seconds, this.#evaluation ?? 0);
     this.#due = true;
     // A run that has taken its last step ends, also where its evaluation took less time than was left for it.
-    if (this.#seen < slow + measured || stepsLeft(this.session) <= 0) return;
+    if (!this.#isMeasured || stepsLeft(this.session) <= 0) return;
     // The last step is followed by an evaluation: where there was none just now, there is one more step.
     this.#plan(evaluated ? 0 : 1);
   }
@@ -76,6 +79,18 @@ export class TimeBudget {
   /** Seconds that are left of the budget; infinite without one. */
   get left(): number {
     return (this.session.settings.timeBudget ?? Number.POSITIVE_INFINITY) - spentSeconds(this.session.progress);
+  }
+
+  /** Epochs that the run has steps for; null before its end is planned. */
+  get plannedEpochs(): number | null {
+    const { settings, progress, totalSteps, stepsPerEpoch } = this.session;
+    const planned = settings.timeBudget === null || progress.plannedSteps !== undefined || this.#isMeasured;
+    return planned ? Math.min(settings.epochs, Math.ceil(totalSteps / stepsPerEpoch)) : null;
+  }
+
+  /** Whether enough steps were taken to know the speed. */
+  get #isMeasured(): boolean {
+    return this.#seen >= slow + measured;
   }
 
   /** Steps that the run has taken, without those that were undone. */
@@ -113,7 +128,8 @@ export class TimeBudget {
     const all = counted(mostSteps, "step");
     if (totalSteps === mostSteps) return `At this speed all ${all} fit into the time budget of ${hms(budget)}`;
     const epochs = (totalSteps / stepsPerEpoch).toFixed(1);
-    return `The time budget of ${hms(budget)} has room for ${grouped(totalSteps)} of ${all}, ${epochs} epochs`;
+    const end = clock(this.now(), this.left);
+    return `The time budget of ${hms(budget)} has room for ${grouped(totalSteps)} of ${all}, ${epochs} epochs, until ${end}`;
   }
 
   /**

@@ -69,20 +69,18 @@ export interface EpochRow {
 
 /** The rows of a run, one after the other. */
 export class EpochTable {
-  #epochs = 0;
   #titles: string | null = null;
   #rows = 0;
 
-  /** @param epochs those that the run has steps for; 0 follows the events */
-  begin(epochs: number): void {
-    this.#epochs = epochs;
+  /** A run begins: the titles are said again. */
+  begin(): void {
     this.#titles = null;
   }
 
   /** @param width characters that the row may take, with the mark of the best; null for any number */
   row(event: EpochEvent, width: number | null): EpochRow {
-    const epochs = Math.min(event.epochs, this.#epochs || event.epochs);
-    const before = epochWidth(epochs);
+    const before = epochWidth(event.epochs);
+    const planned = event.plannedEpochs === null ? "" : `/${event.plannedEpochs}`;
     const absent = [
       ...(event.amp.lossScale === null ? ["scale"] : []),
       ...(event.terms.loss_mask_ce === undefined ? ["mask", "dice"] : []),
@@ -98,7 +96,7 @@ export class EpochTable {
     this.#titles = titles;
     return {
       titles: isDue ? titles : null,
-      row: line(`${event.epoch}/${epochs}`, ({ cell }) => cell(event)),
+      row: line(`${event.epoch}${planned}`, ({ cell }) => cell(event)),
       mark: event.best && (event.masks ?? event).ap !== 0 ? bestMark : "",
     };
   }

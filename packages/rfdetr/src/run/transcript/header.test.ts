@@ -57,6 +57,7 @@ describe("the header of a run", () => {
   });
 
   it("says when max_steps ends the run before its epochs do", () => {
+    expect(field("schedule", { timeBudget: 600 })).toMatch(/^at most 50 epochs of 94 steps.*, ends within 10:00; /);
     expect(field("schedule", { totalSteps: 97 })).toMatch(/^2 epochs of 94 steps.*, ends after 97 steps; seed 3$/);
   });
 

@@ -62,7 +62,7 @@ function weightsInWords({ weights, resumedAt }: StartEvent): string {
 const publishedData = (variant: string): string => (variant.endsWith("o365") ? "Objects365" : "COCO");
 
 /** The epochs that a run has steps for. A limit on the steps may end it before the others. */
-export const epochsWithSteps = ({
+const epochsWithSteps = ({
   epochs,
   stepsPerEpoch,
   totalSteps,
@@ -75,7 +75,8 @@ function scheduleInWords(event: StartEvent): string {
   const time = timeBudget === null ? "" : `, ends within ${hms(timeBudget)}`;
   const parts = accumulate > 1 ? ` (${accumulate} micro-batches of ${batch / accumulate})` : "";
   const step = `${counted(batch, "image")} a step${parts}${limit}${time}`;
-  return `${counted(epochsWithSteps(event), "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
+  const most = timeBudget === null || limit !== "" ? "" : "at most ";
+  return `${most}${counted(epochsWithSteps(event), "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
 }
 
 /** What the size beside each step means. */

@@ -3,7 +3,7 @@ import { fieldLines } from "../../support/format.js";
 import type { StartEvent, TestEvent, TrainEvent } from "../files/events.js";
 import { endingFields } from "./ending.js";
 import { EpochTable } from "./epoch-table.js";
-import { epochsWithSteps, headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
+import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
 import { SkippedSteps } from "./skipped-step.js";
 
 /** Turns the events of a run into lines, one after the other. */
@@ -16,7 +16,7 @@ export class Transcript {
   lines(event: TrainEvent): string[] {
     switch (event.type) {
       case "start":
-        this.#table.begin(epochsWithSteps(event));
+        this.#table.begin();
         return this.#header(event);
       case "note":
       case "warning":
