@@ -1,6 +1,7 @@
 // The lines of numerics.jsonl: one record for each optimizer step, and others.
 
 import type { Precision } from "../names.js";
+import type { ChoiceAgreement } from "../observers/choices.js";
 import type { ModuleError } from "../observers/compare-modules.js";
 
 /** The version of all records in numerics.jsonl. New fields keep the version; a field with a new meaning raises it. */
@@ -185,6 +186,10 @@ export interface CalibratedPrecision {
   loss_error: number;
   /** The cosine between its gradient and the exact one, all parameters taken as one vector. */
   gradient_cosine: number;
+  /** The same with the choices of the exact step: what rounding alone does to the gradient. */
+  rounding_cosine: number;
+  /** How far its choices are those of the exact step; empty where the step makes none. */
+  choices: ChoiceAgreement[];
   /** Whether the loss was not finite, or no loss scale down to 1 gave finite gradients. */
   nonfinite: boolean;
   /** The loss scale that gave the first finite gradients. */
@@ -284,10 +289,12 @@ export interface HeaderRecord {
   /** Bytes of the tensors that are the same in every precision. */
   fixed_bytes: { weights: number; gradients: number; moments: number; average: number };
   /** What was measured to choose the precision; missing where nothing was measured. */
-  calibration?: Pick<
+  calibration?: (Pick<
     CalibratedPrecision,
     "precision" | "step_seconds" | "speedup" | "peak_tensor_bytes" | "memory_ratio" | "gradient_cosine"
-  >[];
+  > &
+    // Files of earlier versions lack it.
+    Partial<Pick<CalibratedPrecision, "rounding_cosine">>)[];
 }
 
 /** Writes a record as a line of JSON. Numbers that JSON lacks become the strings "nan", "inf" and "-inf". */

@@ -17,6 +17,7 @@ import { median } from "../median.js";
 import type { NumberFormatName, Precision } from "../names.js";
 import type { CalibratedPrecision, ModuleRecord } from "../numerics/step-record.js";
 import { precisionsOf } from "../policy/auto-precision.js";
+import { Choices } from "./choices.js";
 import { compareModules } from "./compare-modules.js";
 import { Monitor } from "./monitor.js";
 
@@ -45,7 +46,10 @@ export interface CalibrationTask {
 
 /** What a number format does to a training step in `bf16-mixed`. */
 export interface CalibratedFormat
-  extends Pick<CalibratedPrecision, "loss" | "loss_error" | "gradient_cosine" | "nonfinite" | "modules"> {
+  extends Pick<
+    CalibratedPrecision,
+    "loss" | "loss_error" | "gradient_cosine" | "rounding_cosine" | "choices" | "nonfinite" | "modules"
+  > {
   format: NumberFormatName;
 }
 
@@ -63,7 +67,7 @@ export interface Calibration {
 
 /** The loss scale that the search for finite float16 gradients starts with. */
 const firstScale = 65536;
-/** Cosine with the exact gradient below which a precision is rejected. */
+/** Cosine with the exact gradient, at the same choices, below which a precision is rejected. */
 const worstCosine = 0.98;
 
 /** The step in float64, which is the reference for errors. */
@@ -72,6 +76,7 @@ interface Exact {
   /** Kept beyond the scope; null where a parameter has none. */
   gradients: (Tensor | null)[];
   norm: number;
+  choices: Choices;
 }
 
 /** One precision and what was measured of it so far. */
@@ -79,10 +84,7 @@ interface Trial {
   precision: Precision;
   autocast: Autocast;
   scale: number;
-  loss: number;
-  nonfinite: boolean;
-  cosine: number;
-  modules: CalibratedPrecision["modules"];
+  errors: Omit<CalibratedFormat, "format">;
   /** Seconds of each timed step. */
   seconds: number[];
   /** Peak bytes of tensors over the timed steps. */
@@ -133,6 +135,9 @@ class Steps {
 /**
  * Measures a training step in every precision and compares it with the same step in float64.
  *
+ * A step that ranks or assigns chooses among values that are nearly equal, and low precision chooses others. So each
+ * precision also takes the step with the choices of the float64 one, which says what rounding alone does.
+ *
  * The parameters are converted to float64 and back to float32, which changes no value. Gradients are dropped. The
  * random generator is reset before every step, so that all precisions see the same dropout.
  * @example
@@ -170,17 +175,17 @@ export function calibrate(task: CalibrationTask): Calibration {
   const trials = [base, ...others.map(measured)];
   const formats = (task.formats ?? []).map((format): CalibratedFormat => {
     progress(format);
-    const { loss, cosine, nonfinite, modules } = tryPrecision(steps, "bf16-mixed", plain, exact, format);
-    return { format, loss, loss_error: relative(loss, exact.loss), gradient_cosine: cosine, nonfinite, modules };
+    return { format, ...tryPrecision(steps, "bf16-mixed", plain, exact, format).errors };
   });
+  // They would count as memory of the timed steps.
+  for (const kept of [...exact.gradients, exact.choices]) kept?.dispose();
   for (let round = 1; round <= (task.rounds ?? 3); round++)
     for (const trial of trials) {
       progress(`${trial.precision}, round ${round}`);
       measureStep(steps, trial);
     }
   steps.close();
-  for (const gradient of exact.gradients) gradient?.dispose();
-  const rows = trials.map((trial) => rowOf(trial, base, exact, watched));
+  const rows = trials.map((trial) => rowOf(trial, base, watched));
   return {
     exact: { loss: exact.loss, gradient_norm: exact.norm },
     precisions: rows,
@@ -193,9 +198,10 @@ function exactStep(steps: Steps, plain: Autocast): Exact {
   const { model } = steps.task;
   scope(() => void model.to("float64"));
   try {
-    const loss = steps.run(plain, 1, "float64");
+    const choices = new Choices();
+    const loss = choices.record(() => steps.run(plain, 1, "float64"));
     const gradients = keep(steps.gradients());
-    return { loss, gradients, norm: norm(gradients) };
+    return { loss, gradients, norm: norm(gradients), choices };
   } finally {
     steps.drop();
     scope(() => void model.to("float32"));
@@ -222,7 +228,10 @@ function tryPrecision(
     loss = steps.run(autocast, scale);
   }
   const nonfinite = !Number.isFinite(loss) || !gradientsFinite(steps.parameters);
-  const gradientCosine = scope(() => cosine(steps.gradients(), exact.gradients));
+  const toExact = (): number => scope(() => cosine(steps.gradients(), exact.gradients));
+  const gradient_cosine = toExact();
+  exact.choices.repeat(() => steps.run(autocast, scale));
+  const [rounding_cosine, choices] = [toExact(), exact.choices.agreement];
   autocast.clearCache();
   const errors =
     precision === "32-true"
@@ -233,7 +242,9 @@ function tryPrecision(
         );
   const modules = errors.sort((a, b) => order(b.relative_error) - order(a.relative_error)).slice(0, 10);
   autocast.clearCache();
-  return { precision, autocast, scale, loss, nonfinite, cosine: gradientCosine, modules, seconds: [], peak: 0 };
+  const loss_error = relative(loss, exact.loss);
+  const found = { loss, loss_error, gradient_cosine, rounding_cosine, choices, nonfinite, modules };
+  return { precision, autocast, scale, errors: found, seconds: [], peak: 0 };
 }
 
 /** Runs one step and adds its time and its memory to the trial. */
@@ -247,32 +258,29 @@ function measureStep(steps: Steps, trial: Trial): void {
   trial.autocast.clearCache();
 }
 
-function rowOf(trial: Trial, base: Trial, exact: Exact, watched: readonly ModuleRecord[]): CalibratedPrecision {
+function rowOf(trial: Trial, base: Trial, watched: readonly ModuleRecord[]): CalibratedPrecision {
   return {
     precision: trial.precision,
     step_seconds: median(trial.seconds),
     speedup: median(base.seconds) / median(trial.seconds),
     peak_tensor_bytes: trial.peak,
     memory_ratio: trial.peak / base.peak,
-    loss: trial.loss,
-    loss_error: relative(trial.loss, exact.loss),
-    gradient_cosine: trial.cosine,
-    nonfinite: trial.nonfinite,
+    ...trial.errors,
     scale: trial.scale,
     underflow_share: underflow(trial.precision, watched, trial.scale),
-    modules: trial.modules,
   };
 }
 
 /**
- * Recommends the fastest precision whose gradient is close to the exact one. To be worth it, a precision must be at
- * least 1.1 times as fast as `32-true`, or need at most 90 % of its memory at no less than 0.95 times its speed.
+ * Recommends the fastest precision whose gradient is close to the exact one at the same choices. To be worth it, a
+ * precision must be at least 1.1 times as fast as `32-true`, or need at most 90 % of its memory at no less than 0.95
+ * times its speed.
  * @param rows what was measured of each precision in one run
  * @returns the precision, and the reason in words to print
  */
 export function recommend(rows: readonly CalibratedPrecision[]): Calibration["recommended"] {
   const low = rows.filter((row) => row.precision !== "32-true");
-  const right = low.filter((row) => !row.nonfinite && row.gradient_cosine >= worstCosine);
+  const right = low.filter((row) => !row.nonfinite && row.rounding_cosine >= worstCosine);
   const wrong = low.filter((row) => !right.includes(row));
   const best = right
     .filter((row) => row.speedup >= 1.1 || (row.speedup >= 0.95 && row.memory_ratio <= 0.9))
@@ -280,7 +288,7 @@ export function recommend(rows: readonly CalibratedPrecision[]): Calibration["re
   if (best !== undefined)
     return {
       precision: best.precision,
-      reason: `measured here: ${best.speedup.toFixed(2)} times as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient agrees with the exact one (cosine ${best.gradient_cosine.toFixed(4)})`,
+      reason: `measured here: ${best.speedup.toFixed(2)} times as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
     };
   if (right.length > 0)
     return {
@@ -288,7 +296,7 @@ export function recommend(rows: readonly CalibratedPrecision[]): Calibration["re
       reason: `measured here: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${row.speedup.toFixed(2)} times the speed`).join(", ")}`,
     };
   const faults = wrong.map((row) => {
-    const direction = `changes the direction of the gradient (cosine ${row.gradient_cosine.toFixed(3)})`;
+    const direction = `changes the direction of the gradient (cosine ${row.rounding_cosine.toFixed(3)})`;
     return `${row.precision} ${row.nonfinite ? "is not finite" : direction}`;
   });
   return { precision: "32-true", reason: `measured here: ${faults.join(", ") || "no other precision was tried"}` };

@@ -3,6 +3,7 @@ import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { observe } from "../observe.js";
 import { quietOperators } from "../policy/policy.js";
 import { floatingTensors, placeName } from "../tensors.js";
+import { Choices } from "./choices.js";
 
 /** The most values of one output that are compared. */
 const sampleSize = 4096;
@@ -24,8 +25,8 @@ interface Sample {
 
 /**
  * Runs `exact` and `other` and compares the outputs of their operators, module by module. Both must call the same
- * modules in the same order. Where the two runs rank candidates differently, the outputs of all later modules differ by
- * more than rounding. These differences are reported as they are.
+ * modules in the same order. `other` makes the choices of `exact` ({@link Choices}): where it ranked candidates in another
+ * order, all later modules would see other rows.
  * @returns one entry for each module, in the order of the other run
  * @example
  * import { Autocast, compareModules } from "@rfdetr/amp";
@@ -36,9 +37,12 @@ interface Sample {
  * console.log(errors.map(({ path, relative_error }) => `${path} ${relative_error}`).join("\n"));
  */
 export function compareModules(exact: () => unknown, other: () => unknown): ModuleError[] {
-  const reference = record(exact);
+  const choices = new Choices();
+  const reference = record(() => choices.record(exact));
   const found = new Map<string, { error: number; norm: number; amax: number }>();
-  record(other).forEach((sample, i) => {
+  const compared = record(() => choices.repeat(other));
+  choices.dispose();
+  compared.forEach((sample, i) => {
     const truth = reference[i];
     if (truth === undefined || truth.path !== sample.path || truth.values.length !== sample.values.length) return;
     const sums = found.get(sample.path) ?? { error: 0, norm: 0, amax: 0 };

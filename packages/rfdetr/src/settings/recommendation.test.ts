@@ -14,6 +14,8 @@ const row = (precision: Precision, scale = 1): CalibratedPrecision => ({
   loss: 1,
   loss_error: 0,
   gradient_cosine: 1,
+  rounding_cosine: 1,
+  choices: [],
   nonfinite: false,
   scale,
   underflow_share: 0,

@@ -1,6 +1,6 @@
 import type { Calibration, Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
-import { advice, onImages, remarks, sparesNothing, worstModules } from "./doctor-report.js";
+import { advice, onImages, otherChoices, remarks, sparesNothing, worstModules } from "./doctor-report.js";
 
 type Row = Calibration["precisions"][number];
 const row = (precision: Precision, speedup: number, memory_ratio: number, nonfinite = false) =>
@@ -25,6 +25,18 @@ describe("the tables of the doctor", () => {
     expect(remarks({ ...of, precision: "bf16-mixed", scale: 1 }, true)).toBe("");
     expect(worstModules({ name: of.precision, modules: of.modules })).toBe(
       "16-mixed, largest errors of modules, in percent of their output: head 54 %",
+    );
+  });
+
+  it("say how many choices are those of float64, and never all where one is not", () => {
+    const made = (path: string, operator: string, same: number) => ({ path, operator, same, places: 1000 });
+    const choices = [
+      made("transformer.query_selection", "topk", 661),
+      made("(outside of modules)", "linear_sum_assignment", 999),
+      made("(outside of modules)", "topk", 380),
+    ];
+    expect(otherChoices({ ...row("bf16-mixed", 1, 1), choices })).toBe(
+      "bf16-mixed chooses as float64 does, where all choices before are the same: 66 % of the ranks of the query selection, 99 % of the matches, 38 % of the mask points",
     );
   });
 

@@ -65,6 +65,18 @@ export const worstModules = ({
     .map((m) => `${m.path} ${Number((100 * m.relative_error).toPrecision(2))} %`)
     .join(", ")}`;
 
+/** How many of its choices a precision makes as float64 does. @internal for tests */
+export function otherChoices({ precision, choices }: Calibration["precisions"][number]): string {
+  const what = (path: string, operator: string): string => {
+    if (operator === "linear_sum_assignment") return "matches";
+    return path.includes("query_selection") ? "ranks of the query selection" : "mask points";
+  };
+  const shares = choices.map(
+    ({ path, operator, same, places }) => `${Math.floor((100 * same) / places)} % of the ${what(path, operator)}`,
+  );
+  return `${precision} chooses as float64 does, where all choices before are the same: ${shares.join(", ")}`;
+}
+
 /**
  * Prints a table of the precisions measured on a training step.
  * @param emulates whether products of float16 are computed in float32
@@ -81,6 +93,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     row.memory_ratio.toFixed(2),
     row.loss_error.toPrecision(2),
     row.gradient_cosine.toFixed(5),
+    row.rounding_cosine.toFixed(5),
     `${(100 * row.underflow_share).toFixed(3)} %`,
     remarks(row, emulates),
   ]);
@@ -92,13 +105,21 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "ratio",
     "loss error",
     "gradient cosine",
+    "same choices",
     "underflow",
     "",
   ];
   console.table(header, cells, ["underflow", "loss error", "ratio", "tensors"]);
-  for (const row of rows)
+  console.sentence(
+    console.dim(
+      "same choices: the gradient cosine where queries, matches and mask points are chosen as in float64, so that rounding alone is left",
+    ),
+  );
+  for (const row of rows) {
+    if (row.choices.some(({ same, places }) => same < places)) console.sentence(console.dim(otherChoices(row)));
     if (row.modules.length > 0)
       console.sentence(console.dim(worstModules({ name: row.precision, modules: row.modules })));
+  }
 }
 
 /** Prints a table of what number formats do to the training step. */
@@ -111,9 +132,10 @@ export function formats(console: Console, { formats: rows }: Calibration): void 
     format,
     row.loss_error.toPrecision(2),
     row.gradient_cosine.toFixed(5),
+    row.rounding_cosine.toFixed(5),
     row.nonfinite ? "not finite" : numberFormats[format].about,
   ]);
-  console.table(["format", "loss error", "gradient cosine", ""], cells);
+  console.table(["format", "loss error", "gradient cosine", "same choices", ""], cells);
   for (const { format, modules } of rows)
     if (modules.length > 0) console.sentence(console.dim(worstModules({ name: format, modules })));
   console.sentence(

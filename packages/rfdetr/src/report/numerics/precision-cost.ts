@@ -29,20 +29,25 @@ export function precisionCost(header: HeaderRecord | null): Html | null {
         { title: "speed against 32-true", number: true, cell: ({ speedup }) => `${brief(speedup)} ×` },
         { title: "peak memory", number: true, cell: ({ peak_tensor_bytes }) => formatBytes(peak_tensor_bytes) },
         { title: "memory against 32-true", number: true, cell: ({ memory_ratio }) => `${brief(memory_ratio)} ×` },
-        { title: "angle of the gradient", number: true, cell: ({ gradient_cosine }) => degrees(gradient_cosine) },
+        { title: "angle of the gradient", number: true, cell: (row) => degrees(cosineOf(row)) },
       ],
       measured,
     ),
-    html`<p>The angle is that between the gradient and the exact one in float64: 0° is the same direction, 90° has nothing in common.</p>`,
+    html`<p>The angle is that between the gradient and the exact one in float64${measured.some((row) => row.rounding_cosine !== undefined) && ", both with the same choices among queries and matches that are nearly equal"}: 0° is the same direction, 90° has nothing in common.</p>`,
   );
 }
 
-function sentence({ precision, speedup, memory_ratio, gradient_cosine }: PrecisionMeasurement): Html {
+/** What rounding does to the gradient. Runs of earlier versions have it together with other choices. */
+const cosineOf = ({ rounding_cosine, gradient_cosine }: PrecisionMeasurement): number =>
+  rounding_cosine ?? gradient_cosine;
+
+function sentence(row: PrecisionMeasurement): Html {
+  const { precision, speedup, memory_ratio } = row;
   const speed =
     speedup >= 1
       ? `${brief(speedup)} times as fast as 32-true`
       : `slower than 32-true (${brief(speedup)} times its speed)`;
-  return html`<p>${precision} was ${speed} and took ${brief(memory_ratio)} times the memory. Its gradient points ${degrees(gradient_cosine)} away from the exact one.</p>`;
+  return html`<p>${precision} was ${speed} and took ${brief(memory_ratio)} times the memory. Its gradient points ${degrees(cosineOf(row))} away from the exact one.</p>`;
 }
 
 function degrees(cosine: number): string {

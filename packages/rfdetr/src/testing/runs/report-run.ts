@@ -138,13 +138,14 @@ function numerics(steps: number, place: string, precision: Precision): string {
   return lines.map((line) => `${recordLine(line)}\n`).join("");
 }
 
-const calibrated = (precision: Precision, speedup: number, gradient_cosine: number) => ({
+const calibrated = (precision: Precision, speedup: number, rounding_cosine: number) => ({
   precision,
   step_seconds: 0.6 / speedup,
   speedup,
   peak_tensor_bytes: 9e6,
   memory_ratio: 0.6,
-  gradient_cosine,
+  gradient_cosine: 0.95 * rounding_cosine,
+  rounding_cosine,
 });
 
 const overflow = (step: number, scale: number, place: string): object =>

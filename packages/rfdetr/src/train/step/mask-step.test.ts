@@ -122,6 +122,24 @@ describe("a step of a model with a segmentation head", () => {
     expect(precisions[0].loss_error).toBeLessThan(1e-4);
     expect(precisions[0].gradient_cosine).toBeGreaterThan(0.999);
   });
+
+  it("has the exact gradient in bfloat16 but for choices among queries, matches and points", () => {
+    const { model, criterion } = partsOf();
+    const rules = trainedWith(resolveSettings({ datasetDir: "-", model: "seg-tiny" }), null);
+    const subject = { model, criterion, batch: batchOf(), classNames: [], rules, device: "cpu", trained: false };
+    const [, { gradient_cosine, rounding_cosine, choices }] = calibrateSubject(subject, {
+      precisions: ["bf16-mixed"],
+      rounds: 1,
+    }).precisions;
+    expect(choices.map(({ path, operator }) => `${path} ${operator}`)).toEqual([
+      "transformer.query_selection topk",
+      "(outside of modules) linear_sum_assignment",
+      "(outside of modules) topk",
+    ]);
+    // One minus a cosine is half of the squared relative error: 1.5 % of rounding give 1e-4, other choices 0.04.
+    expect(1 - rounding_cosine).toBeLessThan(5e-4);
+    expect(1 - gradient_cosine).toBeGreaterThan(10 * (1 - rounding_cosine));
+  });
 });
 
 /** A step of one micro-batch. */
