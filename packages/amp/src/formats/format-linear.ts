@@ -50,8 +50,15 @@ function backward(
   const rows = rowsOf(gradient);
   const round = (matrix: Tensor): Rounded => roundMatrix(matrix, format.forward, format);
   const roundGradient = (matrix: Tensor): Rounded => roundMatrix(matrix, format.backward, format);
-  const toInput = () => product(roundGradient(rows), round(weight.float().t())).reshape(input.shape).to(input.dtype);
-  const toWeight = () => product(roundGradient(rows.t()), round(rowsOf(input).t())).to(weight.dtype);
+  // With one scale for the whole tensor, its transpose has the same values.
+  const once = format.scaling.per === "tensor" ? roundGradient(rows) : null;
+  const columns = (): Rounded =>
+    once === null ? roundGradient(rows.t()) : { ...once, values: once.values.t().contiguous() };
+  const toInput = () =>
+    product(once ?? roundGradient(rows), round(weight.float().t()))
+      .reshape(input.shape)
+      .to(input.dtype);
+  const toWeight = () => product(columns(), round(rowsOf(input).t())).to(weight.dtype);
   return [
     ofInput ? scope(toInput) : null,
     ofWeight ? scope(toWeight) : null,

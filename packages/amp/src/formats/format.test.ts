@@ -1,4 +1,4 @@
-import { memory, nn, noGrad, randn, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
+import { intercept, memory, nn, noGrad, randn, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "../autocast/autocast.js";
 import { observe } from "../observe.js";
@@ -61,6 +61,24 @@ describe.each(numberFormatNames.map((name) => [name]))("a linear layer in %s", (
     });
     expect(memory().liveTensors).toBe(before);
   });
+});
+
+it("one scale for a whole tensor lets backward round the gradient once, for both of its products", () => {
+  const count = (name: NumberFormatName): number => {
+    const [x, weight] = [randn([8, 64]), randn([48, 64])];
+    for (const each of [x, weight]) each.requiresGrad = true;
+    const y = linearInFormat(x, weight, null, numberFormats[name]);
+    let rounded = 0;
+    const remove = intercept(({ op, args }, next) => {
+      if (op.base === "round") rounded++;
+      return next(args);
+    });
+    y.backward(randn([8, 48]));
+    remove();
+    return rounded;
+  };
+  // Gradient, weight and input; the gradient of each row and of each column has other scales.
+  expect([count("fp8"), count("fp8-rows")]).toEqual([3, 4]);
 });
 
 describe("an autocast with a number format", () => {
