@@ -14,7 +14,7 @@ export async function parity(report, { device, models }) {
   for (const variant of models) await compare(report, device, variant, resolveModel(variant));
   const [first] = models;
   const { resolution } = resolveModel(first);
-  const rectangle = [resolution, 2 * resolution];
+  const rectangle = /** @type {const} */ ([resolution, 2 * resolution]);
   await compare(report, device, `${first}, ${rectangle.join(" × ")}`, resolveModel(first, { resolution: rectangle }));
 }
 
@@ -27,6 +27,7 @@ async function compare(report, device, variant, config) {
   const images = fillImages(2, height, width ?? height);
   const exact = modelAutocast(tested, { precision: "32-true" });
   const largest = (a, b) => a.to("cpu").double().sub(b.double()).abs().max().item();
+  /** @param {import("rfdetr/model").Outputs} outputs */
   const outputsOf = ({ predMasks, ...others }) => ({ ...others, predMasks: predMasks && logitsOf(predMasks) });
   noGrad(() =>
     scope(() => {
