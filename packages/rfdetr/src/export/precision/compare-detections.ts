@@ -1,6 +1,5 @@
-// Which detection of one form of a detector is which of another, and how far they are apart.
-import { boxIou, cornersToSizes } from "../../eval/box-iou.js";
-import { linearSumAssignment } from "../../loss/linear-assignment.js";
+// How far the detections of two forms of a detector are apart.
+import { pairDetections } from "../../eval/pair-detections.js";
 import type { Mask } from "../../masks/mask.js";
 import { maskIou, measureMask } from "../../masks/overlap.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
@@ -32,17 +31,14 @@ export interface Comparison {
 export const leastScore = 0.1;
 /** but so many of the best are, as in a model that has learned little. */
 const atLeast = 16;
-/** Boxes that overlap less are not of the same object. */
-const leastIou = 0.5;
 
 /**
- * Pairs the detections of an image in two forms, class by class: those pairs with an IoU of at least 0.5 that make the
- * sum of 1 − IoU + |difference of scores| smallest (linear assignment), so that no detection is partner of two.
+ * Compares the detections of an image in two forms.
  * @param first and second: all detections that the model selects, best first
  * @param threshold score from which a detection counts
  */
 export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, threshold: number): Comparison {
-  const partners = assign(first, second);
+  const partners = pairDetections(first, second);
   const pairs: Pair[] = [];
   let flips = 0;
   for (let i = 0; i < first.scores.length; i++) {
@@ -69,28 +65,3 @@ function iouOf(a: Mask, b: Mask): number {
   const [one, other] = [measureMask(a), measureMask(b)];
   return one.area + other.area === 0 ? 1 : maskIou(one, other);
 }
-
-/** Indices of `second` by index of `first`. */
-function assign(first: ScoredBoxes, second: ScoredBoxes): Map<number, number> {
-  const partners = new Map<number, number>();
-  const [a, b] = [cornersToSizes(first.boxes), cornersToSizes(second.boxes)];
-  const indicesOf = ({ labels }: ScoredBoxes, label: number): number[] =>
-    [...labels.keys()].filter((i) => labels[i] === label);
-  for (const label of new Set(first.labels)) {
-    const [rows, columns] = [indicesOf(first, label), indicesOf(second, label)];
-    if (rows.length === 0 || columns.length === 0) continue;
-    const costs = Float64Array.from({ length: rows.length * columns.length }, (_, at) => {
-      const [i, j] = [rows[Math.floor(at / columns.length)], columns[at % columns.length]];
-      const iou = boxIou(a, i * 4, b, j * 4);
-      return iou < leastIou ? apart : 1 - iou + Math.abs(first.scores[i] - second.scores[j]);
-    });
-    const found = linearSumAssignment(costs, rows.length, columns.length);
-    found.rows.forEach((row, k) => {
-      if (costs[row * columns.length + found.columns[k]] < apart) partners.set(rows[row], columns[found.columns[k]]);
-    });
-  }
-  return partners;
-}
-
-/** Cost of a pair that is none: more than all others together. */
-const apart = 1e6;

@@ -45,6 +45,15 @@ describe("agreement of two sets of detections", () => {
     expect(agreement([image, image], [image, detected([[0, 0, Number.NaN, 1], 0.5, 1])]).nonfinite_images).toBe(1);
   });
 
+  it("pairs as export does: the best sum, and nothing with what is not finite", () => {
+    const near = detected([[0, 0, 100, 10], 0.9, 1], [[20, 0, 120, 10], 0.8, 1]);
+    // Greedy by score, the first would take the box that the second needs.
+    const moved = detected([[18, 0, 118, 10], 0.8, 1], [[-30, 0, 70, 10], 0.8, 1]);
+    expect(agreement([near], [moved]).lost_share).toBe(0);
+    const bad = detected([[Number.NaN, 0, 100, 10], 0.9, 1], [[20, 0, 120, 10], Number.NaN, 1]);
+    expect(agreement([near], [bad])).toMatchObject({ lost_share: 1, nonfinite_images: 1 });
+  });
+
   it("finds a shifted copy of any detections, and the shift", () => {
     const box = fc
       .tuple(fc.integer({ min: 0, max: 400 }), fc.integer({ min: 0, max: 400 }))
