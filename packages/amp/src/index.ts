@@ -15,24 +15,15 @@ export { type Rounded, roundElements, roundMatrix } from "./formats/round.js";
 export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
 export { type CastRule, castRules, type ModuleRule, moduleRules, type Precision, precisions } from "./names.js";
 export {
-  advise,
+  type Fault,
   type FaultPhase,
-  formatOverflowReport,
-  type OverflowReport,
+  faultEvidence,
+  faultHeadline,
   type TensorFacts,
   type TrailEntry,
-} from "./numerics/overflow-report.js";
-export {
-  type CalibratedPrecision,
-  type HeaderRecord,
-  type ModuleRecord,
-  type MonitorRecord,
-  numericsVersion,
-  parseRecord,
-  recordLine,
-  type StepRecord,
-  type UpdateRecord,
-} from "./numerics/step-record.js";
+} from "./numerics/fault.js";
+export type { ModuleRecord, UpdateRecord } from "./numerics/module-record.js";
+export { parseRecord, recordLine } from "./numerics/record-line.js";
 export { type Observer, type OperatorEvent, observe } from "./observe.js";
 export {
   type CalibratedFormat,
@@ -41,6 +32,7 @@ export {
   calibrate,
   recommend,
 } from "./observers/calibrate.js";
+export type { CalibratedPrecision } from "./observers/calibrated-precision.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { type ChoiceAgreement, Choices } from "./observers/choices.js";
 export { compareModules, type ModuleError } from "./observers/compare-modules.js";

@@ -1,29 +1,14 @@
-// `@rfdetr/amp/records`: what numerics.jsonl holds, and what follows from it. It does not load libtorch.
-export { Forecaster, forecastText } from "./numerics/forecast.js";
-export { headroomOf } from "./numerics/headroom.js";
+// `@rfdetr/amp/records`: what was seen of values, and what follows from it. It does not load libtorch.
 export {
-  advise,
+  type Fault,
   type FaultPhase,
-  formatOverflowReport,
-  type OverflowReport,
+  faultEvidence,
+  faultHeadline,
   type TensorFacts,
   type TrailEntry,
-} from "./numerics/overflow-report.js";
-export {
-  type CalibratedPrecision,
-  type ControlRecord,
-  type ForecastRecord,
-  type HeaderRecord,
-  type Headroom,
-  type LargestValue,
-  type ModuleRecord,
-  type MonitorRecord,
-  numericsVersion,
-  type PeakMemory,
-  type PhaseSeconds,
-  parseRecord,
-  type RollbackRecord,
-  recordLine,
-  type StepRecord,
-  type UpdateRecord,
-} from "./numerics/step-record.js";
+} from "./numerics/fault.js";
+export { Forecaster, type ForecastRecord, forecastText } from "./numerics/forecast.js";
+export { headroomOf } from "./numerics/headroom.js";
+export type { Headroom, LargestValue, ModuleRecord, UpdateRecord } from "./numerics/module-record.js";
+export { parseRecord, recordLine } from "./numerics/record-line.js";
+export type { CalibratedPrecision } from "./observers/calibrated-precision.js";

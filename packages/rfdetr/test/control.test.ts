@@ -3,10 +3,11 @@
 import { chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseRecord, type StepRecord } from "@rfdetr/amp";
+import { parseRecord } from "@rfdetr/amp";
 import { afterAll, describe, expect, it, vi } from "vitest";
 import { type ControlAnswer, type ControlCommand, controlState, requestControl } from "../src/run/control/control.js";
 import type { ControlEvent, TrainEvent } from "../src/run/files/events.js";
+import type { StepRecord } from "../src/run/files/numerics-records.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";

@@ -1,17 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type HeaderRecord,
-  type MonitorRecord,
-  type PeakMemory,
-  parseRecord,
-  type StepRecord,
-} from "@rfdetr/amp/records";
+import { parseRecord } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NumericsReader, numericsText, summarizeNumerics } from "../src/report/index.js";
+import type { HeaderRecord, MonitorRecord, StepRecord } from "../src/run/files/numerics-records.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
+import type { PeakMemory } from "../src/train/measure/memory-peak.js";
 import { squares } from "./squares.js";
 
 const folder = mkdtempSync(join(tmpdir(), "monitor-"));

@@ -1,9 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { headroomOf, type MonitorRecord, parseRecord, type StepRecord } from "@rfdetr/amp/records";
+import { headroomOf, parseRecord } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TrainEvent } from "../src/run/files/events.js";
+import type { MonitorRecord, StepRecord } from "../src/run/files/numerics-records.js";
 import { plantedModule, plantedOverflow } from "../src/testing/runs/planted-overflow.js";
 import { squares } from "./squares.js";
 

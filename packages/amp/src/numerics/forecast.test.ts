@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { Forecaster } from "./forecast.js";
-import type { ForecastRecord, ModuleRecord } from "./step-record.js";
+import { Forecaster, type ForecastRecord } from "./forecast.js";
+import type { ModuleRecord } from "./module-record.js";
 
 const module = (path: string, bits: number, dtype = "float16"): ModuleRecord => ({
   path,

@@ -1,6 +1,6 @@
 // Foresees overflow: follows the headroom of every module over the watched steps.
 import { headroomOf, limits } from "./headroom.js";
-import type { ForecastRecord, ModuleRecord, MonitorRecord } from "./step-record.js";
+import type { ModuleRecord } from "./module-record.js";
 
 /** The fewest and the most watched steps that a line goes through. */
 const fewest = 4;
@@ -10,14 +10,45 @@ const steady = 0.9;
 /** How far a line is followed, in lengths of its basis. */
 const reach = 3;
 
+/**
+ * When a module will overflow if its largest value goes on to grow as it did: a straight line through the bits that are
+ * left to the largest number of its dtype. There is one only where the bits became fewer from each watched step to the
+ * next, close to a line, and where the line need not be followed further than three times its basis.
+ */
+export interface ForecastRecord {
+  path: string;
+  side: "forward" | "gradient";
+  /** The dtype that overflows: that of the largest value. */
+  dtype: "float16" | "bfloat16" | "float32";
+  /** Bits to overflow at this step. */
+  headroom: number;
+  /** Bits lost per optimizer step. */
+  bits_per_step: number;
+  /** Optimizer steps from this one to overflow. */
+  steps: number;
+  /** The same in watched steps. */
+  watched_steps: number;
+  /** The watched steps that the line goes through: the first of them, how many, and R² of the line, 0.9 to 1. */
+  basis: { first: number; records: number; r2: number };
+}
+
 interface Point {
   step: number;
   /** Bits to overflow, without the loss scale. */
   bits: number;
 }
 
+/** The values of a watched step. */
+interface WatchedValues {
+  step: number;
+  /** The loss scale, which the gradients include. */
+  scale: number;
+  forward: readonly ModuleRecord[];
+  gradient: readonly ModuleRecord[];
+}
+
 /**
- * Follows the modules over the watched steps of a run, in their order, and foresees which of them overflow. It keeps
+ * Follows the modules over the watched steps, in their order, and foresees which of them overflow. It keeps
  * the last eight values of each module.
  * @example
  * import { readFileSync } from "node:fs";
@@ -35,8 +66,7 @@ export class Forecaster {
    * Adds a watched step.
    * @returns the modules that will overflow if they go on as they did, the soonest first
    */
-  add(record: Pick<MonitorRecord, "step" | "scale" | "forward" | "gradient">): ForecastRecord[] {
-    const { step, scale, forward, gradient } = record;
+  add({ step, scale, forward, gradient }: WatchedValues): ForecastRecord[] {
     return [
       ...forward.flatMap((module) => this.#follow("forward", module, step, 1) ?? []),
       ...gradient.flatMap((module) => this.#follow("gradient", module, step, scale) ?? []),

@@ -1,5 +1,5 @@
 // Headroom: how far the values of a module stay from the limits of float16 and bfloat16.
-import type { Headroom, ModuleRecord } from "./step-record.js";
+import type { Headroom, ModuleRecord } from "./module-record.js";
 
 /** The largest finite number and the exponent of the smallest normal number of a dtype. */
 export const limits = {

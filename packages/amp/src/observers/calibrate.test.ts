@@ -2,8 +2,8 @@ import { memory, nn, ops, randn, resetPeakMemory, scope, type Tensor, tensor } f
 import { describe, expect, it } from "vitest";
 import { Autocast } from "../autocast/autocast.js";
 import type { Precision } from "../names.js";
-import type { CalibratedPrecision } from "../numerics/step-record.js";
 import { calibrate, recommend } from "./calibrate.js";
+import type { CalibratedPrecision } from "./calibrated-precision.js";
 import { compareModules } from "./compare-modules.js";
 
 class Dropout extends nn.Module {

@@ -1,7 +1,7 @@
 // The monitor: on watched steps, records the range of every module's outputs and of their gradients.
 import { keep, noGrad, ops, scope, type Tensor } from "@rfdetr/torch";
 import { MonitorError } from "../errors.js";
-import type { LargestValue, ModuleRecord, UpdateRecord } from "../numerics/step-record.js";
+import type { LargestValue, ModuleRecord, UpdateRecord } from "../numerics/module-record.js";
 import { type OperatorEvent, observe, unobserved } from "../observe.js";
 import { quietOperators } from "../policy/policy.js";
 import { floatingTensors, placeName } from "../tensors.js";

@@ -1,15 +1,7 @@
 // Finds where a value stopped being finite: runs the step again and observes every operator.
 import { type nn, noGrad, ops, scope, setRngState, type Tensor } from "@rfdetr/torch";
 import { badGradients } from "../finite.js";
-import type { Precision } from "../names.js";
-import {
-  advise,
-  type FaultPhase,
-  type OverflowReport,
-  type TensorFacts,
-  type TrailEntry,
-} from "../numerics/overflow-report.js";
-import { numericsVersion } from "../numerics/step-record.js";
+import type { Fault, FaultPhase, TensorFacts, TrailEntry } from "../numerics/fault.js";
 import { type OperatorEvent, observe, unobserved } from "../observe.js";
 import { quietOperators } from "../policy/policy.js";
 import { floatingTensors, placeName } from "../tensors.js";
@@ -26,23 +18,13 @@ export interface Replay {
   run: () => void;
   /** The state of the random generator before the step; null or undefined where nothing is random. */
   rngState?: Tensor | null;
-  /** The number of the step, from 1. */
-  step: number;
-  precision: Precision;
-  /** The loss scale; 1 where nothing is scaled. */
-  scale: number;
-  /** The image files of the batch. */
-  files?: readonly string[];
 }
 
 /** The most modules of a trail. */
 const trailLength = 20;
 
-/** The part of an {@link OverflowReport} that a replay finds. */
-type Found = Pick<
-  OverflowReport,
-  "phase" | "module" | "operator" | "inputs" | "weights" | "output" | "trail" | "readers"
->;
+/** The part of a fault that is seen while the step runs. */
+type Found = Omit<Fault, "bad_parameter" | "bad_parameters">;
 
 /**
  * Knows which modules read an output, directly or through casts and views. The gradient of the output comes from these
@@ -78,12 +60,11 @@ class Readers {
  * steps.
  * @throws whatever `run` throws before a fault was found
  * @example
- * import { formatOverflowReport, replay } from "@rfdetr/amp";
+ * import { faultHeadline, replay } from "@rfdetr/amp";
  * const run = () => lossOf(model.call(images)).backward();
- * const report = replay({ model, inputs: [["images", images]], run, step: 7, precision: "32-true", scale: 1 });
- * console.log(formatOverflowReport(report));
+ * console.log(faultHeadline(replay({ model, inputs: [["images", images]], run })));
  */
-export function replay(options: Replay): OverflowReport {
+export function replay(options: Replay): Fault {
   const { model } = options;
   const named = [...model.namedParameters()];
   const state = [...model.stateDict()];
@@ -106,18 +87,7 @@ export function replay(options: Replay): OverflowReport {
     if (found.phase === "none" && bad.length > 0) found = { ...found, phase: "backward" };
     drop();
   }
-  const report: Omit<OverflowReport, "advice"> = {
-    v: numericsVersion,
-    kind: "overflow",
-    step: options.step,
-    precision: options.precision,
-    scale: options.scale,
-    files: [...(options.files ?? [])],
-    ...found,
-    bad_parameter: bad[0]?.name ?? null,
-    bad_parameters: bad.length,
-  };
-  return { ...report, advice: advise(report) };
+  return { ...found, bad_parameter: bad[0]?.name ?? null, bad_parameters: bad.length };
 }
 
 const nothing: Found = {

@@ -1,5 +1,17 @@
 // `rfdetr/report`: what the folder of a run tells, and the report of it. Loads no libtorch.
 
+export type {
+  ControlRecord,
+  HeaderRecord,
+  MonitorRecord,
+  OverflowRecord,
+  PhaseSeconds,
+  RollbackRecord,
+  StepRecord,
+} from "../run/files/numerics-records.js";
+export type { GroupRecord, RankColumns } from "../run/files/rank-records.js";
+export type { PeakMemory } from "../train/measure/memory-peak.js";
+export type { OverflowReport } from "../train/measure/overflow-report.js";
 export type { MetricsTable } from "./records/metrics-table.js";
 export { NumericsReader, type ReadOptions } from "./records/numerics-reader.js";
 export type { Excerpt, NumericsRecord, SeenForecast, SkippedRun } from "./records/numerics-record.js";

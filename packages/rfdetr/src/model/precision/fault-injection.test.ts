@@ -1,4 +1,4 @@
-import { formatOverflowReport, type OverflowReport, type Precision, replay } from "@rfdetr/amp";
+import { type Fault, faultHeadline, type Precision, replay } from "@rfdetr/amp";
 import { getRngState, type nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../../data/target.js";
@@ -21,9 +21,7 @@ const targets = (): Target[] =>
   }));
 
 /** Replays a step with a fault. @returns the report of what was not finite first */
-function faulty(
-  options: { precision?: Precision; scale?: number; images?: Tensor; targets?: Target[] } = {},
-): OverflowReport {
+function faulty(options: { precision?: Precision; scale?: number; images?: Tensor; targets?: Target[] } = {}): Fault {
   const { precision = "bf16-mixed", scale = 1 } = options;
   const given = options.images ?? images;
   const autocast = modelAutocast(model, { precision });
@@ -40,10 +38,6 @@ function faulty(
     inputs: [["images", given]],
     run,
     rngState: getRngState(),
-    step: 12,
-    precision,
-    scale,
-    files: ["a.jpg", "b.jpg"],
   });
   autocast.clearCache();
   return report;
@@ -74,7 +68,7 @@ describe("replay finds the place of a fault in the detector", () => {
   it("NaN in an image", () => {
     const bad = images.clone();
     noGrad(() => bad.select(0, 1).select(0, 2).select(0, 5).fill_(Number.NaN));
-    expect(faulty({ images: bad })).toMatchObject({ phase: "input", module: "images", files: ["a.jpg", "b.jpg"] });
+    expect(faulty({ images: bad })).toMatchObject({ phase: "input", module: "images" });
   });
 
   it("NaN in a weight", () => {
@@ -99,7 +93,7 @@ describe("replay finds the place of a fault in the detector", () => {
     expect(report.trail.length).toBeGreaterThan(0);
     expect(report.trail.length).toBeLessThanOrEqual(20);
     expect(report.inputs.every((input) => input.nan === 0)).toBe(true);
-    expect(formatOverflowReport(report)).toContain(path);
+    expect(faultHeadline(report)).toContain(path);
   });
 
   it("NaN in a gradient", () => {
@@ -124,6 +118,5 @@ describe("replay finds the place of a fault in the detector", () => {
     const report = faulty({ precision: "16-mixed", scale: 2 ** 30 });
     expect(report.phase).toBe("backward");
     expect(report.bad_parameter).not.toBeNull();
-    expect(report.advice[0]).toMatch(/loss scale of 1073741824/);
   });
 });

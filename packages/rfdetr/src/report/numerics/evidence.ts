@@ -1,5 +1,6 @@
 // The tensors at the place of a fault, and the modules that led there.
-import type { OverflowReport, TensorFacts, TrailEntry } from "@rfdetr/amp";
+import type { TensorFacts, TrailEntry } from "@rfdetr/amp";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { type Html, html, pathOf } from "../html/html.js";
 import { table } from "../html/table.js";
 import { brief } from "../html/words.js";

@@ -1,6 +1,7 @@
 // What was not finite, in sentences: where, at which scale, and what followed.
-import type { OverflowReport } from "@rfdetr/amp";
-import type { RollbackRecord } from "@rfdetr/amp/records";
+
+import type { RollbackRecord } from "../../run/files/numerics-records.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";

@@ -1,17 +1,12 @@
 // Reads the numerics.jsonl of a run piece by piece, also while it grows, in little memory.
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type {
-  ControlRecord,
-  HeaderRecord,
-  MonitorRecord,
-  OverflowReport,
-  PeakMemory,
-  RollbackRecord,
-} from "@rfdetr/amp/records";
 import { linesOf } from "../../run/files/log-file.js";
 import { readLine, type StepLine } from "../../run/files/numerics-lines.js";
+import type { ControlRecord, HeaderRecord, MonitorRecord, RollbackRecord } from "../../run/files/numerics-records.js";
 import { reasonOf } from "../../support/files/system-error.js";
+import type { PeakMemory } from "../../train/measure/memory-peak.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { FirstAndLast } from "./first-and-last.js";
 import type { NumericsRecord, SeenForecast, SkippedRun } from "./numerics-record.js";
 import { RankCollector } from "./ranks.js";

@@ -1,13 +1,8 @@
 // What numerics.jsonl of a run holds, as a reader has it.
-import type {
-  ControlRecord,
-  ForecastRecord,
-  HeaderRecord,
-  MonitorRecord,
-  OverflowReport,
-  PeakMemory,
-  RollbackRecord,
-} from "@rfdetr/amp/records";
+import type { ForecastRecord } from "@rfdetr/amp/records";
+import type { ControlRecord, HeaderRecord, MonitorRecord, RollbackRecord } from "../../run/files/numerics-records.js";
+import type { PeakMemory } from "../../train/measure/memory-peak.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { RankSummary } from "./ranks.js";
 import type { StepPoints } from "./step-points.js";
 import type { WatchedSpan } from "./watched-spans.js";

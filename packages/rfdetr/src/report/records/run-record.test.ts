@@ -2,14 +2,9 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type ModuleRecord,
-  type MonitorRecord,
-  recordLine,
-  type StepRecord,
-  type UpdateRecord,
-} from "@rfdetr/amp/records";
+import { type ModuleRecord, recordLine, type UpdateRecord } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { MonitorRecord, StepRecord } from "../../run/files/numerics-records.js";
 import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
 import { NumericsReader } from "./numerics-reader.js";
 import { RunReader, readRun } from "./run-record.js";

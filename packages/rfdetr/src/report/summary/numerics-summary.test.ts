@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type MonitorRecord, recordLine } from "@rfdetr/amp/records";
+import { recordLine } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { MonitorRecord } from "../../run/files/numerics-records.js";
 import {
   headerRecord,
   moduleRecord,

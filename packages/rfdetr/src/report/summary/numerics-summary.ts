@@ -1,16 +1,9 @@
 // The numerics of a run as one page says them.
-import {
-  type ControlRecord,
-  type ForecastRecord,
-  type HeaderRecord,
-  type Headroom,
-  headroomOf,
-  type OverflowReport,
-  type PeakMemory,
-  type PhaseSeconds,
-  type RollbackRecord,
-} from "@rfdetr/amp/records";
+import { type ForecastRecord, type Headroom, headroomOf } from "@rfdetr/amp/records";
+import type { ControlRecord, HeaderRecord, PhaseSeconds, RollbackRecord } from "../../run/files/numerics-records.js";
 import { median } from "../../support/statistics.js";
+import type { PeakMemory } from "../../train/measure/memory-peak.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { lostInBfloat16, muchFlushed, type Overall, overallOf, type Side } from "../numerics/overall.js";
 import type { Excerpt, NumericsRecord } from "../records/numerics-record.js";
 import type { RankSummary } from "../records/ranks.js";

@@ -1,13 +1,9 @@
 // The summary of a run's numerics as text for a terminal.
-import {
-  type ControlRecord,
-  forecastText,
-  formatOverflowReport,
-  type OverflowReport,
-  type PeakMemory,
-  type PhaseSeconds,
-} from "@rfdetr/amp/records";
+import { forecastText } from "@rfdetr/amp/records";
 import { formatBytes, textTable } from "@rfdetr/amp/text";
+import type { ControlRecord, PhaseSeconds } from "../../run/files/numerics-records.js";
+import type { PeakMemory } from "../../train/measure/memory-peak.js";
+import { formatOverflowReport, type OverflowReport } from "../../train/measure/overflow-report.js";
 import { counted } from "../html/words.js";
 import { placeOf } from "../numerics/faults.js";
 import type { Excerpt } from "../records/numerics-record.js";

@@ -1,5 +1,6 @@
 // What a run does after a step whose loss or gradients are not finite: go on, stop, or go back to its last checkpoint.
-import type { OverflowReport } from "@rfdetr/amp";
+
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { EarlyStopping } from "../../train/schedule/early-stopping.js";
 import type { StepResult } from "../../train/step/step.js";
 import type { TrainEvent } from "../files/events.js";

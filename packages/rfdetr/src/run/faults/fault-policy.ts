@@ -1,6 +1,6 @@
 // What a run does about a step whose loss or gradients are not finite.
-import type { OverflowReport } from "@rfdetr/amp";
 import { NumericsError } from "../../support/errors.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { StepResult } from "../../train/step/step.js";
 import type { FaultCounts } from "../files/checkpoint.js";
 import { remedy } from "./run-messages.js";

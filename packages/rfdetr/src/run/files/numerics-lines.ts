@@ -1,13 +1,13 @@
 // The lines of numerics.jsonl, checked as far as their readers rely on them.
+import { parseRecord } from "@rfdetr/amp/records";
 import {
   type ControlRecord,
   type HeaderRecord,
   type MonitorRecord,
   numericsVersion,
-  type OverflowReport,
-  parseRecord,
+  type OverflowRecord,
   type RollbackRecord,
-} from "@rfdetr/amp/records";
+} from "./numerics-records.js";
 import type { GroupRecord, RankColumns } from "./rank-records.js";
 
 /** A step, as far as its readers rely on it. */
@@ -32,7 +32,7 @@ export type NumericsLine =
   | HeaderRecord
   | StepLine
   | MonitorRecord
-  | OverflowReport
+  | OverflowRecord
   | RollbackRecord
   | ControlRecord
   | GroupRecord
@@ -55,7 +55,7 @@ export function readLine(text: string | null): NumericsLine | null {
     case "monitor":
       return isMonitorRecord(record) ? record : null;
     case "overflow":
-      return isOverflowReport(record) ? record : null;
+      return isOverflow(record) ? record : null;
     case "rollback":
       return isRollback(record) ? record : null;
     case "control":
@@ -183,7 +183,7 @@ const isPeak = (value: unknown): boolean =>
   isNumbers(value.kinds) &&
   isNumbers(value.dtypes);
 
-function isOverflowReport(record: Line): record is Line & OverflowReport {
+function isOverflow(record: Line): record is Line & OverflowRecord {
   const { precision, phase, scale, files, readers, advice, inputs, weights, trail, output, module, operator } = record;
   return (
     stepOf(record) !== null &&

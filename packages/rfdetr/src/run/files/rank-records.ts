@@ -1,5 +1,5 @@
 // What processes that train together leave in numerics.jsonl: one record of the group, and columns in each step record.
-import { numericsVersion } from "@rfdetr/amp/records";
+import { numericsVersion } from "./numerics-records.js";
 
 /** What one process did in a step, as the processes tell each other. */
 export interface RankStep {

@@ -1,10 +1,10 @@
 // Rank 0's side of a run of several processes: it orders what all do next, and receives their results.
 import { hostname } from "node:os";
-import type { OverflowReport } from "@rfdetr/amp";
 import { distributed } from "@rfdetr/torch";
 import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import { type EvaluationOptions, evaluate } from "../../eval/evaluate.js";
 import { DataError, InternalError } from "../../support/errors.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { DoneEvent } from "../files/events.js";
 import type { Training } from "../session/training.js";
 import type { TrainData } from "../session/training-data.js";

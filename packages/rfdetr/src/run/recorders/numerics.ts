@@ -1,23 +1,21 @@
 // Writes `numerics.jsonl` of a run.
 import { isAbsolute, relative, resolve } from "node:path";
-import {
-  type ControlRecord,
-  Forecaster,
-  type ForecastRecord,
-  forecastText,
-  type HeaderRecord,
-  type ModuleRecord,
-  type MonitorRecord,
-  numericsVersion,
-  recordLine,
-  type StepRecord,
-} from "@rfdetr/amp/records";
+import { Forecaster, type ForecastRecord, forecastText, type ModuleRecord, recordLine } from "@rfdetr/amp/records";
 import { memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine/machine.js";
 import { fixedBytes } from "../../train/measure/memory-peak.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { remedy as divergenceRemedy } from "../faults/run-messages.js";
 import type { ControlEvent } from "../files/events.js";
 import { readLine } from "../files/numerics-lines.js";
+import {
+  type ControlRecord,
+  type HeaderRecord,
+  type MonitorRecord,
+  numericsVersion,
+  type OverflowRecord,
+  type StepRecord,
+} from "../files/numerics-records.js";
 import { groupRecord, type RankColumns, rankColumns } from "../files/rank-records.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
@@ -51,7 +49,7 @@ export class NumericsRecorder implements Recorder {
       if (group.hosts.join() !== this.#hosts.join()) lines.unshift(recordLine(group));
       this.#hosts = group.hosts;
     }
-    if (report !== null) lines.push(recordLine(report));
+    if (report !== null) lines.push(recordLine(overflowRecord(report)));
     if (seen !== null) lines.push(recordLine(this.#monitorRecord(step, seen)));
     // One write: a kill leaves all records of a step or the start of them, which a resumed run drops.
     this.#session.directory.append(file, lines.map((line) => `${line}\n`).join(""));
@@ -191,6 +189,12 @@ function stepRecord(
     ...(ranks === null ? {} : { ranks: rankColumns(ranks) }),
   };
 }
+
+const overflowRecord = (report: OverflowReport): OverflowRecord => ({
+  v: numericsVersion,
+  kind: "overflow",
+  ...report,
+});
 
 /** Seconds to a tenth of a millisecond. */
 const milliseconds = (seconds: number): number => Number(seconds.toFixed(4));

@@ -1,12 +1,14 @@
 // What writes down a run: one recorder for each file, or kind of file, of the run folder.
-import type { OverflowReport, WatchedStep } from "@rfdetr/amp";
-import type { MonitorRecord, PeakMemory, PhaseSeconds } from "@rfdetr/amp/records";
+import type { WatchedStep } from "@rfdetr/amp";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { PictureEntry } from "../../predict/pictures/picture-index.js";
+import type { PeakMemory } from "../../train/measure/memory-peak.js";
+import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { StepResult } from "../../train/step/step.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
+import type { MonitorRecord, PhaseSeconds } from "../files/numerics-records.js";
 import type { RankStep } from "../files/rank-records.js";
 import type { RunSummary } from "../files/run-directory.js";
 

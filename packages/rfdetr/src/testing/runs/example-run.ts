@@ -2,7 +2,8 @@
 import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Precision } from "@rfdetr/amp";
-import type { ModuleRecord, MonitorRecord, StepRecord } from "@rfdetr/amp/records";
+import type { ModuleRecord } from "@rfdetr/amp/records";
+import type { MonitorRecord, StepRecord } from "../../run/files/numerics-records.js";
 import { Rng } from "../../support/random.js";
 import { headerRecord, monitorRecord, stepRecord } from "./numerics-records.js";
 

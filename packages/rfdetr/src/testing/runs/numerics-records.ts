@@ -1,12 +1,7 @@
 // Whole records of numerics.jsonl for tests, which change what they are about.
-import type {
-  HeaderRecord,
-  ModuleRecord,
-  MonitorRecord,
-  OverflowReport,
-  PeakMemory,
-  StepRecord,
-} from "@rfdetr/amp/records";
+import type { ModuleRecord } from "@rfdetr/amp/records";
+import type { HeaderRecord, MonitorRecord, OverflowRecord, StepRecord } from "../../run/files/numerics-records.js";
+import type { PeakMemory } from "../../train/measure/memory-peak.js";
 
 export const headerRecord = (changes: Partial<HeaderRecord> = {}): HeaderRecord => ({
   v: 1,
@@ -94,7 +89,7 @@ export const peakMemory = (step: number, bytes: number): PeakMemory => ({
 });
 
 /** The output of a linear layer overflowed. */
-export const overflowReport = (step: number, changes: Partial<OverflowReport> = {}): OverflowReport => ({
+export const overflowReport = (step: number, changes: Partial<OverflowRecord> = {}): OverflowRecord => ({
   v: 1,
   kind: "overflow",
   step,

@@ -1,8 +1,40 @@
 // The memory of tensors by kind, and at the peak of a step.
-import type { PeakMemory } from "@rfdetr/amp/records";
 import { memory, resetPeakMemory, scope, type Tensor } from "@rfdetr/torch";
 import type { Ema } from "../step/ema.js";
 import type { StepParts } from "../step/step-parts.js";
+
+/** The memory of tensors at the peak of a step. The kinds add up to `bytes`, and so do the dtypes. */
+export interface PeakMemory {
+  /**
+   * The step that was looked at: the one before the watched one, which runs as all others do. Only the first step of a
+   * run is itself watched, which lets forward keep more.
+   */
+  step: number;
+  /** The peak, without what the monitor itself held. */
+  bytes: number;
+  /** The phase of the step in which it came. */
+  phase: "forward" | "loss" | "backward" | "optimizer";
+  kinds: {
+    weights: number;
+    /** The low-precision copies of the weights. */
+    copies: number;
+    /** The gradients of the weights that were there already. */
+    gradients: number;
+    /** The two moments of the optimizer. */
+    moments: number;
+    /** The moving average of the weights. */
+    average: number;
+    /** What forward kept for backward, as far as backward had not freed it yet. */
+    activations: number;
+    /** The rest: what an operator needed while it ran, gradients of activations, images, targets. */
+    temporary: number;
+  };
+  /**
+   * Bytes by dtype. What forward kept is divided in the ratio of the bytes that its operators wrote, and `temporary` is
+   * `other`.
+   */
+  dtypes: Record<string, number>;
+}
 
 /** What of a step is looked at. */
 type Parts = Pick<StepParts, "model" | "optimizer" | "autocast" | "device">;

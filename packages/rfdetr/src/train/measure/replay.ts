@@ -1,11 +1,12 @@
 // Runs a faulty step once more to find where it first was not finite.
 
-import { type OverflowReport, type Precision, replay } from "@rfdetr/amp";
+import { type Fault, type Precision, replay } from "@rfdetr/amp";
 import { scope } from "@rfdetr/torch";
 import type { Shape } from "../../support/shape.js";
 import { badTerms } from "../step/settle-step.js";
 import { type MicroBatch, prepareImages, type StepParts } from "../step/step-parts.js";
 import { seedForward, type WholeStep, wholeStep } from "../step/whole-step.js";
+import { advise, type OverflowReport } from "./overflow-report.js";
 
 /** The step to run again. */
 interface ReplayedStep {
@@ -48,16 +49,12 @@ export function replayStep(
             total.mul(scale / whole.microBatches).backward();
           }),
         );
-      const report = replay({
-        step,
-        precision,
-        files,
-        model,
-        inputs: images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const),
-        run,
-        scale,
-      });
-      return { ...named(report, badTerms(values)), files: faultyFiles(microBatches, bad) ?? [...files] };
+      const inputs = images.map((image, i) => [`images of micro-batch ${i + 1}`, image] as const);
+      const fault = replay({ model, inputs, run });
+      const report = { step, precision, scale, files: [...files], ...fault };
+      const advice = advise(report);
+      const named = { ...report, module: placeOf(fault, badTerms(values)) };
+      return { ...named, files: faultyFiles(microBatches, bad) ?? report.files, advice };
     });
   } finally {
     parts.optimizer.zeroGrad();
@@ -77,10 +74,9 @@ function faultyFiles(microBatches: readonly MicroBatch[], bad: number | null): s
   return bad === null ? null : [...(microBatches[bad].files ?? [])];
 }
 
-/** A report with a name for a fault outside of modules: the terms of the loss, or the operator of the loss. */
-function named(report: OverflowReport, terms: string): OverflowReport {
-  const { module, phase, operator } = report;
+/** The module of a fault; outside of modules the terms of the loss, or the operator of the loss. */
+function placeOf({ module, phase, operator }: Fault, terms: string): string | null {
   const outside = module === null || module.startsWith("(");
-  if (!outside || !["loss", "target", "backward"].includes(phase)) return report;
-  return { ...report, module: terms !== "" ? terms : operator === null ? "the loss" : `the loss (${operator})` };
+  if (!outside || !["loss", "target", "backward"].includes(phase)) return module;
+  return terms !== "" ? terms : operator === null ? "the loss" : `the loss (${operator})`;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { parseRecord, recordLine } from "./step-record.js";
+import { parseRecord, recordLine } from "./record-line.js";
 
 it("records survive a line of JSON, numbers that JSON lacks included", () => {
   const number = fc.oneof(

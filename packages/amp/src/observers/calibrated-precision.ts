@@ -1,0 +1,34 @@
+// What calibration measures of a precision.
+import type { Precision } from "../names.js";
+import type { ChoiceAgreement } from "./choices.js";
+import type { ModuleError } from "./compare-modules.js";
+
+/** What was measured of one precision. Ratios are relative to `32-true` of the same run, errors to float64. */
+export interface CalibratedPrecision {
+  precision: Precision;
+  /** The median time of a step. */
+  step_seconds: number;
+  /** The step time of `32-true` over that of this precision. */
+  speedup: number;
+  /** The peak of the bytes of all tensors over the timed steps. */
+  peak_tensor_bytes: number;
+  /** The peak bytes of this precision over those of `32-true`. */
+  memory_ratio: number;
+  loss: number;
+  /** |loss − exact| / |exact|. */
+  loss_error: number;
+  /** The cosine between its gradient and the exact one, all parameters taken as one vector. */
+  gradient_cosine: number;
+  /** The same with the choices of the exact step: what rounding alone does to the gradient. */
+  rounding_cosine: number;
+  /** How far its choices are those of the exact step; empty where the step makes none. */
+  choices: ChoiceAgreement[];
+  /** Whether the loss was not finite, or no loss scale down to 1 gave finite gradients. */
+  nonfinite: boolean;
+  /** The loss scale that gave the first finite gradients. */
+  scale: number;
+  /** The share of the gradient values, 0 to 1, that the precision rounds to zero at this scale. */
+  underflow_share: number;
+  /** The ten modules with the largest errors, worst first; empty for `32-true`. */
+  modules: ModuleError[];
+}
