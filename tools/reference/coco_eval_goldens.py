@@ -186,9 +186,26 @@ def reference(annotations, results, max_dets, kind="bbox"):
         }
         for k, category in enumerate(annotations["categories"])
     ]
+    sizes = {
+        size: {"AP50": mean(precision[0, :, :, area])} for area, size in enumerate(("small", "medium", "large"), 1)
+    }
     # One number that moves when any entry of the curves moves.
     weight = lambda a: float((a * np.cos(np.arange(a.size)).reshape(a.shape)).sum())
-    return {"stats": stats, "per_class": per_class, "precision_mark": weight(precision), "recall_mark": weight(recall)}
+    return {
+        "stats": stats,
+        "per_class": per_class,
+        "sizes": sizes,
+        "precision_mark": weight(precision),
+        "recall_mark": weight(recall),
+    }
+
+
+def encoded(entry, image):
+    """The mask of an entry of a COCO file as encoded runs."""
+    outline, size = entry["segmentation"], (image["height"], image["width"])
+    if isinstance(outline, list):
+        return masks.merge(masks.frPyObjects(outline, *size))
+    return masks.frPyObjects(outline, *size) if isinstance(outline["counts"], list) else outline
 
 
 def trained():
@@ -225,6 +242,7 @@ def main():
             "masks with ties, limits 1 2 3": (masked(13, 6, 2, 5, 12, levels=4, grid=20, sizes=(20, 300)), [1, 2, 3]),
             "polygons": (masked(16, 8, 3, 5, 14, polygons=0.8, crowd=0.1, **near), [1, 10, 100]),
             "masks of mostly empty images": (masked(15, 12, 4, 1, 2, **near), [1, 10, 100]),
+            "inexact masks": (masked(17, 8, 3, 5, 14, crowd=0.1, spread=0.3, sizes=(40, 300)), [1, 10, 100]),
         },
         ["bbox", "segm"],
     )

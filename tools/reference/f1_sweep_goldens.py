@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Goldens for the F1 sweep, from the Python package's matcher and sweep (rfdetr 1.11.2), on the datasets of
-coco_eval_goldens.py.
+coco_eval_goldens.py; those with masks are matched by the masks.
 
     pip install numpy pycocotools && pip download --no-deps rfdetr==1.11.2 && unzip rfdetr-*.whl
     python tools/reference/f1_sweep_goldens.py FOLDER_WITH_RFDETR
 
 Only the NumPy half of the package runs here (matching of one class, sweep), so torch is replaced by an empty module;
-the IoU, which the package takes from torchvision in float32, is computed in float32 by NumPy."""
+the IoU of boxes, which the package takes from torchvision in float32, is computed in float32 by NumPy, that of masks by
+pycocotools."""
 
 import importlib.util
 import json
@@ -15,6 +16,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+from coco_eval_goldens import encoded, masks
 
 FIXTURES = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/eval/details/fixtures"
 
@@ -44,6 +46,13 @@ def corners(bbox):
     return [bbox[0], bbox[1], bbox[0] + bbox[2], bbox[1] + bbox[3]]
 
 
+def overlaps(found, own, image):
+    if "segmentation" not in own[0]:
+        return box_iou([corners(r["bbox"]) for r in found], [corners(t["bbox"]) for t in own])
+    one, other = ([encoded(entry, image) for entry in entries] for entries in (found, own))
+    return masks.iou(one, other, [False] * len(other)).astype(np.float32)
+
+
 def main():
     package = Path(sys.argv[1]) / "rfdetr" / "evaluation"
     stand_in("torch", Tensor=object)
@@ -59,18 +68,16 @@ def main():
     sweep = module("f1_sweep", package / "f1_sweep.py")
 
     document = []
-    for case in json.loads((FIXTURES.parents[1] / "coco/fixtures/coco.json").read_text()):
+    folder = FIXTURES.parents[1] / "coco/fixtures"
+    for case in (case for name in ("coco.json", "coco-masks.json") for case in json.loads((folder / name).read_text())):
+        images = {image["id"]: image for image in case["annotations"]["images"]}
         truths, results = case["annotations"]["annotations"], case["results"]
         data = {c["id"]: dict(scores=[], matches=[], ignore=[], total_gt=0) for c in case["annotations"]["categories"]}
-        for image in (i["id"] for i in case["annotations"]["images"]):
+        for image in images:
             for category, entry in data.items():
                 own = [t for t in truths if t["image_id"] == image and t["category_id"] == category]
                 found = [r for r in results if r["image_id"] == image and r["category_id"] == category]
-                iou = (
-                    box_iou([corners(r["bbox"]) for r in found], [corners(t["bbox"]) for t in own])
-                    if found and own
-                    else None
-                )
+                iou = overlaps(found, own, images[image]) if found and own else None
                 scores, matches, ignore, total = (
                     matching._accumulate_bbox_class(
                         np.array([r["score"] for r in found], np.float64),

@@ -4,7 +4,8 @@
     pip install tidecv==1.0.1
     python tools/reference/tide_goldens.py
 
-Half of the cases are datasets of coco_eval_goldens.py, the others are generated here, with every kind of error. Three
+Half of the cases are datasets of coco_eval_goldens.py, those with masks judged by the masks; the others are generated
+here, with every kind of error. Three
 things differ from tidecv on purpose. Detections of equal score keep the order of images and detections; here they are
 given different scores in that order. Detections in a crowd region are no errors, as in later versions of tidecv's
 repository. And AP is the mean over the classes that have ground truth, where a class of which nothing is left to find
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import tidecv
+from coco_eval_goldens import encoded, masks
 from tidecv import quantify
 from tidecv.ap import ClassedAPDataObject
 from tidecv.errors import main_errors
@@ -40,7 +42,9 @@ SIZES = {
 
 
 def area(entry):
-    return entry.get("area", entry["bbox"][2] * entry["bbox"][3])
+    if "area" in entry:
+        return entry["area"]
+    return float(masks.area(entry["mask"])) if entry["mask"] else entry["bbox"][2] * entry["bbox"][3]
 
 
 def generated(seed, images, classes, truths, *, noise, wrong_class, extra, duplicates, missed, grid=0):
@@ -80,9 +84,12 @@ def generated(seed, images, classes, truths, *, noise, wrong_class, extra, dupli
 def of_coco(case):
     """The same rows from COCO's files; class indices in the order of category ids, and areas."""
     labels = {c: k for k, c in enumerate(sorted(c["id"] for c in case["annotations"]["categories"]))}
+    images = {image["id"]: image for image in case["annotations"]["images"]}
+    outlines = lambda entries: [encoded(e, images[e["image_id"]]) if "segmentation" in e else None for e in entries]
     return dict(
-        images=[i["id"] for i in case["annotations"]["images"]],
+        images=list(images),
         classes=len(labels),
+        masks=dict(truths=outlines(case["annotations"]["annotations"]), detections=outlines(case["results"])),
         truths=[
             [t["image_id"], labels[t["category_id"]], *t["bbox"], t["iscrowd"], t["area"]]
             for t in case["annotations"]["annotations"]
@@ -98,14 +105,15 @@ def data_of(case):
         truth.add_image(image, str(image))
     for label in range(case["classes"]):
         truth.add_class(label, str(label))
-    for image, label, x, y, w, h, crowd, *size in case["truths"]:
-        (truth.add_ignore_region if crowd else truth.add_ground_truth)(image, label, [x, y, w, h])
+    given = case.get("masks") or dict(truths=[None] * len(case["truths"]), detections=[None] * len(case["detections"]))
+    for (image, label, x, y, w, h, crowd, *size), mask in zip(case["truths"], given["truths"]):
+        (truth.add_ignore_region if crowd else truth.add_ground_truth)(image, label, [x, y, w, h], mask)
         truth.annotations[-1]["area"] = size[0] if size else w * h
     rows = case["detections"]
     order = sorted(range(len(rows)), key=lambda i: (-rows[i][6], rows[i][0], i))
     rank = {row: place for place, row in enumerate(order)}
     for i, (image, label, x, y, w, h, _) in enumerate(rows):
-        found.add_detection(image, label, 1 - rank[i] / len(rows), [x, y, w, h])
+        found.add_detection(image, label, 1 - rank[i] / len(rows), [x, y, w, h], given["detections"][i])
     return truth, found
 
 
@@ -140,7 +148,8 @@ def class_ap(data, label):
 
 def figures(case):
     truth, found = data_of(case)
-    run = tidecv.TIDE().evaluate(truth, found, mode=tidecv.TIDE.BOX)
+    masked = any(case.get("masks", {}).get("truths", []))
+    run = tidecv.TIDE().evaluate(truth, found, mode=tidecv.TIDE.MASK if masked else tidecv.TIDE.BOX)
     special = run.fix_special_errors()
     main = run.fix_main_errors()
     document = dict(
@@ -185,7 +194,8 @@ def main():
         "more detections than count": generated(4, 2, 3, 30, **{**usual, "extra": 100}),
         "classes without ground truth, or never found": generated(5, 8, 30, 3, **{**usual, "missed": 0.5}),
     }
-    cases = {case["name"]: of_coco(case) for case in json.loads(COCO.read_text()) if case["max_dets"] == [1, 10, 100]}
+    datasets = json.loads(COCO.read_text()) + json.loads(COCO.with_name("coco-masks.json").read_text())
+    cases = {case["name"]: of_coco(case) for case in datasets if case["max_dets"] == [1, 10, 100]}
     cases = {name: case for name, case in cases.items() if any(not row[6] for row in case["truths"])}
     document = dict(
         generated=[dict(name=name, **case) for name, case in own.items()],

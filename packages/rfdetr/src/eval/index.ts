@@ -5,6 +5,7 @@ export { type ClassSummary, CocoEvaluator, type CocoEvaluatorOptions, type CocoS
 export { evaluateFiles, type FileEvaluationOptions } from "./coco/coco-files.js";
 export { type CocoFigures, stockFigures } from "./coco/coco-summary.js";
 export type { EvaluatedImage, GroundTruth, ImageDetections, ImageFacts } from "./coco/evaluated-image.js";
+export type { IouType } from "./coco/overlaps.js";
 export { type ConfusionMatrix, type ConfusionMatrixOptions, confusionMatrix } from "./details/confusion-matrix.js";
 export { evaluationDetails } from "./details/describe-evaluation.js";
 export { readDetails, writeDetails } from "./details/details-file.js";

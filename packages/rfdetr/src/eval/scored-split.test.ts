@@ -42,18 +42,18 @@ describe("an image that is scored", () => {
     expect(image.compared).toEqual({
       truthAreas: [32],
       detections: [
-        { area: 16, overlaps: [0.5] },
-        { area: 8, overlaps: [] },
+        { area: 16, truths: [0], shared: [16] },
+        { area: 8, truths: [0], shared: [8] },
       ],
     });
     expect([image.gt.masks, image.detections.masks]).toEqual([undefined, undefined]);
   });
 
-  it("compares the masks by the classes of the data", () => {
+  it("compares the masks of the detections that have a class of the data", () => {
     const map = Int32Array.of(1, -1);
     const { image } = scoredImage(batchWith([columns(4)]), 0, found(three), (each) => relabel(each, map));
     expect([...image.detections.labels]).toEqual([1]);
-    expect(image.compared?.detections).toEqual([{ area: 8, overlaps: [0.25] }]);
+    expect(image.compared?.detections).toEqual([{ area: 8, truths: [0], shared: [8] }]);
   });
 
   it("keeps masks for its picture: of the truth and of the best detections, coarse in large images", () => {

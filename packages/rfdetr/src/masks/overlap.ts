@@ -35,13 +35,18 @@ export function maskIntersection({ counts: a }: Mask, { counts: b }: Mask): numb
   return shared;
 }
 
+/** The same of measured masks: those whose boxes lie apart are not looked at. */
+export function sharedPixels(a: MeasuredMask, b: MeasuredMask): number {
+  if (a.box === null || b.box === null) return 0;
+  if (a.box[0] >= b.box[2] || b.box[0] >= a.box[2] || a.box[1] >= b.box[3] || b.box[1] >= a.box[3]) return 0;
+  return maskIntersection(a.mask, b.mask);
+}
+
 /**
  * Intersection over union of two masks of one size; 0 where one is empty. Source: `maskApi.c: rleIou` of pycocotools.
  * @param crowd whether `b` is a crowd region: then the share of `a` that lies in it
  */
 export function maskIou(a: MeasuredMask, b: MeasuredMask, crowd = false): number {
-  if (a.box === null || b.box === null) return 0;
-  if (a.box[0] >= b.box[2] || b.box[0] >= a.box[2] || a.box[1] >= b.box[3] || b.box[1] >= a.box[3]) return 0;
-  const shared = maskIntersection(a.mask, b.mask);
+  const shared = sharedPixels(a, b);
   return shared === 0 ? 0 : shared / (crowd ? a.area : a.area + b.area - shared);
 }

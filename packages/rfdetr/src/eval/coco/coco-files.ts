@@ -113,9 +113,9 @@ export function loadFiles(
     const box = annotations.box(boxOf(entry), where);
     const area = entry.area == null ? undefined : annotations.area(entry.area, where);
     const crowd = annotations.crowd(entry.iscrowd, where);
-    const maskArea = masks?.addTruth(entry, { image, label }, crowd, where);
+    const pixels = masks?.addTruth(entry, image, where);
     const truth = { image, label, box, area: area ?? box[2] * box[3], crowd };
-    evaluator.addTruth(truth, maskArea === undefined ? undefined : (area ?? maskArea));
+    evaluator.addTruth(truth, pixels === undefined ? undefined : { area: area ?? pixels, pixels });
   });
 
   const names = knownNames(images, evaluator.classNames, used);
@@ -123,7 +123,7 @@ export function loadFiles(
   results.forEach((result, i) => {
     const where = `result ${i}`;
     const place = places.of(result, where);
-    const compared = masks?.compare(result, place, where);
+    const compared = masks?.compare(result, place.image, where);
     const box = source.box(compared === undefined ? result.bbox : (result.bbox ?? compared.box), where);
     const score = source.number(result.score, `score of ${where}`);
     evaluator.addDetection({ ...place, box, score }, compared?.mask);

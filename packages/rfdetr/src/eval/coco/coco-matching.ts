@@ -1,7 +1,5 @@
 // Detections matched with ground truths, as pycocotools does it (`COCOeval.evaluateImg`).
-import { boxIou, crowdIou } from "../box-iou.js";
 import { AREA_MAX, AREA_MIN, IOU_THRESHOLDS } from "./coco-parameters.js";
-import type { MaskTable } from "./mask-table.js";
 import type { OrderedTables, RowRange } from "./ordered-tables.js";
 
 const AREAS = AREA_MIN.length;
@@ -56,9 +54,6 @@ export class ImageMatcher {
   #ignore = new Uint8Array(16);
   #taken = new Uint8Array(16);
 
-  /** @param masks of the rows, to match by masks; otherwise boxes are matched */
-  constructor(readonly masks?: MaskTable) {}
-
   /**
    * Appends the detections of an image and class to `out`, matched with its ground truths, for every area range and IoU
    * threshold.
@@ -76,17 +71,14 @@ export class ImageMatcher {
     out.count += D;
 
     this.#begin(D, G);
-    const overlapping =
-      this.masks === undefined
-        ? this.#compareBoxes(tables, gStart, dStart)
-        : this.#compareMasks(this.masks, tables, gStart, dStart);
+    const overlapping = this.#compare(tables, gStart, dStart);
     for (let g = 0; g < G; g++) {
       if (this.#crowd[g] === 1) continue;
       out.images++;
       break;
     }
 
-    const sizes = this.masks?.detectionArea ?? detections.area;
+    const sizes = tables.overlaps.detectionArea;
     for (let area = 0; area < AREAS; area++) {
       const low = AREA_MIN[area];
       const high = AREA_MAX[area];
@@ -106,43 +98,17 @@ export class ImageMatcher {
     }
   }
 
-  /** Fills in the IoU of boxes; returns whether any may match. */
-  #compareBoxes(
-    { truths, truthOrder, detections, detectionOrder }: OrderedTables,
-    gStart: number,
-    dStart: number,
-  ): boolean {
+  /** Fills in the IoU; returns whether any may match. */
+  #compare({ truths, truthOrder, detectionOrder, overlaps }: OrderedTables, gStart: number, dStart: number): boolean {
     const [G, D] = [this.#G, this.#D];
     let overlapping = false;
     for (let g = 0; g < G; g++) {
       const row = truthOrder[gStart + g];
-      this.#crowd[g] = truths.crowd[row];
       const isCrowd = truths.crowd[row] === 1;
+      this.#crowd[g] = truths.crowd[row];
       for (let d = 0; d < D; d++) {
-        const at = detectionOrder[dStart + d] * 4;
-        const iou = isCrowd
-          ? crowdIou(detections.box, at, truths.box, row * 4)
-          : boxIou(detections.box, at, truths.box, row * 4);
-        this.#iou[d * G + g] = iou;
-        if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
-      }
-    }
-    return overlapping;
-  }
-
-  /** The same for masks, which were compared when they were added. */
-  #compareMasks(
-    masks: MaskTable,
-    { truths, truthOrder, detectionOrder }: OrderedTables,
-    gStart: number,
-    dStart: number,
-  ): boolean {
-    const [G, D] = [this.#G, this.#D];
-    let overlapping = false;
-    for (let g = 0; g < G; g++) {
-      this.#crowd[g] = truths.crowd[truthOrder[gStart + g]];
-      for (let d = 0; d < D; d++) {
-        const iou = masks.overlap(detectionOrder[dStart + d], g);
+        const detection = detectionOrder[dStart + d];
+        const iou = isCrowd ? overlaps.crowdIou(detection, row) : overlaps.iou(detection, row);
         this.#iou[d * G + g] = iou;
         if (iou >= IOU_THRESHOLDS[0]) overlapping = true;
       }
@@ -151,9 +117,9 @@ export class ImageMatcher {
   }
 
   /** Lists the truths with those that count first, both parts in their given order; returns how many count. */
-  #orderTruths({ truths, truthOrder }: OrderedTables, gStart: number, low: number, high: number): number {
+  #orderTruths({ truthOrder, overlaps }: OrderedTables, gStart: number, low: number, high: number): number {
     const G = this.#G;
-    const areas = this.masks?.truthArea ?? truths.area;
+    const areas = overlaps.truthArea;
     let regular = 0;
     for (let g = 0; g < G; g++) {
       const area = areas[truthOrder[gStart + g]];

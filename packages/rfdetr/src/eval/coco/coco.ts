@@ -8,8 +8,9 @@ import { MAX_DETECTIONS } from "./coco-parameters.js";
 import { type CocoSummary, figuresOf, summarizeCurves } from "./coco-summary.js";
 import { compareMasks } from "./compare-masks.js";
 import type { ComparedMask, EvaluatedImage, ImageFacts } from "./evaluated-image.js";
-import { MaskTable } from "./mask-table.js";
+import { MaskTable, type TruthMask } from "./mask-table.js";
 import { forEachClass, forEachImage, type OrderedTables, orderTables } from "./ordered-tables.js";
+import type { IouType } from "./overlaps.js";
 
 export type { ClassSummary, CocoSummary } from "./coco-summary.js";
 
@@ -67,8 +68,7 @@ export class CocoEvaluator {
   /** Undefined where the objects have no masks. */
   #masks: MaskTable | undefined;
   #tables: OrderedTables | undefined;
-  #evaluation: Evaluation | undefined;
-  #maskEvaluation: Evaluation | undefined;
+  #evaluations: Partial<Record<IouType, Evaluation>> = {};
 
   /** @throws UsageError for a wrong option; EvaluationError for lists that do not fit together */
   constructor(options: CocoEvaluatorOptions) {
@@ -107,6 +107,7 @@ export class CocoEvaluator {
     checkLength(detections.scores, detections.labels.length, "detections.scores", id);
     const masks = compared ?? compareMasks({ id, gt, detections });
     if (masks !== null) this.#maskTable(true);
+    const first = this.#truths.length;
     for (let i = 0; i < gt.labels.length; i++) {
       const label = gt.labels[i];
       if (!(label >= 0 && label < this.classNames.length)) {
@@ -117,7 +118,8 @@ export class CocoEvaluator {
       checkBox(gt.boxes, i, "ground truth", id);
       const box = sizedBox(gt.boxes, i);
       const truth = { image, label, box, area: gt.area?.[i] ?? box[2] * box[3], crowd: Boolean(gt.crowd?.[i]) };
-      this.addTruth(truth, masks === null ? undefined : (gt.area?.[i] ?? masks.truthAreas[i]));
+      const pixels = masks?.truthAreas[i];
+      this.addTruth(truth, pixels === undefined ? undefined : { area: gt.area?.[i] ?? pixels, pixels });
     }
     for (let i = 0; i < detections.labels.length; i++) {
       checkBox(detections.boxes, i, "detection", id);
@@ -128,7 +130,11 @@ export class CocoEvaluator {
       }
       const box = sizedBox(detections.boxes, i);
       const label = detections.labels[i];
-      this.addDetection({ image, label, box, score: detections.scores[i] }, masks?.detections[i]);
+      const mask = masks?.detections[i];
+      this.addDetection(
+        { image, label, box, score: detections.scores[i] },
+        mask && { ...mask, truths: mask.truths.map((place) => first + place) },
+      );
     }
   }
 
@@ -146,19 +152,16 @@ export class CocoEvaluator {
     return { ...this.#facts[index], id: this.#ids[index] };
   }
 
-  /**
-   * Adds one checked ground truth.
-   * @param maskArea the area that it is counted by where masks are evaluated
-   */
-  addTruth(truth: Omit<BoxRow, "score">, maskArea?: number): void {
-    this.#maskTable(maskArea !== undefined)?.addTruth(maskArea as number);
+  /** Adds one checked ground truth; those of all images are numbered in the order of addition. */
+  addTruth(truth: Omit<BoxRow, "score">, mask?: TruthMask): void {
+    this.#maskTable(mask !== undefined)?.addTruth(mask as TruthMask);
     this.#changed();
     this.#truths.push(truth);
   }
 
   /**
    * Adds one checked detection; its area is width · height. One of an unknown class is left out.
-   * @param mask compared with all ground truth of the image and class
+   * @param mask compared with all ground truth of the image; `truths` are the numbers of {@link addTruth}
    */
   addDetection(
     { image, label, box, score }: Required<Pick<BoxRow, "image" | "label" | "box" | "score">>,
@@ -182,31 +185,37 @@ export class CocoEvaluator {
 
   #changed(): void {
     this.#tables = undefined;
-    this.#evaluation = undefined;
-    this.#maskEvaluation = undefined;
+    this.#evaluations = {};
   }
 
-  /** The tables with the order that matching walks them in; kept until something is added, and not to be changed. */
-  ordered(): OrderedTables {
+  /** Whether the objects have masks. */
+  get hasMasks(): boolean {
+    return this.#masks !== undefined;
+  }
+
+  /**
+   * The tables with the order that matching walks them in; kept until something is added, and not to be changed.
+   * @throws EvaluationError `ERR_EVAL_ARGUMENT` for masks where the objects have none
+   */
+  ordered(iouType: IouType = "boxes"): OrderedTables {
     this.#tables ??= orderTables(this.#truths, this.#detections, this.#ids, this.classNames.length);
-    return this.#tables;
+    if (iouType === "boxes") return this.#tables;
+    if (this.#masks === undefined)
+      throw argument("Expected objects with masks, to compare them by these, but none has one");
+    return { ...this.#tables, overlaps: this.#masks };
   }
 
-  /** Precision and recall curves of every class, by boxes; kept until something is added. */
-  evaluate(): Evaluation {
-    this.#evaluation ??= this.#evaluate(new ImageMatcher());
-    return this.#evaluation;
+  /**
+   * Precision and recall curves of every class; kept until something is added.
+   * @throws EvaluationError as {@link ordered} does
+   */
+  evaluate(iouType: IouType = "boxes"): Evaluation {
+    this.#evaluations[iouType] ??= this.#evaluate(this.ordered(iouType));
+    return this.#evaluations[iouType];
   }
 
-  /** The same by masks; null where the objects have none. */
-  evaluateMasks(): Evaluation | null {
-    if (this.#masks === undefined) return null;
-    this.#maskEvaluation ??= this.#evaluate(new ImageMatcher(this.#masks));
-    return this.#maskEvaluation;
-  }
-
-  #evaluate(matcher: ImageMatcher): Evaluation {
-    const tables = this.ordered();
+  #evaluate(tables: OrderedTables): Evaluation {
+    const matcher = new ImageMatcher();
     const K = this.classNames.length;
     const curves = new Accumulation(K, this.maxDets);
     const images = new Int32Array(K);
@@ -234,8 +243,7 @@ export class CocoEvaluator {
       instances: instances[label],
     }));
     const summary = summarizeCurves(curves, classes, this.images, this.#detections.length);
-    const masks = this.evaluateMasks();
-    return masks === null ? summary : { ...summary, masks: figuresOf(masks.curves, classes) };
+    return this.hasMasks ? { ...summary, masks: figuresOf(this.evaluate("masks").curves, classes) } : summary;
   }
 }
 

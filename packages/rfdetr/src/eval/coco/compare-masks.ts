@@ -1,26 +1,30 @@
 // The masks of an image as its figures need them: areas, and overlaps of detections with the ground truth.
 import type { Mask } from "../../masks/mask.js";
-import { type MeasuredMask, maskIou, measureMask } from "../../masks/overlap.js";
+import { type MeasuredMask, measureMask, sharedPixels } from "../../masks/overlap.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { IntegerList } from "./box-table.js";
 import type { ComparedMask, ComparedMasks, EvaluatedImage } from "./evaluated-image.js";
 
-/** The masks of ground truth of one class and image. */
+/** The masks of the ground truth of one image. */
 export class TruthMasks {
-  readonly #truths: { measured: MeasuredMask; crowd: boolean }[] = [];
+  readonly #truths: { measured: MeasuredMask; truth: number }[] = [];
 
-  /** @returns the area of the mask */
-  add(mask: Mask, crowd: boolean): number {
+  /** @param truth number that `compare` names it by @returns the area of the mask */
+  add(mask: Mask, truth: number): number {
     const measured = measureMask(mask);
-    this.#truths.push({ measured, crowd });
+    this.#truths.push({ measured, truth });
     return measured.area;
   }
 
   compare(mask: Mask): ComparedMask {
     const measured = measureMask(mask);
+    const found = this.#truths
+      .map((other) => ({ truth: other.truth, shared: sharedPixels(measured, other.measured) }))
+      .filter(({ shared }) => shared > 0);
     return {
       area: measured.area,
-      overlaps: this.#truths.map((truth) => maskIou(measured, truth.measured, truth.crowd)),
+      truths: found.map(({ truth }) => truth),
+      shared: found.map(({ shared }) => shared),
     };
   }
 }
@@ -35,17 +39,10 @@ export function compareMasks({ id, gt, detections }: Omit<EvaluatedImage, "compa
   const truthMasks = masksOf(gt, "gt.masks", id);
   const found = masksOf(detections, "detections.masks", id);
   checkSizes([...truthMasks, ...found], id);
-  const none = new TruthMasks();
-  const classes = new Map<number, TruthMasks>();
-  const truthAreas = truthMasks.map((mask, i) => {
-    const label = gt.labels[i];
-    const own = classes.get(label) ?? new TruthMasks();
-    classes.set(label, own);
-    return own.add(mask, Boolean(gt.crowd?.[i]));
-  });
+  const truths = new TruthMasks();
   return {
-    truthAreas,
-    detections: found.map((mask, i) => (classes.get(detections.labels[i]) ?? none).compare(mask)),
+    truthAreas: truthMasks.map((mask, i) => truths.add(mask, i)),
+    detections: found.map((mask) => truths.compare(mask)),
   };
 }
 

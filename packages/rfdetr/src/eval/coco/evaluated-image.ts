@@ -65,14 +65,17 @@ export interface ShownMasks {
 export interface ComparedMask {
   /** In pixels. */
   area: number;
-  /** IoU with each ground truth of the detection's image and class, in their order; of a crowd region the share in it. */
-  overlaps: readonly number[];
+  /** The ground truths of the image, of any class, that the mask has pixels in common with. */
+  truths: readonly number[];
+  /** How many pixels it has in common with each of them. */
+  shared: readonly number[];
 }
 
 /** What the figures need of the masks of an image. A tenth of the masks' bytes, and what another process is sent. */
 export interface ComparedMasks {
   /** Area of the mask of each ground truth, in pixels. */
   truthAreas: readonly number[];
+  /** Their `truths` are places among the ground truths of the image. */
   detections: readonly ComparedMask[];
 }
 

@@ -8,12 +8,6 @@ import { TruthMasks } from "./compare-masks.js";
 import type { ComparedMask, ImageFacts } from "./evaluated-image.js";
 import { kind, type Source } from "./file-entries.js";
 
-/** Place of an object: the image in the order of addition, and the class. */
-interface Place {
-  image: number;
-  label: number;
-}
-
 /** What is kept of an outline while a file is read: polygons take little memory so. */
 export const compactOutline = (segmentation: unknown): unknown =>
   Array.isArray(segmentation) && segmentation.length > 0 ? readSegmentation(segmentation) : segmentation;
@@ -30,9 +24,8 @@ export function haveMasks(results: readonly Entry[], source: Source): boolean {
 
 /** Compares the masks of a results file with those of an annotation file, whose entries are added first. */
 export class FileMasks {
-  readonly #sizes: ImageFacts[] = [];
-  /** By image and class. */
-  readonly #truths = new Map<string, TruthMasks>();
+  readonly #images: { facts: ImageFacts; truths: TruthMasks }[] = [];
+  #truths = 0;
 
   constructor(
     readonly annotations: Source,
@@ -40,23 +33,22 @@ export class FileMasks {
   ) {}
 
   addImage(facts: ImageFacts): void {
-    this.#sizes.push(facts);
+    this.#images.push({ facts, truths: new TruthMasks() });
   }
 
-  /** @returns the area of the mask */
-  addTruth({ segmentation }: Entry, { image, label }: Place, crowd: boolean, where: string): number {
-    const key = `${image} ${label}`;
-    const truths = this.#truths.get(key) ?? new TruthMasks();
-    this.#truths.set(key, truths);
-    return truths.add(this.#truthMask(segmentation, image, where), crowd);
+  /**
+   * Adds the mask of the next ground truth: those of all images are numbered in the order of addition.
+   * @returns the area of the mask
+   */
+  addTruth({ segmentation }: Entry, image: number, where: string): number {
+    return this.#images[image].truths.add(this.#truthMask(segmentation, image, where), this.#truths++);
   }
 
   /** @returns the mask compared, and the box around it as x, y, width, height */
-  compare({ segmentation }: Entry, { image, label }: Place, where: string): { mask: ComparedMask; box: number[] } {
+  compare({ segmentation }: Entry, image: number, where: string): { mask: ComparedMask; box: number[] } {
     const mask = this.#runs(segmentation, this.results, image, where);
     const [left, top, right, bottom] = maskBox(mask) ?? [0, 0, 0, 0];
-    const truths = this.#truths.get(`${image} ${label}`) ?? new TruthMasks();
-    return { mask: truths.compare(mask), box: [left, top, right - left, bottom - top] };
+    return { mask: this.#images[image].truths.compare(mask), box: [left, top, right - left, bottom - top] };
   }
 
   #truthMask(segmentation: unknown, image: number, where: string): Mask {
@@ -91,7 +83,7 @@ export class FileMasks {
   }
 
   #sizeOf(image: number, where: string): readonly [height: number, width: number] {
-    const { height, width } = this.#sizes[image];
+    const { height, width } = this.#images[image].facts;
     if (Number.isInteger(height) && Number.isInteger(width)) return [height as number, width as number];
     throw this.annotations.fail(
       `Expected width and height in pixels for the image of ${where} in ${this.annotations.path}, since the results have masks, but it has none`,

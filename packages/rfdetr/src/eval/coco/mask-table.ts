@@ -1,43 +1,66 @@
 // What matching needs of the masks of many images, in columns beside those of their boxes.
 import type { ComparedMask } from "./evaluated-image.js";
+import type { Overlaps } from "./overlaps.js";
 
 const FIRST_CAPACITY = 1024;
 
-/** Masks of the rows of two `BoxTable`s, in the order added. */
-export class MaskTable {
+/** The mask of a ground truth. */
+export interface TruthMask {
+  /** The area that it is counted by, in square pixels: COCO files state one. */
+  area: number;
+  /** Number of its pixels. */
+  pixels: number;
+}
+
+/** Masks of the rows of two `BoxTable`s, in the order added, and their overlaps. */
+export class MaskTable implements Overlaps {
   readonly #truthArea = new Column();
+  readonly #truthPixels = new Column();
   readonly #detectionArea = new Column();
-  readonly #overlaps = new Column();
-  /** Where the overlaps of each detection begin. */
+  /** The detections one after the other: rows of the ground truths that each meets, and the pixels they share. */
+  readonly #truths = new Column();
+  readonly #shared = new Column();
+  /** Where those of each detection begin. */
   readonly #starts = new Column();
 
-  /** Area of the object that a ground truth is counted by, in square pixels. */
   get truthArea(): Float64Array {
     return this.#truthArea.values;
   }
 
-  /** Pixels of the mask of each detection. */
   get detectionArea(): Float64Array {
     return this.#detectionArea.values;
   }
 
-  addTruth(area: number): void {
+  addTruth({ area, pixels }: TruthMask): void {
     this.#truthArea.push(area);
+    this.#truthPixels.push(pixels);
   }
 
-  addDetection({ area, overlaps }: ComparedMask): void {
+  /** @param mask its `truths` are rows of this table */
+  addDetection({ area, truths, shared }: ComparedMask): void {
     this.#detectionArea.push(area);
-    this.#starts.push(this.#overlaps.length);
-    for (const overlap of overlaps) this.#overlaps.push(overlap);
+    this.#starts.push(this.#truths.length);
+    for (const truth of truths) this.#truths.push(truth);
+    for (const pixels of shared) this.#shared.push(pixels);
   }
 
-  /**
-   * IoU of a detection with a ground truth of its image and class.
-   * @param row of the detection
-   * @param place of the ground truth among those of the image and class
-   */
-  overlap(row: number, place: number): number {
-    return this.#overlaps.values[this.#starts.values[row] + place];
+  iou(detection: number, truth: number): number {
+    const shared = this.#sharedPixels(detection, truth);
+    const either = this.#detectionArea.values[detection] + this.#truthPixels.values[truth] - shared;
+    return shared === 0 ? 0 : shared / either;
+  }
+
+  crowdIou(detection: number, truth: number): number {
+    const shared = this.#sharedPixels(detection, truth);
+    return shared === 0 ? 0 : shared / this.#detectionArea.values[detection];
+  }
+
+  #sharedPixels(detection: number, truth: number): number {
+    const truths = this.#truths;
+    const end = detection + 1 < this.#starts.length ? this.#starts.values[detection + 1] : truths.length;
+    for (let at = this.#starts.values[detection]; at < end; at++)
+      if (truths.values[at] === truth) return this.#shared.values[at];
+    return 0;
   }
 }
 

@@ -1,5 +1,6 @@
 // Ground truth and detections in the order in which matching walks them: by class, then by image.
 import type { BoxTable } from "./box-table.js";
+import { BoxOverlaps, type Overlaps } from "./overlaps.js";
 import { countingSort, identityOrder, sortDescending } from "./stable-order.js";
 
 /** The rows of an evaluation ordered by class, then by image id; the detections of an image come best first. */
@@ -10,6 +11,8 @@ export interface OrderedTables {
   detectionOrder: Int32Array;
   /** Place of each image (by order of addition) in ascending order of ids. */
   imageRank: Int32Array;
+  /** Of the boxes, or of the masks. */
+  overlaps: Overlaps;
 }
 
 /** Places in the two orders of {@link OrderedTables}: ground truths `gStart..gEnd)`, detections `dStart..dEnd)`. */
@@ -21,7 +24,8 @@ export interface RowRange {
 }
 
 /**
- * Orders the rows of two tables. @param ids of the images by order of addition; @param classes their number
+ * Orders the rows of two tables, with the overlaps of their boxes. @param ids of the images by order of addition;
+ * @param classes their number
  */
 export function orderTables(
   truths: BoxTable,
@@ -36,6 +40,7 @@ export function orderTables(
     detections,
     detectionOrder: bestFirst(detections, byClassAndImage(detections, imageRank, classes)),
     imageRank,
+    overlaps: new BoxOverlaps(truths, detections),
   };
 }
 

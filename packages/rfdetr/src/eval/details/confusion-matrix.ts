@@ -1,17 +1,19 @@
 // Which class is taken for which, as counts.
 
-import { checkOptions, type OptionKinds, share } from "../../support/options.js";
-import { boxIou } from "../box-iou.js";
+import { checkOptions, type OptionKinds, oneOf, share } from "../../support/options.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import type { OrderedTables } from "../coco/ordered-tables.js";
+import type { IouType } from "../coco/overlaps.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
 
 /** Which detections count, and what counts as a match. */
 export interface ConfusionMatrixOptions {
   /** Detections count above this score; default 0.25. */
   confidence?: number;
-  /** Boxes count as the same object above this IoU; default 0.45. */
+  /** Boxes, or masks, count as the same object above this IoU; default 0.45. */
   iou?: number;
+  /** Whether the IoU is that of boxes or of masks; default boxes. */
+  iouType?: IouType;
 }
 
 /** Counts of (predicted class, true class) pairs; the last row and column are the background. */
@@ -43,9 +45,11 @@ export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatr
   checkOptions("confusionMatrix", options, {
     confidence: share,
     iou: share,
+    iouType: oneOf("boxes", "masks"),
   } satisfies OptionKinds<ConfusionMatrixOptions>);
-  const { confidence = 0.25, iou = 0.45 } = options;
-  const { truths, detections, imageRank } = evaluator.ordered();
+  const { confidence = 0.25, iou = 0.45, iouType } = options;
+  const tables = evaluator.ordered(iouType);
+  const { truths, detections, imageRank } = tables;
   const K = evaluator.classNames.length;
   const size = K + 1;
   const counts = new Int32Array(size * size);
@@ -66,7 +70,7 @@ export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatr
     while (d < detectionOrder.length && detections.image[detectionOrder[d]] === image) d++;
     const truthRows = truthOrder.subarray(gStart, g);
     const detectionRows = detectionOrder.subarray(dStart, d);
-    const accepted = acceptedDetections({ truths, detections }, truthRows, detectionRows, iou);
+    const accepted = acceptedDetections(tables, truthRows, detectionRows, iou);
     truthRows.forEach((truth, j) => {
       const row = accepted[j];
       counts[(row < 0 ? K : detections.label[row]) * size + truths.label[truth]]++;
@@ -79,7 +83,7 @@ export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatr
 
 /** The row of the detection that each ground truth of an image accepts; -1 where it accepts none. */
 function acceptedDetections(
-  { truths, detections }: Pick<OrderedTables, "truths" | "detections">,
+  { detections, overlaps }: OrderedTables,
   truthRows: Int32Array,
   detectionRows: Int32Array,
   iou: number,
@@ -90,7 +94,7 @@ function acceptedDetections(
     let best = iou;
     let proposed = -1;
     for (let j = 0; j < truthRows.length; j++) {
-      const value = boxIou(detections.box, row * 4, truths.box, truthRows[j] * 4);
+      const value = overlaps.iou(row, truthRows[j]);
       if (value > best) {
         best = value;
         proposed = j;

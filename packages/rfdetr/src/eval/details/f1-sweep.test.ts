@@ -1,15 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { goldenDatasets, loadGolden } from "../../testing/evaluation/load-golden.js";
 import { CocoEvaluator } from "../coco/coco.js";
-import { loadFiles } from "../coco/coco-files.js";
 import { f1Sweep } from "./f1-sweep.js";
 
 const read = (place: string) => JSON.parse(readFileSync(new URL(`${place}.json`, import.meta.url), "utf8"));
 
 describe("F1 sweep", () => {
-  const datasets: { name: string; annotations: unknown; results: unknown }[] = read("../coco/fixtures/coco");
+  const datasets = [...goldenDatasets("coco"), ...goldenDatasets("coco-masks")];
   const goldens: {
     name: string;
     best: { threshold: number; precision: number; recall: number; f1: number };
@@ -19,12 +17,9 @@ describe("F1 sweep", () => {
 
   for (const [i, golden] of goldens.entries()) {
     it(`equals the Python package: ${golden.name}`, () => {
-      const folder = mkdtempSync(join(tmpdir(), "f1-sweep-"));
-      const [annotations, results] = [join(folder, "a.json"), join(folder, "r.json")];
-      writeFileSync(annotations, JSON.stringify(datasets[i].annotations));
-      writeFileSync(results, JSON.stringify(datasets[i].results));
-      const sweep = f1Sweep(loadFiles(annotations, results));
-      rmSync(folder, { recursive: true });
+      expect(datasets[i].name).toBe(golden.name);
+      const evaluator = loadGolden(datasets[i]);
+      const sweep = f1Sweep(evaluator, evaluator.hasMasks ? "masks" : "boxes");
       // Means over a few classes, added in another order.
       sweep.macro.f1.forEach((value, t) => {
         expect(value).toBeCloseTo(golden.macro_f1[t], 12);

@@ -1,8 +1,8 @@
 // Precision, recall and F1 at every confidence threshold, and the threshold with the best F1.
-import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { RECALL_POINTS } from "../coco/coco-parameters.js";
 import { forEachClass, forEachImage, type OrderedTables, type RowRange } from "../coco/ordered-tables.js";
+import type { IouType } from "../coco/overlaps.js";
 
 /** Confidence thresholds 0.00, 0.01, … 1.00; a detection counts from score ≥ threshold on. */
 const CONFIDENCE_THRESHOLDS = RECALL_POINTS;
@@ -50,8 +50,8 @@ export interface F1Sweep {
  * overlaps the first). A detection that takes none but overlaps a crowd region by IoU ≥ 0.5 is not counted. Scores
  * are compared as float32. The package computes IoU in float32, here it is float64.
  */
-export function f1Sweep(evaluator: CocoEvaluator): F1Sweep {
-  const tables = evaluator.ordered();
+export function f1Sweep(evaluator: CocoEvaluator, iouType: IouType = "boxes"): F1Sweep {
+  const tables = evaluator.ordered(iouType);
   const classes: ClassCurve[] = [];
   const withTruth: ConfidenceCurve[] = [];
   const matcher = new GreedyMatcher(tables);
@@ -108,7 +108,7 @@ class GreedyMatcher {
 
   /** Matches the detections of an image and class, and adds them to the counts. */
   match({ gStart, gEnd, dStart, dEnd }: RowRange, counts: Counts): void {
-    const { truths, truthOrder, detections, detectionOrder } = this.tables;
+    const { truths, truthOrder, detections, detectionOrder, overlaps } = this.tables;
     if (this.#taken.length < gEnd - gStart) this.#taken = new Uint8Array((gEnd - gStart) * 2);
     this.#taken.fill(0, 0, gEnd - gStart);
     for (let d = dStart; d < dEnd; d++) {
@@ -120,7 +120,7 @@ class GreedyMatcher {
         const truth = truthOrder[g];
         const crowd = truths.crowd[truth] === 1;
         if (!crowd && this.#taken[g - gStart] === 1) continue;
-        const iou = boxIou(detections.box, row * 4, truths.box, truth * 4);
+        const iou = overlaps.iou(row, truth);
         if (crowd) inCrowd ||= iou >= MATCH_IOU;
         else if (iou > best) {
           best = iou;

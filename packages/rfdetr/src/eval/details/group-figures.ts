@@ -6,6 +6,7 @@ import { ClassMatches, ImageMatcher } from "../coco/coco-matching.js";
 import { IOU_50 } from "../coco/coco-parameters.js";
 import { averagePrecision } from "../coco/coco-summary.js";
 import { forEachClass, forEachImage } from "../coco/ordered-tables.js";
+import type { IouType } from "../coco/overlaps.js";
 
 /** Figures of the images of one group. */
 export interface GroupFigures {
@@ -28,8 +29,11 @@ interface ClassRecord {
  * Makes a function that scores any group of an evaluator's images as COCO does: the same as an evaluator that holds
  * these images alone.
  */
-export function groupScorer(evaluator: CocoEvaluator): (member: (image: number) => boolean) => GroupFigures {
-  const records = matchClasses(evaluator);
+export function groupScorer(
+  evaluator: CocoEvaluator,
+  iouType: IouType = "boxes",
+): (member: (image: number) => boolean) => GroupFigures {
+  const records = matchClasses(evaluator, iouType);
   const limit = Math.max(...evaluator.maxDets);
   return (member) => {
     const curves = new Accumulation(records.length, [limit]);
@@ -49,8 +53,8 @@ export function groupScorer(evaluator: CocoEvaluator): (member: (image: number) 
   };
 }
 
-function matchClasses(evaluator: CocoEvaluator): ClassRecord[] {
-  const tables = evaluator.ordered();
+function matchClasses(evaluator: CocoEvaluator, iouType: IouType): ClassRecord[] {
+  const tables = evaluator.ordered(iouType);
   const { truths, truthOrder, detections, detectionOrder } = tables;
   const limit = Math.max(...evaluator.maxDets);
   const matcher = new ImageMatcher();

@@ -1,6 +1,7 @@
 // Properties of images that AP may depend on, and images grouped by them.
 import { boxIou } from "../box-iou.js";
 import type { CocoEvaluator } from "../coco/coco.js";
+import type { IouType } from "../coco/overlaps.js";
 import { countingSort, identityOrder } from "../coco/stable-order.js";
 import type { ImageProperty, PropertyDetails } from "./evaluation-details.js";
 import { groupScorer } from "./group-figures.js";
@@ -13,7 +14,7 @@ const MOST_GROUPS = 3;
  * Values of every property for every image, in the order of addition; null where one is not known.
  *
  * `crowding` is the mean over an image's objects of the largest IoU with another object, whatever its class; 0 for
- * fewer than two objects. Crowd regions are no objects here.
+ * fewer than two objects. It is of boxes also where there are masks. Crowd regions are no objects here.
  * @internal
  */
 export function imageProperties(evaluator: CocoEvaluator): Record<ImageProperty, (number | null)[]> {
@@ -56,9 +57,9 @@ function crowdingOf(boxes: Float64Array, rows: Int32Array): number {
  * AP by the properties of the images: a property that is not known of all images, or the same for all, is left out, and
  * all are where there are few images.
  */
-export function figuresByProperty(evaluator: CocoEvaluator): PropertyDetails[] {
+export function figuresByProperty(evaluator: CocoEvaluator, iouType: IouType = "boxes"): PropertyDetails[] {
   if (evaluator.images < FEWEST_IMAGES) return [];
-  const score = groupScorer(evaluator);
+  const score = groupScorer(evaluator, iouType);
   return Object.entries(imageProperties(evaluator)).flatMap(([property, values]) => {
     const known = values.filter((value) => value !== null);
     const groups = known.length < values.length ? [] : groupsOf(known);

@@ -2,6 +2,7 @@
 import type { CocoEvaluator } from "../coco/coco.js";
 import { IOU_50, RECALL_POINTS } from "../coco/coco-parameters.js";
 import { averagePrecision } from "../coco/coco-summary.js";
+import type { IouType } from "../coco/overlaps.js";
 
 /** Interpolated precision at IoU 0.5 against recall. */
 export interface PrecisionRecallCurves {
@@ -22,8 +23,8 @@ export interface PrecisionRecallCurves {
 }
 
 /** The curves behind AP50: precision, and the score at which each recall is reached (0 if it is not reached). */
-export function precisionRecallCurves(evaluator: CocoEvaluator): PrecisionRecallCurves {
-  const { curves, instances } = evaluator.evaluate();
+export function precisionRecallCurves(evaluator: CocoEvaluator, iouType: IouType = "boxes"): PrecisionRecallCurves {
+  const { curves, instances } = evaluator.evaluate(iouType);
   const points = RECALL_POINTS.length;
   const labels = [...instances.keys()].filter((label) => curves.precision[curves.precisionAt(label, 0, IOU_50)] > -1);
   const classes = labels.map((label) => {

@@ -1,7 +1,7 @@
 // What is wrong with each detection, and what became of each object (TIDE, Bolya et al. 2020, §2.2).
-import { boxIou, crowdIou } from "../box-iou.js";
 import type { BoxTable } from "../coco/box-table.js";
 import type { CocoEvaluator } from "../coco/coco.js";
+import type { IouType, Overlaps } from "../coco/overlaps.js";
 import { countingSort, identityOrder, sortDescending } from "../coco/stable-order.js";
 import type { ErrorKind } from "./error-kinds.js";
 
@@ -14,13 +14,15 @@ export const MAX_DETECTIONS_OF_IMAGE = 100;
 
 /** `ignored`: in a crowd region, or beyond the number of detections that count. */
 export type DetectionState = "correct" | "ignored" | Exclude<ErrorKind, "missed">;
-/** `unmatched`: no detection found it, but one would, if its class or its box were right. */
+/** `unmatched`: no detection found it, but one would, if its class or its box (its mask) were right. */
 export type TruthState = "found" | "missed" | "unmatched" | "crowd";
 
 /** The state of every row of an evaluator's tables. */
 export interface Diagnosis {
   truths: BoxTable;
   detections: BoxTable;
+  /** Of the boxes, or of the masks: what is diagnosed. */
+  overlaps: Overlaps;
   /** Rows of the detections that count, image after image in the order of ids, the best first. */
   kept: Int32Array;
   /** Rows of the ground truth, image after image in the order of ids. */
@@ -29,7 +31,7 @@ export interface Diagnosis {
   states: DetectionState[];
   /** `[detections]` the ground truth that a detection found, found again, or is nearest to; −1 for the background. */
   partner: Int32Array;
-  /** `[detections]` 1 where the detection would find its partner if its class or box were corrected. */
+  /** `[detections]` 1 where the detection would find its partner if its class or box (mask) were corrected. */
   corrigible: Uint8Array;
   /** `[ground truths]` */
   truthStates: TruthState[];
@@ -37,7 +39,7 @@ export interface Diagnosis {
 
 /**
  * Diagnoses all detections of an evaluator as the Python package tidecv 1.0 does at its default thresholds
- * (`tidecv.quantify.TIDEExample`, `TIDERun`).
+ * (`tidecv.quantify.TIDEExample`, `TIDERun`), by its boxes or by its masks.
  *
  * The 100 best detections of an image count, whatever their class. The best first, each takes the free ground truth of
  * its class that it overlaps most (of equal overlaps the first), from IoU 0.5 on. One that takes none and lies in a
@@ -45,13 +47,14 @@ export interface Diagnosis {
  * the order localisation, class, duplicate, background, both. Of the localisation and class errors at one free ground
  * truth, that with the highest score is the one that a correction would let find it.
  */
-export function diagnose(evaluator: CocoEvaluator): Diagnosis {
-  const { truths, detections, imageRank } = evaluator.ordered();
+export function diagnose(evaluator: CocoEvaluator, iouType: IouType = "boxes"): Diagnosis {
+  const { truths, detections, imageRank, overlaps } = evaluator.ordered(iouType);
   const truthOrder = byImage(truths, imageRank);
   const detectionOrder = byImage(detections, imageRank);
   const diagnosis: Diagnosis = {
     truths,
     detections,
+    overlaps,
     kept: new Int32Array(0),
     truthOrder,
     states: new Array<DetectionState>(detections.length).fill("ignored"),
@@ -96,7 +99,7 @@ class ImageExaminer {
 
   /** @param rows ground truths of the image @param best its detections that count, the best first */
   examine(rows: Int32Array, best: Int32Array): void {
-    const { truths, detections, states, partner, truthStates } = this.of;
+    const { truths, detections, overlaps: of, states, partner, truthStates } = this.of;
     const objects = rows.filter((row) => truths.crowd[row] === 0);
     const crowds = rows.filter((row) => truths.crowd[row] === 1);
     for (const row of crowds) truthStates[row] = "crowd";
@@ -104,7 +107,7 @@ class ImageExaminer {
     best.forEach((row, i) => {
       const own = overlaps.subarray(i * objects.length, (i + 1) * objects.length);
       objects.forEach((truth, j) => {
-        own[j] = boxIou(detections.box, row * 4, truths.box, truth * 4);
+        own[j] = of.iou(row, truth);
       });
       const { iou, truth } = this.#nearest(
         own,
@@ -168,11 +171,9 @@ class ImageExaminer {
   }
 
   #inCrowd(row: number, crowds: Int32Array): boolean {
-    const { truths, detections } = this.of;
+    const { truths, detections, overlaps } = this.of;
     return crowds.some(
-      (crowd) =>
-        truths.label[crowd] === detections.label[row] &&
-        crowdIou(detections.box, row * 4, truths.box, crowd * 4) > MATCH_IOU,
+      (crowd) => truths.label[crowd] === detections.label[row] && overlaps.crowdIou(row, crowd) > MATCH_IOU,
     );
   }
 }

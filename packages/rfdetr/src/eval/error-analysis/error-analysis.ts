@@ -1,5 +1,6 @@
 // What each kind of error costs (TIDE, Bolya et al. 2020).
 import type { CocoEvaluator } from "../coco/coco.js";
+import type { IouType } from "../coco/overlaps.js";
 import { type Diagnosis, diagnose } from "./diagnose.js";
 import { type ErrorCost, type ErrorKind, errorKinds, type ObjectSize, objectSizes } from "./error-kinds.js";
 import { errorMask, type RankedDetections, rankDetections, sizeOf, sizeOfError } from "./ranked-detections.js";
@@ -23,7 +24,7 @@ export interface ErrorAnalysis {
 
 /**
  * Says what kinds of error the detections of an evaluator have and how much AP50 each costs, as the Python package
- * tidecv 1.0 does (`tidecv.TIDE.evaluate` with its defaults, mode box). See {@link diagnose} for the kinds.
+ * tidecv 1.0 does (`tidecv.TIDE.evaluate` with its defaults, modes box and mask). See {@link diagnose} for the kinds.
  *
  * What a kind costs is AP50 with these errors corrected less AP50 as it is. A correction moves a `class` error to the
  * class of its object and a `localisation` error onto its object, where no other does so already; it takes away all
@@ -38,8 +39,8 @@ export interface ErrorAnalysis {
  * const { kinds } = errorAnalysis(loadFiles("annotations.json", "results.json"));
  * console.log(kinds.missed.count, kinds.missed.lost);
  */
-export function errorAnalysis(evaluator: CocoEvaluator): ErrorAnalysis {
-  const diagnosis = diagnose(evaluator);
+export function errorAnalysis(evaluator: CocoEvaluator, iouType: IouType = "boxes"): ErrorAnalysis {
+  const diagnosis = diagnose(evaluator, iouType);
   const ranked = rankDetections(diagnosis, evaluator.classNames.length);
   const scored = ranked.filter(({ positives }) => positives > 0);
   const mean = (figure: (of: RankedDetections) => number): number | null =>
@@ -91,7 +92,7 @@ interface ErrorCounts {
 }
 
 function countErrors(diagnosis: Diagnosis, classes: number): ErrorCounts {
-  const { truths, detections, kept, states, truthStates } = diagnosis;
+  const { truths, detections, overlaps, kept, states, truthStates } = diagnosis;
   const sizes = byKind(() => bySize(() => 0));
   const labels = byKind(() => new Int32Array(classes));
   const count = (kind: ErrorKind, size: ObjectSize, label: number): void => {
@@ -104,7 +105,7 @@ function countErrors(diagnosis: Diagnosis, classes: number): ErrorCounts {
       count(state, sizeOfError(diagnosis, row, state), detections.label[row]);
   }
   for (let row = 0; row < truths.length; row++)
-    if (truthStates[row] === "missed") count("missed", sizeOf(truths.area[row]), truths.label[row]);
+    if (truthStates[row] === "missed") count("missed", sizeOf(overlaps.truthArea[row]), truths.label[row]);
   return {
     total: (kind) => objectSizes.reduce((sum, size) => sum + sizes[kind][size], 0),
     ofSize: (kind, size) => sizes[kind][size],

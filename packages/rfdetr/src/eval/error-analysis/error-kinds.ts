@@ -1,7 +1,8 @@
 // The kinds of error of a detector (Bolya et al. 2020, TIDE).
 
 /**
- * Why a detection is wrong, or an object is not found, at IoU 0.5 and with IoU 0.1 as the limit of the background:
+ * Why a detection is wrong, or an object is not found, at IoU 0.5 and with IoU 0.1 as the limit of the background. The
+ * IoU is that of boxes; where masks are judged, read "mask" for "box":
  *
  * - `class`: the box is right (IoU ≥ 0.5 with an object of another class), the class is not.
  * - `localisation`: the class is right, the box is not (IoU from 0.1 to 0.5 with an object of its class).

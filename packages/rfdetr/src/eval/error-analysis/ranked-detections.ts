@@ -76,14 +76,14 @@ export class RankedDetections {
 
 /** Every detection of a diagnosis in the classes that it matters for. @param classes their number */
 export function rankDetections(diagnosis: Diagnosis, classes: number): RankedDetections[] {
-  const { truths, detections, kept, states, partner, corrigible, truthStates } = diagnosis;
+  const { truths, detections, overlaps, kept, states, partner, corrigible, truthStates } = diagnosis;
   const ranked = Array.from({ length: classes }, () => new RankedDetections());
   for (let row = 0; row < truths.length; row++) {
     const own = ranked[truths.label[row]];
     if (truthStates[row] === "crowd") continue;
     own.positives++;
     if (truthStates[row] === "found") own.found++;
-    if (truthStates[row] === "missed") own.missed.push(errorBit("missed", sizeOf(truths.area[row])));
+    if (truthStates[row] === "missed") own.missed.push(errorBit("missed", sizeOf(overlaps.truthArea[row])));
   }
   const order = identityOrder(kept.length);
   const scores = Float64Array.from(kept, (row) => detections.score[row]);
@@ -106,8 +106,9 @@ export function rankDetections(diagnosis: Diagnosis, classes: number): RankedDet
 }
 
 /** The size of the object that a `class` or `localisation` error is about; of other errors that of the detection. */
-export function sizeOfError({ truths, detections, partner }: Diagnosis, row: number, state: ErrorKind): ObjectSize {
-  return sizeOf(state === "class" || state === "localisation" ? truths.area[partner[row]] : detections.area[row]);
+export function sizeOfError({ overlaps, partner }: Diagnosis, row: number, state: ErrorKind): ObjectSize {
+  const { truthArea, detectionArea } = overlaps;
+  return sizeOf(state === "class" || state === "localisation" ? truthArea[partner[row]] : detectionArea[row]);
 }
 
 /** @param precision at each find, the first find first */
