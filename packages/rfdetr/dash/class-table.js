@@ -7,8 +7,8 @@ import { score, whole } from "./format.js";
 
 /** @param {EvaluationView} view */
 export function classTable({ classes, masks }) {
-  const own = masks === undefined ? [] : ["Mask AP"];
-  const header = ["Class", "Objects", ...own, "AP", "AP50", "Threshold", "Precision", "Recall"];
+  const figures = masks === undefined ? ["AP", "AP50"] : ["Mask AP", "Mask AP50", "Box AP"];
+  const header = ["Class", "Objects", ...figures, "Threshold", "Precision", "Recall"];
   return h(
     "table",
     {},
@@ -16,16 +16,14 @@ export function classTable({ classes, masks }) {
     h(
       "tbody",
       {},
-      ...classes.map(({ name, color, instances, maskAP, AP, AP50, best }) =>
+      ...classes.map(({ name, color, instances, maskAP, maskAP50, AP, AP50, best }) =>
         h(
           "tr",
           {},
           h("th", { scope: "row" }, h("span", { class: "dot", style: { "--mark": color } }), name),
           ...[
             whole(instances),
-            ...(masks === undefined ? [] : [score(maskAP)]),
-            score(AP),
-            score(AP50),
+            ...(masks === undefined ? [AP, AP50] : [maskAP, maskAP50, AP]).map(score),
             best?.threshold.toFixed(2) ?? "–",
             score(best?.precision),
             score(best?.recall),

@@ -26,8 +26,14 @@ const kinds = {
   missed: "missed",
 };
 
-/** @param {string} kind */
-const kindText = (kind) => /** @type {Record<string, string>} */ (kinds)[kind] ?? kind;
+/**
+ * @param {string} kind
+ * @param {EvaluationView | null} view whose detections are judged by their masks where it has figures of these
+ */
+function kindText(kind, view) {
+  const text = /** @type {Record<string, string>} */ (kinds)[kind] ?? kind;
+  return view?.masks === undefined ? text : text.replace("box", "mask");
+}
 
 export class Pictures {
   #version = -1;
@@ -166,7 +172,7 @@ export class Pictures {
         const frame = s(
           "g",
           { class: "detection", "data-score": value },
-          s("title", {}, `${text}: ${state === "correct" ? "right" : kindText(state)}`),
+          s("title", {}, `${text}: ${state === "correct" ? "right" : kindText(state, this.#view)}`),
           box(corners, { stroke: color, "stroke-width": thick * (state === "correct" ? 1.4 : 2) }),
         );
         return { score: value, corners, frame, tag: new Tag(text, { size, color, ink, limit: w }) };
@@ -203,7 +209,11 @@ export class Pictures {
       ),
       worst.length === 0
         ? null
-        : h("p", { class: "quiet" }, `Among the worst: ${worst.map(({ kind }) => kindText(kind)).join(", ")}`),
+        : h(
+            "p",
+            { class: "quiet" },
+            `Among the worst: ${worst.map(({ kind }) => kindText(kind, this.#view)).join(", ")}`,
+          ),
     );
   }
 

@@ -92,6 +92,14 @@ describe("a run of a model with masks", () => {
     });
     const details = readDetails(join(path("whole"), "evaluation-best.json"));
     expect(details).toMatchObject({ AP: ap, masks: { AP: most, AP50: masks?.ap50 } });
+    expect(details.masks?.sizes.map(({ AP }) => AP)).toEqual([
+      details.masks?.AP_small,
+      details.masks?.AP_medium,
+      details.masks?.AP_large,
+    ]);
+    expect(details.masks?.errors.AP50).toEqual(expect.any(Number));
+    expect(details.masks?.per_class.map(({ best }) => best?.f1)).toEqual([expect.any(Number), expect.any(Number)]);
+    expect(events.find((event) => event.type === "test")?.masks?.perClass[0]).not.toHaveProperty("errors");
   });
 
   it("has weights that give the figures of masks again", async () => {

@@ -249,7 +249,7 @@ export interface EvaluationView {
   AP50: number | null;
   /** Of the masks, where the model has them. */
   masks?: { AP: number | null; AP50: number | null };
-  /** The score from which detections are best taken, over all classes. */
+  /** The score from which detections are best taken, over all classes: by the masks, where the model has them. */
   threshold: number | null;
   classes: {
     name: string;
@@ -262,6 +262,8 @@ export interface EvaluationView {
     AP50: number | null;
     /** Of the masks, where the model has them. */
     maskAP?: number | null;
+    maskAP50?: number | null;
+    /** By the masks, where the model has them. */
     best: { threshold: number; precision: number; recall: number; f1: number } | null;
   }[];
   images: {

@@ -10,6 +10,7 @@ export { type ConfusionMatrix, type ConfusionMatrixOptions, confusionMatrix } fr
 export { evaluationDetails } from "./details/describe-evaluation.js";
 export { readDetails, writeDetails } from "./details/details-file.js";
 export type * from "./details/evaluation-details.js";
+export { mainDetails } from "./details/evaluation-details.js";
 export { type F1Sweep, f1Sweep, type OperatingPoint } from "./details/f1-sweep.js";
 export { type PrecisionRecallCurves, precisionRecallCurves } from "./details/precision-recall.js";
 export { type Diagnosis, diagnose } from "./error-analysis/diagnose.js";

@@ -145,15 +145,20 @@ describe("the report of a run", () => {
     expect(words).toContain("Average precision of boxes");
     expect(words).toContain("at epoch 2. Mask AP of small objects 0.125 and medium objects 0.250.");
     expect(ofMasks.texts("th")).toEqual(
-      expect.arrayContaining(["mask AP", "box AP", "box AP50", "box AP75", "box AR"]),
+      expect.arrayContaining(["mask AP", "mask AP50", "mask AP75", "mask AR", "box AP", "precision of masks"]),
     );
-    expect(words).toContain("Missed small objects cost most: 12.5 AP50 of boxes.");
+    expect(words).toContain("Inexact masks of objects cost most: 25.0 AP50 of masks.");
+    expect(words).toContain(" Missed small objects cost most: 12.5 AP50 of boxes.");
+    expect(words).toContain("AP50 of masks lost to each kind of error");
     expect(words).toContain("AP50 of boxes lost to each kind of error");
-    expect(words).toContain("Mean over the classes with objects, IoU 0.5 of boxes.");
-    expect(words).toMatch(/One threshold for all classes: 0\.42\..* at IoU 0\.5 of boxes\. The table/);
-    expect(ofMasks.texts("caption")).toEqual(
-      expect.arrayContaining(["Figures of boxes by size of object", "Figures of boxes by objects in the image"]),
+    expect(words).toContain("The class is right, the mask only overlaps the object.");
+    expect(words).toMatch(
+      /One threshold for all classes: 0\.31\..* at IoU 0\.5 of masks\. By the boxes it would be 0\.42, with F1 0\.638\. The table/,
     );
+    const rows = ofMasks.texts("tr");
+    expect(rows).toContain("bird40.2000.3130.1880.2500.4000.310.5000.2500.333");
+    expect(rows).toContain("small, up to 32² pixels30.1250.2500.1250.250");
+    expect(rows).toContain("01210.2500.5000.500");
     expect(reportFigures({ out: "report.html", bytes: 1, runs: [run] }).runs).toMatchObject([
       { AP: 0.3, AP50: 0.6, mask_AP: 0.25, mask_AP50: 0.5, best_epoch: 2 },
     ]);
@@ -168,7 +173,12 @@ describe("the report of a run", () => {
     const detectors = htmlPage(comparisonReport([without, without])).text();
     expect(detectors).toContain("AP of each class at the last evaluation");
     expect(detectors).not.toMatch(/box AP/i);
-    expect(htmlPage(comparisonReport([run, run])).text()).toContain("The best runs are equal: mask AP 0.250.");
+    expect(both).not.toContain("Mask AP of each class");
+    const segmenters = htmlPage(comparisonReport([run, run]));
+    expect(segmenters.text()).toContain("The best runs are equal: mask AP 0.250.");
+    expect(segmenters.text()).toContain("Mask AP of each class at the last evaluation");
+    expect(segmenters.text()).toContain("Box AP of each class at the last evaluation");
+    expect(segmenters.texts("tr")).toEqual(expect.arrayContaining(["bird0.2000.200", "bird0.4000.400"]));
     expect(text).not.toMatch(/mask|box AP|of boxes/);
   });
 

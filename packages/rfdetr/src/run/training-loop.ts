@@ -1,6 +1,8 @@
 // The training loop: epochs of steps, evaluation, checkpoints; a stream of events. What is written down is the
 // recorders' work.
 import { existsSync } from "node:fs";
+import type { ClassSummary } from "../eval/coco/coco-summary.js";
+import type { Explanation } from "../eval/details/evaluation-details.js";
 import { RfdetrError } from "../support/errors.js";
 import { EarlyStopping } from "../train/schedule/early-stopping.js";
 import { RunControl } from "./control/run-control.js";
@@ -172,8 +174,9 @@ export class TrainingLoop {
     const details = yield* evaluateTest(session, () => this.#control.lookForStop());
     if (details === null) return;
     for (const recorder of this.recorders) recorder.test?.(details);
-    const perClass = details.per_class.map(({ best, errors, ...figures }) => figures);
-    const masks = session.modelConfig.segmentationHead ? { masks: maskFigures(details.masks) } : {};
+    const perClass = classFigures(details);
+    const ofMasks = details.masks && { ...details.masks, per_class: classFigures(details.masks) };
+    const masks = session.modelConfig.segmentationHead ? { masks: maskFigures(ofMasks) } : {};
     yield { type: "test", ap: details.AP, ap50: details.AP50, perClass, ...masks };
   }
 
@@ -211,3 +214,7 @@ export class TrainingLoop {
     return withAdvice(error, this.session, this.#state.savedStep);
   }
 }
+
+/** The figures of the classes without what explains them. */
+const classFigures = ({ per_class: classes }: Explanation): ClassSummary[] =>
+  classes.map(({ best, errors, ...figures }) => figures);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { writeDetails } from "../../eval/details/details-file.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
+import { maskedDetails } from "../../testing/runs/masked-details.js";
 import { runSummary } from "../../testing/runs/run-events.js";
 import { mendCommand, nextCommand } from "./next-command.js";
 
@@ -37,6 +38,8 @@ it("detects at the best threshold of the evaluation, where that is one of the be
   });
   expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.42");
   expect(next(1)).toBe("npx rfdetr predict IMAGE --weights runs/b");
+  writeDetails("runs/b/evaluation.json", maskedDetails());
+  expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.31");
   writeFileSync("runs/b/evaluation.json", "{}");
   expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b");
 });

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { readDetails } from "../../eval/details/details-file.js";
-import type { OperatingFigures } from "../../eval/details/evaluation-details.js";
+import { mainDetails, type OperatingFigures } from "../../eval/details/evaluation-details.js";
 import type { TrainResult } from "../../run/train-run.js";
 import { RfdetrError } from "../../support/errors.js";
 import { shellWord, shownPath } from "../../support/format.js";
@@ -69,8 +69,8 @@ function bestFigures(dir: string, epoch: number | null): OperatingFigures | null
   const file = join(dir, "evaluation.json");
   if (epoch === null || !existsSync(file)) return null;
   try {
-    const { origin, best_threshold } = readDetails(file);
-    return origin.epoch === epoch ? best_threshold : null;
+    const details = readDetails(file);
+    return details.origin.epoch === epoch ? mainDetails(details).best_threshold : null;
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
     return null;

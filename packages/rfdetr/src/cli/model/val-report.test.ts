@@ -13,17 +13,30 @@ function printed(details: ReturnType<typeof exampleDetails>): string[] {
 }
 
 describe("what val prints", () => {
-  it("has a line of figures of masks below those of boxes, and the mask AP of each class", () => {
+  it("has the figures of masks before those of boxes, and those of masks for each class", () => {
     const lines = printed(maskedDetails());
     expect(lines.slice(0, 3)).toEqual([
       "of AP AP50 AP75 AP_small AP_medium AP_large AR1 AR10 AR100",
-      "boxes 0.400 0.625 0.375 0.250 0.500 – 0.300 0.500 0.500",
       "masks 0.200 0.313 0.188 0.125 0.250 – 0.150 0.250 0.250",
+      "boxes 0.400 0.625 0.375 0.250 0.500 – 0.300 0.500 0.500",
     ]);
-    expect(lines).toContain("class objects mask AP box AP box AP50 box AP75 box AR threshold");
-    expect(lines).toContain("bird 4 0.200 0.400 0.625 0.375 0.500 0.42");
-    expect(lines.join(" ")).toContain("Best threshold for all classes, by boxes: 0.42 (");
+    expect(lines).toContain("class objects mask AP mask AP50 mask AP75 mask AR box AP threshold");
+    expect(lines).toContain("bird 4 0.200 0.313 0.188 0.250 0.400 0.31");
+    expect(lines.join(" ")).toContain("Best threshold for all classes, by masks: 0.31 (F1 0.333");
+    expect(lines.join(" ")).toContain("Best threshold for all classes, by boxes: 0.42 (F1 0.638");
+    expect(lines).toContain("Inexact masks of objects cost most: 25.0 AP50 of masks");
     expect(lines).toContain("Missed small objects cost most: 12.5 AP50 of boxes");
+  });
+
+  it("has the figures of masks of each of several datasets", () => {
+    const details = maskedDetails();
+    const pond = { path: "pond", images: 3, instances: 4, AP: 0.4, AP50: 0.625 };
+    details.datasets = [pond];
+    details.masks.datasets = [{ ...pond, AP: 0.2, AP50: 0.3125 }];
+    const lines = printed(details);
+    expect(lines).toContain("dataset images objects mask AP mask AP50 box AP");
+    expect(lines).toContain("pond 3 4 0.200 0.313 0.400");
+    expect(printed({ ...exampleDetails(), datasets: [pond] })).toContain("pond 3 4 0.400 0.625");
   });
 
   it("speaks of no masks where there are none", () => {
@@ -39,10 +52,16 @@ describe("what val prints", () => {
 
   it("has the same figures of masks as JSON, with -1 where pycocotools has it", () => {
     const details = maskedDetails();
-    const { masks } = evaluationJson(details, details, false) as typeof details;
-    expect(masks).toEqual(details.masks);
-    const stock = evaluationJson(details, details, true) as typeof details;
+    const { curves, confusion, ...ofMasks } = details.masks;
+    const summary = { ...details, masks: ofMasks };
+    const { masks } = evaluationJson(summary, details, false) as typeof details;
+    expect(masks).toEqual(ofMasks);
+    const stock = evaluationJson(summary, details, true) as typeof details;
     expect(stock.masks).toMatchObject({ AP: 0.2, AP_large: -1, per_class: [{ AP: 0.2 }, { AP: -1, AR: -1 }] });
+    expect(stock.masks).toMatchObject({
+      best_threshold: { threshold: 0.31 },
+      per_class: [{ best: { f1: 0.333 } }, {}],
+    });
     expect(evaluationJson(exampleDetails(), exampleDetails(), false)).not.toHaveProperty("masks");
   });
 });

@@ -102,7 +102,8 @@ async function val(flags: ValFlags): Promise<number> {
 /** The command that predicts with the weights at their best threshold. */
 async function nextOf({ weights = "", data = "" }: ValFlags, details: EvaluationDetails): Promise<string> {
   const { predictCommand } = await import("../console/next-command.js");
-  return predictCommand(weights, data, details.best_threshold);
+  const { mainDetails } = await import("../../eval/details/evaluation-details.js");
+  return predictCommand(weights, data, mainDetails(details).best_threshold);
 }
 
 async function openFolder(path: string): Promise<EvaluationFolder> {

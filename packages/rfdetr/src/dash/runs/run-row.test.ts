@@ -39,8 +39,9 @@ it("shows the figures of masks of the last evaluation, of each class too", () =>
   writeFileSync(join(folder, "evaluation.json"), JSON.stringify(maskedDetails()));
   const view = evaluationOf(readRun(folder), new NamedImages());
   expect(view).toMatchObject({ AP: 0.4, masks: { AP: 0.2, AP50: 0.3125 } });
-  expect(view?.classes.map(({ AP, maskAP }) => [AP, maskAP])).toEqual([
-    [0.4, 0.2],
-    [null, null],
+  expect(view?.classes.map(({ AP, maskAP, maskAP50 }) => [AP, maskAP, maskAP50])).toEqual([
+    [0.4, 0.2, 0.3125],
+    [null, null, null],
   ]);
+  expect([view?.threshold, view?.classes.map(({ best }) => best?.threshold)]).toEqual([0.31, [0.31, undefined]]);
 });

@@ -1,6 +1,6 @@
 // The last evaluation of a run, for the page: figures of the classes, and images with boxes.
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
-import type { ClassDetails, ImageDetails } from "../../eval/details/evaluation-details.js";
+import { type ClassDetails, type ImageDetails, mainDetails } from "../../eval/details/evaluation-details.js";
 import type { RunRecord } from "../../report/records/run-record.js";
 import { classColors, readableOn } from "../../support/class-colors.js";
 import type { EvaluationView } from "../wire.js";
@@ -11,6 +11,8 @@ export function evaluationOf({ evaluation, details, config }: RunRecord, names: 
   if (evaluation === null) return null;
   const { AP, AP50, masks } = evaluation;
   const classes: (ClassSummary & Partial<ClassDetails>)[] = details?.per_class ?? evaluation.per_class.filter(hasName);
+  const main = details === null ? null : mainDetails(details);
+  const best = main?.best_threshold;
   const colors = classColors(classes.map(({ class_name }) => class_name));
   const nameOf = ({ file, width, height }: ImageDetails): string | null =>
     file === null || config?.data === undefined
@@ -21,16 +23,18 @@ export function evaluationOf({ evaluation, details, config }: RunRecord, names: 
     AP,
     AP50,
     ...(masks === undefined ? {} : { masks: { AP: masks.AP, AP50: masks.AP50 } }),
-    threshold: (details?.best_threshold.f1 ?? 0) > 0 ? (details?.best_threshold.threshold ?? null) : null,
-    classes: classes.map(({ class_name: name, instances, AP, AP50, best = null }, label) => ({
+    threshold: best !== undefined && best.f1 > 0 ? best.threshold : null,
+    classes: classes.map(({ class_name: name, instances, AP, AP50 }, label) => ({
       name,
       color: colors[label],
       ink: readableOn(colors[label]),
       instances,
       AP,
       AP50,
-      ...(masks === undefined ? {} : { maskAP: masks.per_class[label]?.AP ?? null }),
-      best,
+      ...(masks === undefined
+        ? {}
+        : { maskAP: masks.per_class[label]?.AP ?? null, maskAP50: masks.per_class[label]?.AP50 ?? null }),
+      best: main?.per_class[label]?.best ?? null,
     })),
     images: (details?.images_shown ?? []).map((image) => {
       const { file, width, height, worst, truths, detections } = image;

@@ -2,8 +2,9 @@
 
 import type { CocoEvaluator } from "../coco/coco.js";
 import { AREA_NAMES, IOU_50 } from "../coco/coco-parameters.js";
-import { averagePrecision, type CocoSummary } from "../coco/coco-summary.js";
-import { BACKGROUND_IOU, MATCH_IOU, MAX_DETECTIONS_OF_IMAGE } from "../error-analysis/diagnose.js";
+import { averagePrecision, type CocoFigures } from "../coco/coco-summary.js";
+import type { IouType } from "../coco/overlaps.js";
+import { BACKGROUND_IOU, type Diagnosis, MATCH_IOU, MAX_DETECTIONS_OF_IMAGE } from "../error-analysis/diagnose.js";
 import { type ErrorAnalysis, errorAnalysis } from "../error-analysis/error-analysis.js";
 import { type ErrorKind, errorKinds, objectSizes } from "../error-analysis/error-kinds.js";
 import { sizeOf } from "../error-analysis/ranked-detections.js";
@@ -16,6 +17,7 @@ import {
   type ErrorDetails,
   type EvaluationDetails,
   type EvaluationOrigin,
+  type Explanation,
   type OperatingFigures,
   type SizeDetails,
 } from "./evaluation-details.js";
@@ -29,8 +31,8 @@ import { shownImages } from "./shown-images.js";
 const MOST_OF_A_KIND = 2 / 3;
 
 /**
- * Describes an evaluation: figures, curves, errors and what they cost, AP by size and by properties of images, and some
- * images with their boxes.
+ * Describes an evaluation: figures, curves, errors and what they cost, AP by size and by properties of images, all of
+ * boxes and, where the objects have masks, of masks too; and some images with their boxes and masks.
  * @example
  * import { loadFiles } from "rfdetr";
  * import { evaluationDetails } from "rfdetr/eval";
@@ -38,37 +40,52 @@ const MOST_OF_A_KIND = 2 / 3;
  * console.log(errors.costliest, images_shown.length);
  */
 export function evaluationDetails(evaluator: CocoEvaluator, origin: Partial<EvaluationOrigin> = {}): EvaluationDetails {
-  const summary = evaluator.summarize();
-  const { per_class: classes, ...figures } = summary;
-  const analysis = errorAnalysis(evaluator);
-  const sweep = f1Sweep(evaluator);
-  const { threshold, precision, recall, f1 } = sweep.best;
+  const { masks, ...boxes } = evaluator.summarize();
+  const ofBoxes = explain(evaluator, boxes, "boxes");
+  const ofMasks = masks === undefined ? null : explain(evaluator, masks, "masks");
   return {
     version: detailsVersion,
     origin: { split: null, data: null, weights: null, results: null, precision: null, epoch: null, ...origin },
-    ...figures,
-    per_class: classes.map((each, label) => ({
-      ...each,
-      best: bestOf(sweep, sweep.classes[label]),
-      errors: analysis.classes[label],
-    })),
-    best_threshold: { threshold, precision, recall, f1 },
-    sizes: sizesOf(evaluator, summary),
-    ...figuresByDataset(evaluator),
-    properties: figuresByProperty(evaluator),
-    errors: errorsOf(analysis),
-    curves: curvesOf(evaluator, sweep),
-    confusion: confusionOf(evaluator),
-    images_shown: shownImages(evaluator, analysis.diagnosis),
+    ...boxes,
+    ...ofBoxes.explanation,
+    ...(masks !== undefined && ofMasks !== null ? { masks: { ...masks, ...ofMasks.explanation } } : {}),
+    images_shown: shownImages(evaluator, (ofMasks ?? ofBoxes).diagnosis),
+  };
+}
+
+function explain(
+  evaluator: CocoEvaluator,
+  figures: CocoFigures,
+  iouType: IouType,
+): { explanation: Explanation; diagnosis: Diagnosis } {
+  const { diagnosis, ...analysis } = errorAnalysis(evaluator, iouType);
+  const sweep = f1Sweep(evaluator, iouType);
+  const { threshold, precision, recall, f1 } = sweep.best;
+  return {
+    explanation: {
+      per_class: figures.per_class.map((each, label) => ({
+        ...each,
+        best: bestOf(sweep, sweep.classes[label]),
+        errors: analysis.classes[label],
+      })),
+      best_threshold: { threshold, precision, recall, f1 },
+      sizes: sizesOf(evaluator, figures, iouType),
+      ...figuresByDataset(evaluator, iouType),
+      properties: figuresByProperty(evaluator, iouType),
+      errors: errorsOf(analysis),
+      curves: curvesOf(evaluator, sweep, iouType),
+      confusion: confusionOf(evaluator, iouType),
+    },
+    diagnosis,
   };
 }
 
 /** The figures of each dataset, where there are several. */
-function figuresByDataset(evaluator: CocoEvaluator): { datasets?: DatasetFigures[] } {
+function figuresByDataset(evaluator: CocoEvaluator, iouType: IouType): { datasets?: DatasetFigures[] } {
   const of = Array.from({ length: evaluator.images }, (_, image) => evaluator.image(image).dataset);
   const paths = [...new Set(of)].filter((path) => path !== undefined);
   if (paths.length === 0) return {};
-  const score = groupScorer(evaluator);
+  const score = groupScorer(evaluator, iouType);
   return {
     datasets: paths.map((path) => {
       const { instances, AP, AP50 } = score((image) => of[image] === path);
@@ -83,25 +100,25 @@ function bestOf({ thresholds }: F1Sweep, { precision, recall, f1 }: ConfidenceCu
   return f1[at] === 0 ? null : { threshold: thresholds[at], precision: precision[at], recall: recall[at], f1: f1[at] };
 }
 
-function sizesOf(evaluator: CocoEvaluator, summary: CocoSummary): SizeDetails[] {
-  const { curves } = evaluator.evaluate();
-  const { truths } = evaluator.ordered();
+function sizesOf(evaluator: CocoEvaluator, figures: CocoFigures, iouType: IouType): SizeDetails[] {
+  const { curves } = evaluator.evaluate(iouType);
+  const { truths, overlaps } = evaluator.ordered(iouType);
   const labels = evaluator.classNames.map((_, label) => label);
   return objectSizes.map((size) => {
     let instances = 0;
     for (let row = 0; row < truths.length; row++)
-      if (truths.crowd[row] === 0 && sizeOf(truths.area[row]) === size) instances++;
+      if (truths.crowd[row] === 0 && sizeOf(overlaps.truthArea[row]) === size) instances++;
     return {
       size,
       instances,
-      AP: summary[`AP_${size}`],
+      AP: figures[`AP_${size}`],
       AP50: averagePrecision(curves, labels, { area: AREA_NAMES.indexOf(size), threshold: IOU_50 }),
-      AR: summary[`AR_${size}`],
+      AR: figures[`AR_${size}`],
     };
   });
 }
 
-function errorsOf({ AP50, kinds, falsePositives, falseNegatives }: ErrorAnalysis): ErrorDetails {
+function errorsOf({ AP50, kinds, falsePositives, falseNegatives }: Omit<ErrorAnalysis, "diagnosis">): ErrorDetails {
   return {
     iou: MATCH_IOU,
     background_iou: BACKGROUND_IOU,
@@ -127,8 +144,8 @@ function costliest(kinds: ErrorAnalysis["kinds"]): ErrorDetails["costliest"] {
   return size === undefined ? { kind, size: null, lost } : { kind, size, lost: sizes[size].lost };
 }
 
-function curvesOf(evaluator: CocoEvaluator, { thresholds, classes, macro }: F1Sweep): CurveDetails {
-  const byRecall = precisionRecallCurves(evaluator);
+function curvesOf(evaluator: CocoEvaluator, { thresholds, classes, macro }: F1Sweep, iouType: IouType): CurveDetails {
+  const byRecall = precisionRecallCurves(evaluator, iouType);
   const labels = new Map(evaluator.categoryIds.map((id, label) => [id, label]));
   const short = (values: Float64Array): number[] => Array.from(values, (value) => Math.round(value * 1e3) / 1e3);
   return {
@@ -152,8 +169,8 @@ function curvesOf(evaluator: CocoEvaluator, { thresholds, classes, macro }: F1Sw
   };
 }
 
-function confusionOf(evaluator: CocoEvaluator): ConfusionDetails {
-  const { counts, size, confidence, iou } = confusionMatrix(evaluator);
+function confusionOf(evaluator: CocoEvaluator, iouType: IouType): ConfusionDetails {
+  const { counts, size, confidence, iou } = confusionMatrix(evaluator, { iouType });
   const cells: ConfusionDetails["cells"] = [];
   counts.forEach((count, at) => {
     if (count > 0) cells.push([Math.floor(at / size), at % size, count]);

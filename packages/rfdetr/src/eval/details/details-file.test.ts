@@ -24,6 +24,8 @@ describe("the file of an evaluation", () => {
     expect(readDetails(file)).toEqual(details);
     writeFileSync(file, JSON.stringify({ ...details, masks: { ...details.masks, AP50: "high" } }));
     expect(() => readDetails(file)).toThrow(/damaged: Expected a number for masks.AP50/);
+    writeFileSync(file, JSON.stringify({ ...details, masks: { ...details.masks, errors: null } }));
+    expect(() => readDetails(file)).toThrow(/damaged: Expected an object for masks.errors/);
   });
 
   it("is refused in words where it is damaged, of another version, or the figures alone", () => {

@@ -13,7 +13,7 @@ const box = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 const cost = z.object({ count, lost: z.number() });
 const operating = z.object({ threshold: z.number(), precision: z.number(), recall: z.number(), f1: z.number() });
 
-const classSummary = z.object({
+const classDetails = z.object({
   class_id: z.number(),
   class_name: z.string(),
   AP: figure,
@@ -22,9 +22,9 @@ const classSummary = z.object({
   AR: figure,
   images: count,
   instances: count,
+  best: operating.nullable(),
+  errors: z.record(errorKind, cost),
 });
-
-const classDetails = classSummary.extend({ best: operating.nullable(), errors: z.record(errorKind, cost) });
 
 const property = z.object({
   property: z.enum(["image_size", "aspect", "objects", "crowding", "brightness"]),
@@ -90,15 +90,7 @@ const figures = {
   AR_large: figure,
 };
 
-/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR1`, stay as they are. */
-export const detailsSchema = z.looseObject({
-  version: z.literal(detailsVersion),
-  origin: z.object({ split: text, data: text, weights: text, results: text, precision: text, epoch: figure }),
-  images: count,
-  instances: count,
-  detections: count,
-  ...figures,
-  masks: z.looseObject({ ...figures, per_class: z.array(classSummary) }).optional(),
+const explanation = {
   per_class: z.array(classDetails),
   best_threshold: operating,
   sizes: z.array(z.object({ size: objectSize, instances: count, AP: figure, AP50: figure, AR: figure })),
@@ -109,5 +101,17 @@ export const detailsSchema = z.looseObject({
   errors,
   curves,
   confusion: z.object({ confidence: z.number(), iou: z.number(), cells: z.array(z.tuple([count, count, count])) }),
+};
+
+/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR1`, stay as they are. */
+export const detailsSchema = z.looseObject({
+  version: z.literal(detailsVersion),
+  origin: z.object({ split: text, data: text, weights: text, results: text, precision: text, epoch: figure }),
+  images: count,
+  instances: count,
+  detections: count,
+  ...figures,
+  ...explanation,
+  masks: z.looseObject({ ...figures, ...explanation }).optional(),
   images_shown: z.array(image),
 });

@@ -1,24 +1,36 @@
 // All that is known of an evaluation, as `evaluation.json` has it: for the report, the live page and other programs.
 import type { CocoRuns } from "../../masks/coco-runs.js";
-import type { ClassSummary, CocoSummary } from "../coco/coco-summary.js";
+import type { ClassSummary, CocoFigures, CocoSummary } from "../coco/coco-summary.js";
 import type { ErrorCost, ErrorKind, ObjectSize } from "../error-analysis/error-kinds.js";
 
 /** The version that is written. A reader refuses files of another one. */
 export const detailsVersion = 1;
 
 /**
- * An evaluation with what explains it. The figures of {@link CocoSummary} stand at the top; whatever has a value for
- * each class is indexed by the class's place in `per_class`, here called its label. `masks` has the figures of masks;
- * everything else is of boxes: sizes, properties, errors, curves, confusion and the best threshold.
+ * An evaluation with what explains it. The figures of {@link CocoSummary} stand at the top, with what explains them;
+ * whatever has a value for each class is indexed by the class's place in `per_class`, here called its label. All of
+ * this is of boxes; `masks` has the same by the IoU of masks. The objects of `images_shown` are judged by their masks
+ * where masks were evaluated.
  *
  * Figures are fractions of 1, and null where nothing is defined (no ground truth). Boxes are left, top, right, bottom
  * in pixels of the original image, rounded to 0.1; scores and curves are rounded to three or four decimals. What is
  * rounded is for pictures; AP and what errors cost are not rounded.
  */
-export interface EvaluationDetails extends Omit<CocoSummary, "per_class"> {
+export interface EvaluationDetails extends Omit<CocoSummary, "per_class" | "masks">, Explanation {
   /** {@link detailsVersion} of the program that wrote the file. */
   version: typeof detailsVersion;
   origin: EvaluationOrigin;
+  /** The same figures with the IoU of masks, and what explains them; only where the objects have masks. */
+  masks?: ExplainedFigures;
+  /** The worst images of each kind of error, then some ordinary ones. */
+  images_shown: ImageDetails[];
+}
+
+/** The figures of COCO by boxes or by masks, and what explains them. */
+export interface ExplainedFigures extends Omit<CocoFigures, "per_class">, Explanation {}
+
+/** What explains the figures of an evaluation, all by the IoU of boxes or all by that of masks. */
+export interface Explanation {
   per_class: ClassDetails[];
   /**
    * The first threshold of highest F1, averaged over the classes with ground truth: the one to use for all. All zero
@@ -34,9 +46,18 @@ export interface EvaluationDetails extends Omit<CocoSummary, "per_class"> {
   errors: ErrorDetails;
   curves: CurveDetails;
   confusion: ConfusionDetails;
-  /** The worst images of each kind of error, then some ordinary ones. */
-  images_shown: ImageDetails[];
 }
+
+/**
+ * The figures that tell how good a detector is, with what explains them: those of the masks where it gives masks.
+ * @example
+ * import { mainDetails, readDetails } from "rfdetr/eval";
+ * const { best_threshold, errors } = mainDetails(readDetails("runs/birds/evaluation.json"));
+ * console.log(best_threshold.threshold, errors.costliest);
+ */
+export const mainDetails = <Details extends { masks?: ExplainedFigures }>(
+  details: Details,
+): Details | ExplainedFigures => details.masks ?? details;
 
 /** What was evaluated on what; null for what does not apply or is not known. */
 export interface EvaluationOrigin {
@@ -99,7 +120,7 @@ export interface SizeDetails {
  * - `image_size`: √(width · height) in pixels
  * - `aspect`: the longer side over the shorter
  * - `objects`: ground truths in the image, crowds not counted
- * - `crowding`: how much the objects of an image overlap each other, 0 to 1
+ * - `crowding`: how much the boxes of the objects of an image overlap each other, 0 to 1
  * - `brightness`: mean brightness, 0 (black) to 1 (white)
  */
 export type ImageProperty = "image_size" | "aspect" | "objects" | "crowding" | "brightness";
@@ -169,7 +190,7 @@ export interface CurveDetails {
 export interface ConfusionDetails {
   /** Detections count above this score. */
   confidence: number;
-  /** Boxes count as the same object above this IoU. */
+  /** Boxes, or masks, count as the same object above this IoU. */
   iou: number;
   /** What is not zero: predicted label, true label, count. */
   cells: [predicted: number, truth: number, count: number][];

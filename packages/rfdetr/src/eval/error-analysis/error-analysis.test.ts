@@ -246,5 +246,11 @@ describe("what costs most", () => {
     expect(costliestWords({ kind: "class", size: null, lost: 0.03 })).toBe(
       "Objects taken for another class cost most: 3.0 AP50",
     );
+    const inexact = { kind: "localisation", size: "large", lost: 0.2 } as const;
+    expect(costliestWords(inexact, "boxes")).toBe("Inexact boxes of large objects cost most: 20.0 AP50 of boxes");
+    expect(costliestWords(inexact, "masks")).toBe("Inexact masks of large objects cost most: 20.0 AP50 of masks");
+    expect(costliestWords({ kind: "both", size: null, lost: 0.03 }, "masks")).toBe(
+      "Detections with wrong class and mask cost most: 3.0 AP50 of masks",
+    );
   });
 });

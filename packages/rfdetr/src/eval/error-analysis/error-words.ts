@@ -1,11 +1,12 @@
 // The error that costs most, as a sentence.
+import type { IouType } from "../coco/overlaps.js";
 import type { ErrorKind, ObjectSize } from "./error-kinds.js";
 
 /** Errors of a kind in words, such as "missed small objects". */
-const words: Record<ErrorKind, (size: string) => string> = {
+const words: Record<ErrorKind, (size: string, what: "box" | "mask") => string> = {
   class: (size) => `${size}objects taken for another class`,
-  localisation: (size) => `inexact boxes of ${size}objects`,
-  both: (size) => `${size}detections with wrong class and box`,
+  localisation: (size, what) => `inexact ${what === "box" ? "boxes" : "masks"} of ${size}objects`,
+  both: (size, what) => `${size}detections with wrong class and ${what}`,
   duplicate: (size) => `${size}duplicate detections`,
   background: (size) => `${size}detections where there is nothing`,
   missed: (size) => `missed ${size}objects`,
@@ -13,15 +14,17 @@ const words: Record<ErrorKind, (size: string) => string> = {
 
 /**
  * What costs most in one sentence, with AP in hundredths: "Missed small objects cost most: 8.1 AP50".
- * @param ofBoxes whether to say that boxes were judged, which needs saying where there are masks
+ * @param of whether boxes or masks were judged, which needs saying where there are both
  * @returns null where no error costs anything
  */
 export function costliestWords(
   costliest: { kind: ErrorKind; size: ObjectSize | null; lost: number } | null,
-  ofBoxes = false,
+  of?: IouType,
 ): string | null {
   if (costliest === null) return null;
   const { kind, size, lost } = costliest;
-  const [first, ...rest] = words[kind](size === null ? "" : `${size} `);
-  return `${first.toUpperCase()}${rest.join("")} cost most: ${(lost * 100).toFixed(1)} AP50${ofBoxes ? " of boxes" : ""}`;
+  const what = of === "masks" ? "mask" : "box";
+  const [first, ...rest] = words[kind](size === null ? "" : `${size} `, what);
+  const whose = of === undefined ? "" : ` of ${of}`;
+  return `${first.toUpperCase()}${rest.join("")} cost most: ${(lost * 100).toFixed(1)} AP50${whose}`;
 }

@@ -1,7 +1,7 @@
 // Which class is taken for which, as a field of cells.
 import { type Figure, figure, fontSizes, roughWidth, round, shortened, text, tone } from "../../charts/svg.js";
 import { escapeXml } from "../../support/files/xml.js";
-import type { EvaluationDetails } from "../details/evaluation-details.js";
+import { type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading } from "./layout.js";
 
 /** Up to this many rows have their names; of more, the pairs that are confused most are written out only. */
@@ -12,7 +12,8 @@ const top = 64;
 
 /**
  * Confusion matrix: columns are the true classes, rows the predicted ones, the last of each is the background. Darker
- * is more; each cell has a tooltip, and the most frequent confusions are written out below.
+ * is more; each cell has a tooltip, and the most frequent confusions are written out below. It is of masks where these
+ * were evaluated.
  * @param options.normalised whether cells show shares of their true class; default: they show counts
  * @example
  * import { readFileSync } from "node:fs";
@@ -21,9 +22,11 @@ const top = 64;
  * const { svg } = confusionFigure(details, { normalised: true });
  */
 export function confusionFigure(
-  { confusion, per_class }: Pick<EvaluationDetails, "confusion" | "per_class">,
+  details: Pick<EvaluationDetails, "confusion" | "per_class" | "masks">,
   { normalised = false }: { normalised?: boolean } = {},
 ): Figure {
+  const { confusion, per_class } = mainDetails(details);
+  const whose = details.masks === undefined ? "" : " of masks";
   const names = [...per_class.map(({ class_name }) => class_name), "background"];
   const size = names.length;
   const labelled = size <= mostNamed;
@@ -39,7 +42,7 @@ export function confusionFigure(
   const { confidence, iou } = confusion;
   const title = `Confusion matrix${normalised ? ", shares of each true class" : ", counts"}`;
   const parts = [
-    ...heading(title, `confidence above ${confidence}, IoU above ${iou}`),
+    ...heading(title, `confidence above ${confidence}, IoU${whose} above ${iou}`),
     `<rect x="${round(left)}" y="${top}" width="${round(extent)}" height="${round(extent)}" ${tone("faint")}/>`,
   ];
   for (const each of cells) {

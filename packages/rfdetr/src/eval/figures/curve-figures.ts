@@ -4,7 +4,7 @@ import { drawChart, type Line } from "../../charts/chart.js";
 import { type LegendEntry, sample } from "../../charts/legend.js";
 import { type Figure, figure, fontSizes, roughWidth, shortened, text } from "../../charts/svg.js";
 import { classColors } from "../../support/class-colors.js";
-import type { EvaluationDetails } from "../details/evaluation-details.js";
+import { type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading, margin } from "./layout.js";
 
 /** Up to this many classes are all named; of more, those with the lowest figures are. */
@@ -16,17 +16,18 @@ const area = { left: 58, top: 64, width: figureWidth - 58 - 20, height: 290 };
 const legendTop = area.top + area.height + 56;
 
 /**
- * Precision against recall at IoU 0.5: one line for each class with ground truth, and their mean.
+ * Precision against recall at IoU 0.5: one line for each class with ground truth, and their mean; of masks where these
+ * were evaluated.
  * @example
  * import { readFileSync } from "node:fs";
  * import { precisionRecallFigure } from "rfdetr/eval";
  * const { svg } = precisionRecallFigure(JSON.parse(readFileSync("runs/birds/evaluation.json", "utf8")));
  */
-export function precisionRecallFigure({
-  curves,
-  per_class,
-  AP50,
-}: Pick<EvaluationDetails, "curves" | "per_class" | "AP50">): Figure {
+export function precisionRecallFigure(
+  details: Pick<EvaluationDetails, "curves" | "per_class" | "AP50" | "masks">,
+): Figure {
+  const { curves, per_class, AP50 } = mainDetails(details);
+  const whose = ofMasks(details);
   const colors = classColors(per_class.map(({ class_name }) => class_name));
   const classes = curves.classes.map(({ label, precision_by_recall }) => ({
     name: per_class[label].class_name,
@@ -37,8 +38,8 @@ export function precisionRecallFigure({
   }));
   return curveFigure({
     title: "Precision and recall",
-    subtitle: "at IoU 0.5; the legend has AP50",
-    alt: `Curves of precision against recall at IoU 0.5. AP50 of all classes is ${shareText(AP50)}. ${spoken(classes)}`,
+    subtitle: `at IoU 0.5${whose}; the legend has AP50`,
+    alt: `Curves of precision against recall at IoU 0.5${whose}. AP50 of all classes is ${shareText(AP50)}. ${spoken(classes)}`,
     x: unitAxis("recall"),
     y: unitAxis("precision"),
     points: curves.points,
@@ -48,14 +49,14 @@ export function precisionRecallFigure({
 }
 
 /**
- * F1 against the confidence threshold at IoU 0.5: one line for each class with ground truth, and their mean. The legend
- * has the threshold to use for each class.
+ * F1 against the confidence threshold at IoU 0.5: one line for each class with ground truth, and their mean; of masks
+ * where these were evaluated. The legend has the threshold to use for each class.
  */
-export function f1Figure({
-  curves,
-  per_class,
-  best_threshold,
-}: Pick<EvaluationDetails, "curves" | "per_class" | "best_threshold">): Figure {
+export function f1Figure(
+  details: Pick<EvaluationDetails, "curves" | "per_class" | "best_threshold" | "masks">,
+): Figure {
+  const { curves, per_class, best_threshold } = mainDetails(details);
+  const whose = ofMasks(details);
   const colors = classColors(per_class.map(({ class_name }) => class_name));
   const classes = curves.classes.map(({ label, precision, recall }) => {
     const best = per_class[label].best;
@@ -70,8 +71,8 @@ export function f1Figure({
   const { threshold, f1 } = best_threshold;
   return curveFigure({
     title: "F1 and confidence threshold",
-    subtitle: "at IoU 0.5; the legend has the best F1 and its threshold",
-    alt: `Curves of F1 against the confidence threshold at IoU 0.5. The best mean F1 is ${operating(best_threshold)}. ${spoken(classes)}`,
+    subtitle: `at IoU 0.5${whose}; the legend has the best F1 and its threshold`,
+    alt: `Curves of F1 against the confidence threshold at IoU 0.5${whose}. The best mean F1 is ${operating(best_threshold)}. ${spoken(classes)}`,
     x: unitAxis("confidence threshold"),
     y: unitAxis("F1"),
     points: curves.points,
@@ -79,6 +80,8 @@ export function f1Figure({
     mean: { y: curves.mean.f1, value: operating(best_threshold), mark: [threshold, f1] },
   });
 }
+
+const ofMasks = ({ masks }: Pick<EvaluationDetails, "masks">): string => (masks === undefined ? "" : " of masks");
 
 interface Curve {
   name: string;

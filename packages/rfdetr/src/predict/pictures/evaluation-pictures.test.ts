@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import { encodeMask, toCocoRuns } from "../../masks/index.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
+import { maskedDetails } from "../../testing/runs/masked-details.js";
 import { batchPicture } from "./batch-picture.js";
 import { writeEvaluationPictures } from "./evaluation-pictures.js";
 import { PictureFolder } from "./picture-folder.js";
@@ -81,6 +82,20 @@ describe("pictures of an evaluation", () => {
     // Truth is at the left, detections at the right.
     expect(changed(false)).toBeGreaterThan(0.3);
     expect(changed(true)).toBeLessThan(0.001);
+  });
+
+  it("are of the masks where these were evaluated: curves, threshold and what is wrong", async () => {
+    const details = await evaluated();
+    const { masks } = maskedDetails();
+    details.images_shown[0].worst = [{ kind: "localisation", rank: 1 }];
+    details.images_shown[0].detections[1].state = "localisation";
+    const entries = await writeEvaluationPictures(out(), { ...details, masks });
+    const texts = new Map(entries.map(({ file, title, alt }) => [file, `${title}. ${alt}`]));
+    expect(texts.get("precision-recall.svg")).toContain("at IoU 0.5 of masks. AP50 of all classes is 0.313.");
+    expect(texts.get("f1.svg")).toContain("The best mean F1 is 0.33 at 0.31.");
+    expect(readFileSync(join(out(), "confusion.svg"), "utf8")).toContain("IoU of masks above 0.45");
+    expect(texts.get("validation-1.jpg")).toContain("confidence from 0.31");
+    expect(texts.get("worst-localisation-1.jpg")).toMatch(/^Wrong mask: 0\.png\. .*wrong mask: bird\.$/);
   });
 
   it("name no threshold where none helps", async () => {

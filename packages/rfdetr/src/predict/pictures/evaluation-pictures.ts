@@ -1,6 +1,11 @@
 // The pictures of an evaluation, from its details alone: during a run, and after the fact.
 import { basename } from "node:path";
-import type { DetectionDetails, EvaluationDetails, ImageDetails } from "../../eval/details/evaluation-details.js";
+import {
+  type DetectionDetails,
+  type EvaluationDetails,
+  type ImageDetails,
+  mainDetails,
+} from "../../eval/details/evaluation-details.js";
 import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
 import { confusionFigure } from "../../eval/figures/confusion-figure.js";
 import { f1Figure, precisionRecallFigure } from "../../eval/figures/curve-figures.js";
@@ -20,20 +25,20 @@ const worstOfKind = 3;
 const fewest = 3;
 const side = 480;
 
-/** What a picture of each kind of error shows. */
-const headings: Readonly<Record<ErrorKind, string>> = {
+/** What a picture of each kind of error shows. @param what is judged */
+const headings = (what: "box" | "mask"): Readonly<Record<ErrorKind, string>> => ({
   class: "Wrong class",
-  localisation: "Wrong box",
-  both: "Wrong class and box",
+  localisation: `Wrong ${what}`,
+  both: `Wrong class and ${what}`,
   duplicate: "Found twice",
   background: "No object there",
   missed: "Missed object",
-};
+});
 
 /**
  * Writes the pictures of an evaluation into a folder, and lists them in its `pictures.json`: curves, confusion
  * matrices, truth beside prediction, and the worst images of each kind of error. Those of an earlier evaluation are
- * replaced. Images that cannot be read are left out.
+ * replaced. Images that cannot be read are left out. All of it is of masks where these were evaluated.
  * @param options.autoOrient whether images are turned upright by their EXIF tag, as in the evaluation; default true
  * @throws RunDirectoryError if the folder cannot be written
  * @example
@@ -113,11 +118,14 @@ class Drawing {
   readonly #threshold: number;
   /** Where no threshold helps, the best detections are drawn, whatever their score. */
   readonly #helps: boolean;
+  readonly #headings: Readonly<Record<ErrorKind, string>>;
 
   constructor(
-    { per_class, best_threshold }: EvaluationDetails,
+    details: EvaluationDetails,
     readonly autoOrient: boolean,
   ) {
+    const { per_class, best_threshold } = mainDetails(details);
+    this.#headings = headings(details.masks === undefined ? "box" : "mask");
     this.#names = per_class.map(({ class_name }) => class_name);
     this.#threshold = best_threshold.threshold;
     this.#helps = best_threshold.f1 > 0;
@@ -182,7 +190,7 @@ class Drawing {
         ? image.truths.filter(({ state }) => state === "missed").map(({ label }) => label)
         : this.#wrong(image, kind).map(({ label }) => label);
     const names = [...new Set(labels)].map((label) => this.#names[label]);
-    return `${headings[kind].toLowerCase()}: ${names.join(", ")}`;
+    return `${this.#headings[kind].toLowerCase()}: ${names.join(", ")}`;
   }
 
   textOfSheet(images: readonly ImageDetails[], n: number): PictureText {
@@ -201,7 +209,7 @@ class Drawing {
     const name = basename(image.file as string);
     return {
       kind: "worst",
-      title: `${headings[kind]}: ${name}`,
+      title: `${this.#headings[kind]}: ${name}`,
       alt: `${name} with its ${image.truths.length} true boxes at the left, and with detections at the right: ${this.#fault(image, kind)}.`,
     };
   }

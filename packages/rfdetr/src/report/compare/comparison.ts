@@ -9,13 +9,8 @@ import { type Column, table } from "../html/table.js";
 import { brief, fraction, listed } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
 import { bestEpoch, endNotice } from "../sections/overview.js";
+import { type Compared, classes, star } from "./classes.js";
 import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
-
-/** Runs with their names. */
-interface Compared {
-  runs: readonly RunRecord[];
-  names: string[];
-}
 
 /** The comparison as one HTML file that loads nothing. */
 export function comparisonReport(runs: readonly RunRecord[]): string {
@@ -28,7 +23,7 @@ export function comparisonReport(runs: readonly RunRecord[]): string {
     },
     { id: "curves", title: "Curves", content: curves(all) },
     { id: "settings", title: "Settings that differ", content: settings(all) },
-    { id: "classes", title: "Classes", content: classes(all) },
+    { id: "classes", title: "Classes", content: classes(all, anyOfMasks(runs)) },
     { id: "numerics", title: "Numerics", content: numerics(all) },
   ];
   const head = html`<p class="kind">Comparison of training runs</p>
@@ -64,8 +59,6 @@ function sentence({ runs, names }: Compared): Html {
   if (lead === 0) return html`The best runs are equal: ${of}AP ${fraction(scores[best])}.`;
   return html`${nameOf(names[best])} is best: <b>${of}AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Two seeds of the same settings are often 0.01 apart, and far more on few images.`;
 }
-
-const star = (isBest: boolean, text: string): Part => (isBest ? html`<b>${text} ★</b>` : text);
 
 function facts(caption: string, { runs, names }: Compared, list: readonly Fact[]): Html | null {
   const rows = list
@@ -174,6 +167,14 @@ function curves(all: Compared): Html | null {
       text: fraction,
     }),
     overlay(all, {
+      title: "Mask AP50 by epoch",
+      xLabel: "epoch",
+      yLabel: "mask AP50",
+      include: [0],
+      of: ofEpoch("val/mask_AP50"),
+      text: fraction,
+    }),
+    overlay(all, {
       title: `${capital(AP)} by epoch`,
       xLabel: "epoch",
       yLabel: AP,
@@ -238,37 +239,6 @@ function settings({ runs, names }: Compared): Html | null {
       ...names.map((name, i): Column<Row> => ({ title: nameOf(name), cell: ({ values }) => text(values[i]) })),
     ],
     rows,
-  );
-}
-
-function classes({ runs, names }: Compared): Html | null {
-  const scores = runs.map(
-    ({ evaluation }) => new Map((evaluation?.per_class ?? []).map(({ class_name, AP }) => [String(class_name), AP])),
-  );
-  const all = [...new Set(scores.flatMap((each) => [...each.keys()]))];
-  if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
-  return table(
-    `${anyOfMasks(runs) ? "Box " : ""}AP of each class at the last evaluation; the best is bold, with a star`,
-    [
-      { title: "class", cell: (name: string) => nameOf(name) },
-      ...names.map(
-        (title, i): Column<string> => ({
-          title: nameOf(title),
-          number: true,
-          cell: (name) => {
-            const values = scores.map((each) => each.get(name) ?? Number.NaN).filter(Number.isFinite);
-            const value = scores[i].get(name) ?? null;
-            const isBest =
-              value !== null &&
-              values.length > 1 &&
-              value === Math.max(...values) &&
-              !values.every((each) => each === value);
-            return star(isBest, fraction(value));
-          },
-        }),
-      ),
-    ],
-    all,
   );
 }
 

@@ -1,7 +1,12 @@
 // The figures of each class, and the curves that say which threshold to use.
 
 import { type ClassSummary, mainFigures } from "../../eval/coco/coco-summary.js";
-import type { ClassDetails, EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import {
+  type ClassDetails,
+  type EvaluationDetails,
+  type Explanation,
+  mainDetails,
+} from "../../eval/details/evaluation-details.js";
 import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html, nameOf } from "../html/html.js";
@@ -15,14 +20,12 @@ const mostRows = 500;
 /** The table of classes, and with details the curves; null without an evaluation. */
 export function classes({ evaluation, details }: RunRecord): Html | null {
   if (evaluation === null || evaluation.per_class.length === 0) return null;
-  const masks = evaluation.masks?.per_class;
-  const rows: (ClassSummary & Partial<ClassDetails> & { maskAP?: number | null })[] = evaluation.per_class.map(
-    (each, label) => (masks === undefined ? each : { ...each, maskAP: masks[label]?.AP ?? null }),
-  );
-  const [box, ofBoxes] = masks === undefined ? ["", ""] : ["box ", " of boxes"];
-  const main = ({ AP, maskAP = AP }: Row): number => maskAP ?? -1;
-  rows.sort((a, b) => main(b) - main(a));
+  const { masks, per_class: boxes } = evaluation;
+  const rows: (ClassSummary & Partial<ClassDetails> & { boxAP?: number | null })[] =
+    masks === undefined ? [...boxes] : masks.per_class.map((each, label) => ({ ...each, boxAP: boxes[label]?.AP }));
+  rows.sort((a, b) => (b.AP ?? -1) - (a.AP ?? -1));
   type Row = (typeof rows)[number];
+  const of = masks === undefined ? "" : "mask ";
   const columns: Column<Row>[] = [
     { title: "class", cell: ({ class_name }) => nameOf(String(class_name)) },
     {
@@ -30,11 +33,11 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
       number: true,
       cell: ({ instances }) => (Number.isFinite(instances) ? grouped(instances) : "–"),
     },
-    ...(masks === undefined ? [] : [{ title: "mask AP", number: true, cell: ({ maskAP }: Row) => fraction(maskAP) }]),
-    { title: `${box}AP`, number: true, cell: ({ AP }) => fraction(AP) },
-    { title: `${box}AP50`, number: true, cell: ({ AP50 }) => fraction(AP50) },
-    { title: `${box}AP75`, number: true, cell: ({ AP75 }) => fraction(AP75) },
-    { title: `${box}AR`, number: true, cell: ({ AR }) => fraction(AR) },
+    { title: `${of}AP`, number: true, cell: ({ AP }) => fraction(AP) },
+    { title: `${of}AP50`, number: true, cell: ({ AP50 }) => fraction(AP50) },
+    { title: `${of}AP75`, number: true, cell: ({ AP75 }) => fraction(AP75) },
+    { title: `${of}AR`, number: true, cell: ({ AR }) => fraction(AR) },
+    ...(masks === undefined ? [] : [{ title: "box AP", number: true, cell: ({ boxAP }: Row) => fraction(boxAP) }]),
     ...(details === null
       ? []
       : ([
@@ -44,9 +47,13 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
           { title: "F1", number: true, cell: ({ best }) => fraction(best?.f1) },
         ] satisfies Column<Row>[])),
   ];
-  return html`${missing(rows)}${details !== null && threshold(details, ofBoxes)}
-${table(caption(rows.length), columns, rows.slice(0, mostRows))}
-${details !== null && html`<div class="figures">${[precisionRecall(details, ofBoxes), f1(details, ofBoxes)]}</div>${confusions(details)}`}`;
+  const classTable = html`${missing(rows)}${details !== null && threshold(details)}
+${table(caption(rows.length), columns, rows.slice(0, mostRows))}`;
+  if (details === null) return classTable;
+  const whose = details.masks === undefined ? "" : " of masks";
+  const main = mainDetails(details);
+  return html`${classTable}
+<div class="figures">${[precisionRecall(details), f1(main, whose)]}</div>${confusions(main, whose)}`;
 }
 
 const caption = (count: number): string =>
@@ -60,36 +67,56 @@ function missing(rows: readonly ClassSummary[]): Html | null {
   return html`<p>No objects to evaluate on: ${shown.map((name, i) => html`${i > 0 && ", "}${nameOf(name)}`)}${without.length > shown.length && ` and ${without.length - shown.length} more`}.</p>`;
 }
 
-function threshold({ best_threshold: best }: EvaluationDetails, ofBoxes: string): Html {
+function threshold(details: EvaluationDetails): Html {
+  const { best_threshold: best } = mainDetails(details);
+  const whose = details.masks === undefined ? "" : " of masks";
   if (best.f1 === 0)
-    return html`<p><b>No threshold helps yet</b>: at none of them is a detection right, at IoU 0.5${ofBoxes}.</p>`;
-  return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5${ofBoxes}. The table has the best threshold of each class.</p>`;
+    return html`<p><b>No threshold helps yet</b>: at none of them is a detection right, at IoU 0.5${whose}.</p>`;
+  const { threshold: other, f1 } = details.best_threshold;
+  const boxes = whose !== "" && ` By the boxes it would be ${other.toFixed(2)}, with F1 ${fraction(f1)}.`;
+  return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5${whose}.${boxes} The table has the best threshold of each class.</p>`;
 }
 
-function precisionRecall({ curves, AP50 }: EvaluationDetails, ofBoxes: string): Html | null {
-  const { points, mean, classes } = curves;
+/** Precision by recall: of masks and of boxes in one chart, where there are both. */
+function precisionRecall(details: EvaluationDetails): Html | null {
+  const { masks } = details;
+  const lines = (masks === undefined ? [details] : [masks, details]).map(({ curves, AP50 }, series) => ({
+    name: series === 0 && masks !== undefined ? "masks" : "boxes",
+    y: curves.mean.precision_by_recall,
+    series,
+    AP50,
+  }));
+  const { points, classes } = details.curves;
+  const reached = lines.map(
+    ({ name, AP50 }) => `${masks === undefined ? "AP50" : `AP50 of ${name}`} is ${fraction(AP50)}`,
+  );
   const chart = lineChart({
-    alt: `Precision against recall at IoU 0.5${ofBoxes}, mean over ${classes.length} classes: AP50 is ${fraction(AP50)}.`,
+    alt: `Precision against recall at IoU 0.5, mean over ${classes.length} classes: ${listed(reached)}.`,
     xLabel: "recall",
     yLabel: "precision",
     include: [0, 1],
     counts: false,
-    lines: [{ x: points, y: mean.precision_by_recall, color: 0 }],
+    lines: lines.map(({ y, series: color }) => ({ x: points, y, color })),
   });
   if (chart === null) return null;
   return figure({
     title: "Precision and recall",
-    about: `Mean over the classes with objects, IoU 0.5${ofBoxes}.`,
+    about: "Mean over the classes with objects, IoU 0.5.",
     chart,
+    ...(masks === undefined ? {} : { legend: lines.map(({ name, series }) => ({ name, series })) }),
     columns: [
       { title: "recall", number: true, cell: (i: number) => points[i].toFixed(2) },
-      { title: "precision", number: true, cell: (i) => fraction(mean.precision_by_recall[i]) },
+      ...lines.map(({ name, y }) => ({
+        title: masks === undefined ? "precision" : `precision of ${name}`,
+        number: true,
+        cell: (i: number) => fraction(y[i]),
+      })),
     ],
     rows: [...points.keys()],
   });
 }
 
-function f1({ curves, best_threshold }: EvaluationDetails, ofBoxes: string): Html | null {
+function f1({ curves, best_threshold }: Explanation, whose: string): Html | null {
   const { points, mean } = curves;
   const found = best_threshold.f1 > 0;
   const highest = found
@@ -112,7 +139,7 @@ function f1({ curves, best_threshold }: EvaluationDetails, ofBoxes: string): Htm
   if (chart === null) return null;
   return figure({
     title: "Which threshold to use",
-    about: `Detections with a score below the threshold are left out${ofBoxes && "; right is what fits by its box"}. Precision is the mean of the classes that still have detections, and has a gap where none has.`,
+    about: `Detections with a score below the threshold are left out${whose && "; right is what fits by its mask"}. Precision is the mean of the classes that still have detections, and has a gap where none has.`,
     chart,
     legend: [...lines, ...(found ? [{ name: "highest F1", series: 0, shape: "mark" as const }] : [])],
     columns: [
@@ -127,7 +154,7 @@ function f1({ curves, best_threshold }: EvaluationDetails, ofBoxes: string): Htm
  * Mean precision at each threshold, of the classes that have detections there: without any, precision is not defined.
  * Files of earlier versions do not tell which classes these are.
  */
-function precisionOf({ points, mean, classes }: EvaluationDetails["curves"]): number[] {
+function precisionOf({ points, mean, classes }: Explanation["curves"]): number[] {
   if (classes.some(({ reached }) => reached === undefined)) return mean.precision;
   return points.map((_, i) => {
     const there = classes.filter(({ reached = 0 }) => i < reached).map(({ precision }) => precision[i]);
@@ -136,7 +163,7 @@ function precisionOf({ points, mean, classes }: EvaluationDetails["curves"]): nu
 }
 
 /** The pairs of classes that are taken for each other most often. */
-function confusions({ confusion, per_class }: EvaluationDetails): Html | null {
+function confusions({ confusion, per_class }: Explanation, whose: string): Html | null {
   const background = per_class.length;
   const name = (label: number): Html =>
     label === background ? html`background` : nameOf(String(per_class[label]?.class_name ?? label));
@@ -147,7 +174,7 @@ function confusions({ confusion, per_class }: EvaluationDetails): Html | null {
   if (wrong.length === 0) return null;
   type Cell = (typeof wrong)[number];
   return table(
-    `Which class is taken for which most often, for scores above ${confusion.confidence}`,
+    `Which class is taken for which most often${whose && ", by masks"}, for scores above ${confusion.confidence}`,
     [
       { title: "true class", cell: ([, truth]: Cell) => name(truth) },
       { title: "taken for", cell: ([predicted]) => name(predicted) },

@@ -1,69 +1,84 @@
 // Why detections were wrong, and what each kind of error cost.
-import type {
-  DatasetFigures,
-  EvaluationDetails,
-  ImageProperty,
-  PropertyDetails,
-  SizeDetails,
+import type { IouType } from "../../eval/coco/overlaps.js";
+import {
+  type DatasetFigures,
+  type EvaluationDetails,
+  type Explanation,
+  type ImageProperty,
+  mainDetails,
+  type PropertyDetails,
+  type SizeDetails,
 } from "../../eval/details/evaluation-details.js";
 import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
 import { costliestWords } from "../../eval/error-analysis/error-words.js";
 import { barChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
-import { table } from "../html/table.js";
+import { type Column, table } from "../html/table.js";
 import { brief, fraction, grouped } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
 
-/** What the kinds are, in words. */
-const kindWords: Readonly<Record<ErrorKind, { name: string; meaning: string }>> = {
-  class: { name: "wrong class", meaning: "The box fits an object of another class." },
-  localisation: { name: "inexact box", meaning: "The class is right, the box only overlaps the object." },
-  both: { name: "class and box", meaning: "An object of another class is near, and the box only overlaps it." },
+/** What the kinds are, in words. @param what is judged */
+const kindWords = (what: "box" | "mask"): Readonly<Record<ErrorKind, { name: string; meaning: string }>> => ({
+  class: { name: "wrong class", meaning: `The ${what} fits an object of another class.` },
+  localisation: { name: `inexact ${what}`, meaning: `The class is right, the ${what} only overlaps the object.` },
+  both: {
+    name: `class and ${what}`,
+    meaning: `An object of another class is near, and the ${what} only overlaps it.`,
+  },
   duplicate: { name: "duplicate", meaning: "The object was found already, with a higher score." },
   background: { name: "nothing there", meaning: "There is no object at all." },
   missed: { name: "missed", meaning: "No detection found the object." },
-};
+});
 
 const points = (lost: number): string => (lost * 100).toFixed(1);
 
 /** The chapter; null without details of the evaluation. */
-export function errorAnalysis({ details, evaluation }: RunRecord): Html | null {
+export function errorAnalysis({ details }: RunRecord): Html | null {
   if (details === null || details.instances === 0) return null;
-  const masks = evaluation?.masks !== undefined;
-  const ofBoxes = masks ? " of boxes" : "";
-  const { errors } = details;
-  const rows = errorKinds.map((kind) => ({ kind, ...kindWords[kind], ...errors.kinds[kind] }));
-  const tables = [
-    byDataset(details.datasets ?? [], ofBoxes),
-    bySize(details.sizes, ofBoxes),
-    ...details.properties.map((each) => byProperty(each, ofBoxes)),
-  ];
-  return html`<p><b>${costliestWords(errors.costliest, masks) ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks && " All figures of this chapter are of boxes: masks are not judged here."} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
+  const { masks } = details;
+  const words = kindWords(masks === undefined ? "box" : "mask");
+  const { errors } = mainDetails(details);
+  const tables = [byDataset(details), bySize(details), ...byProperties(details)];
+  return html`<p><b>${costliestWords(errors.costliest, masks && "masks") ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks !== undefined && ofBoxes(details.errors)} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
 <div class="figures">${[
-    figure({
-      title: `AP50${ofBoxes} lost to each kind of error`,
-      about: `Of ${fraction(errors.AP50)} that was reached.`,
-      chart: barChart(
-        `AP50${ofBoxes} lost: ${rows.map(({ name, lost }) => `${name} ${points(lost)}`).join(", ")}.`,
-        "hundredths of AP50",
-        rows.map(({ name, lost, count }) => ({
-          name,
-          values: [Math.max(0, lost)],
-          words: [`${points(lost)}, ${grouped(count)} ×`],
-        })),
-      ),
-      columns: [
-        { title: "kind", cell: ({ name }: (typeof rows)[number]) => name },
-        { title: "what it is", cell: ({ meaning }) => meaning },
-        { title: "count", number: true, cell: ({ count }) => grouped(count) },
-        { title: "AP50 lost", number: true, cell: ({ lost }) => points(lost) },
-      ],
-      rows,
-    }),
-    kindMeanings(),
+    ...(masks === undefined
+      ? [lostFigure(errors)]
+      : [lostFigure(errors, "masks"), lostFigure(details.errors, "boxes")]),
+    html`<dl>${errorKinds.map((kind) => html`<dt>${words[kind].name}</dt><dd>${words[kind].meaning}</dd>`)}</dl>`,
   ]}</div>
 ${tables}`;
+}
+
+/** What costs most by boxes, beside masks. */
+const ofBoxes = ({ costliest }: Explanation["errors"]): string =>
+  costliest === null ? "" : ` ${costliestWords(costliest, "boxes")}.`;
+
+/** @param of whether boxes or masks are judged, where there are both */
+function lostFigure({ kinds, AP50 }: Explanation["errors"], of?: IouType): Html {
+  const words = kindWords(of === "masks" ? "mask" : "box");
+  const whose = of === undefined ? "" : ` of ${of}`;
+  const rows = errorKinds.map((kind) => ({ kind, ...words[kind], ...kinds[kind] }));
+  return figure({
+    title: `AP50${whose} lost to each kind of error`,
+    about: `Of ${fraction(AP50)} that was reached.`,
+    chart: barChart(
+      `AP50${whose} lost: ${rows.map(({ name, lost }) => `${name} ${points(lost)}`).join(", ")}.`,
+      "hundredths of AP50",
+      rows.map(({ name, lost, count }) => ({
+        name,
+        values: [Math.max(0, lost)],
+        words: [`${points(lost)}, ${grouped(count)} ×`],
+      })),
+    ),
+    columns: [
+      { title: "kind", cell: ({ name }: (typeof rows)[number]) => name },
+      { title: "what it is", cell: ({ meaning }) => meaning },
+      { title: "count", number: true, cell: ({ count }) => grouped(count) },
+      { title: "AP50 lost", number: true, cell: ({ lost }) => points(lost) },
+    ],
+    rows,
+  });
 }
 
 /** What the kind costs that costs most, where the sentence before tells of one size alone. */
@@ -72,36 +87,57 @@ function ofAllSizes({ costliest, kinds }: EvaluationDetails["errors"]): string {
   return ` At all sizes together, such errors cost ${points(kinds[costliest.kind].lost)}.`;
 }
 
-function kindMeanings(): Html {
-  return html`<dl>${errorKinds.map((kind) => html`<dt>${kindWords[kind].name}</dt><dd>${kindWords[kind].meaning}</dd>`)}</dl>`;
+/** Figures of a group: those of masks where there are some, then the AP of its boxes. */
+type Grouped<T> = T & { boxes?: { AP: number | null } };
+
+/** The groups of the figures that are shown, with those of the boxes beside them. */
+function withBoxes<T extends { AP: number | null }>(
+  { masks, ...boxes }: EvaluationDetails,
+  groupsOf: (of: Explanation) => readonly T[],
+): Grouped<T>[] {
+  const other = groupsOf(boxes);
+  return masks === undefined ? [...other] : groupsOf(masks).map((each, i) => ({ ...each, boxes: other[i] }));
 }
 
-function byDataset(datasets: readonly DatasetFigures[], ofBoxes: string): Html | null {
+/** The columns of figures. @param AR whether the groups have one */
+function figureColumns<T extends { AP: number | null; AP50: number | null; AR?: number | null }>(
+  { masks }: EvaluationDetails,
+  AR = false,
+): Column<Grouped<T>>[] {
+  const of = masks === undefined ? "" : "mask ";
+  return [
+    { title: `${of}AP`, number: true, cell: ({ AP }) => fraction(AP) },
+    { title: `${of}AP50`, number: true, cell: ({ AP50 }) => fraction(AP50) },
+    ...(AR ? [{ title: `${of}AR`, number: true, cell: ({ AR }: T) => fraction(AR) }] : []),
+    ...(of === "" ? [] : [{ title: "box AP", number: true, cell: ({ boxes }: Grouped<T>) => fraction(boxes?.AP) }]),
+  ];
+}
+
+function byDataset(details: EvaluationDetails): Html | null {
+  const datasets = withBoxes(details, (of) => of.datasets ?? []);
   if (datasets.length === 0) return null;
   return table(
-    `Figures${ofBoxes} by dataset`,
+    "Figures by dataset",
     [
       { title: "dataset", cell: ({ path }: DatasetFigures) => path },
       { title: "images", number: true, cell: ({ images }) => grouped(images) },
       { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
-      { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
-      { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
+      ...figureColumns<DatasetFigures>(details),
     ],
     datasets,
   );
 }
 
-function bySize(sizes: readonly SizeDetails[], ofBoxes: string): Html | null {
+function bySize(details: EvaluationDetails): Html | null {
+  const sizes = withBoxes(details, (of) => of.sizes);
   if (sizes.every(({ instances }) => instances === 0)) return null;
   const words = { small: "small, up to 32² pixels", medium: "medium, up to 96² pixels", large: "large" };
   return table(
-    `Figures${ofBoxes} by size of object`,
+    "Figures by size of object",
     [
       { title: "size", cell: ({ size }: SizeDetails) => words[size] },
       { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
-      { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
-      { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
-      { title: "AR", number: true, cell: ({ AR }) => fraction(AR) },
+      ...figureColumns<SizeDetails>(details, true),
     ],
     sizes,
   );
@@ -115,18 +151,20 @@ const propertyWords: Readonly<Record<ImageProperty, string>> = {
   brightness: "brightness of the image, 0 to 1",
 };
 
-function byProperty({ property, groups }: PropertyDetails, ofBoxes: string): Html {
-  type Group = EvaluationDetails["properties"][number]["groups"][number];
-  return table(
-    `Figures${ofBoxes} by ${propertyWords[property]}`,
-    [
-      { title: "from", number: true, cell: ({ from }: Group) => brief(from) },
-      { title: "to", number: true, cell: ({ to }) => brief(to) },
-      { title: "images", number: true, cell: ({ images }) => grouped(images) },
-      { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
-      { title: "AP", number: true, cell: ({ AP }) => fraction(AP) },
-      { title: "AP50", number: true, cell: ({ AP50 }) => fraction(AP50) },
-    ],
-    groups,
+/** A table for each property; images are grouped alike for masks and boxes. */
+function byProperties(details: EvaluationDetails): Html[] {
+  type Group = PropertyDetails["groups"][number];
+  return mainDetails(details).properties.map(({ property }, i) =>
+    table(
+      `Figures by ${propertyWords[property]}`,
+      [
+        { title: "from", number: true, cell: ({ from }: Group) => brief(from) },
+        { title: "to", number: true, cell: ({ to }) => brief(to) },
+        { title: "images", number: true, cell: ({ images }) => grouped(images) },
+        { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
+        ...figureColumns<Group>(details),
+      ],
+      withBoxes(details, (of) => of.properties[i]?.groups ?? []),
+    ),
   );
 }

@@ -2,7 +2,7 @@
 import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import { evaluationDetails } from "../../eval/details/describe-evaluation.js";
-import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
+import { type EvaluationDetails, mainDetails } from "../../eval/details/evaluation-details.js";
 import { type SplitLoss, ValidationLoss } from "../../eval/validation-loss.js";
 import { counted } from "../../support/format.js";
 import type { EvaluationEvent, NoteEvent } from "../files/events.js";
@@ -119,11 +119,14 @@ function describeOf(
   return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision, epoch });
 }
 
-/** The figures of several datasets apart, as notes. */
-function* apart({ datasets = [] }: EvaluationDetails): Generator<NoteEvent> {
+/** The figures of several datasets apart, as notes: of masks where the model has them. */
+function* apart(details: EvaluationDetails): Generator<NoteEvent> {
   const shown = (figure: number | null): string => (figure === null ? "undefined" : figure.toFixed(4));
-  for (const { path, images, AP, AP50 } of datasets)
-    yield { type: "note", message: `${path}: AP ${shown(AP)}, AP50 ${shown(AP50)} of ${counted(images, "image")}` };
+  const of = details.masks === undefined ? "" : "mask ";
+  for (const { path, images, AP, AP50 } of mainDetails(details).datasets ?? []) {
+    const figures = `${of}AP ${shown(AP)}, ${of}AP50 ${shown(AP50)}`;
+    yield { type: "note", message: `${path}: ${figures} of ${counted(images, "image")}` };
+  }
 }
 
 /** Scores the best weights on the test split. @returns null if the run was asked to stop meanwhile */
