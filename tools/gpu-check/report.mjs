@@ -71,8 +71,9 @@ export class Report {
     this.leftOut.push({ section, reason });
   }
 
+  /** A value that was not measured is null. */
   #add(result) {
-    this.results.push({ section: this.#section, unit: "", note: "", ...result });
+    this.results.push({ section: this.#section, unit: "", note: "", ...result, value: result.value ?? null });
   }
 
   data() {

@@ -139,11 +139,11 @@ describe("the criterion in float64 agrees with the Python package", () => {
         if (count === 0) return;
         const own = {
           spatialFeatures: spatialFeatures.narrow(0, b, 1),
-          queryFeatures: queryFeatures.select(0, b),
+          queryFeatures: queryFeatures.narrow(0, b, 1),
           bias,
         };
         const order = Int32Array.from({ length: count }, (_, k) => k);
-        const values = truth.sample(new Int32Array(count).fill(b), order, points);
+        const values = truth.sample(new Int32Array(count).fill(b), order, points).unsqueeze(0);
         [
           { ce: 1, dice: 0 },
           { ce: 0, dice: 1 },

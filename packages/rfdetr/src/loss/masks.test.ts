@@ -223,10 +223,13 @@ describe("the costs of masks", () => {
           const centres = tensor([Array.from({ length: p }, (_, i) => [(i + 0.5) / p, 0.5])], { dtype: "float64" });
           const features = {
             spatialFeatures,
-            queryFeatures: tensor(logits, { dtype: "float64" }),
+            queryFeatures: tensor([logits], { dtype: "float64" }),
             bias: tensor([0.5], { dtype: "float64" }),
           };
-          const costs = maskCosts(features, centres, tensor(truth, { dtype: "float64" }), { ce: 2, dice: 3 });
+          const [costs] = maskCosts(features, centres, tensor([truth], { dtype: "float64" }), {
+            ce: 2,
+            dice: 3,
+          }).toList() as number[][][];
           logits.forEach((row, i) => {
             truth.forEach((own, j) => {
               let [ce, both, sum] = [0, 0, 0];
@@ -237,10 +240,7 @@ describe("the costs of masks", () => {
                 both += score * own[k];
                 sum += score + own[k];
               });
-              expect((costs.toList() as number[][])[i][j]).toBeCloseTo(
-                2 * ce + 3 * (1 - (2 * both + 1) / (sum + 1)),
-                7,
-              );
+              expect(costs[i][j]).toBeCloseTo(2 * ce + 3 * (1 - (2 * both + 1) / (sum + 1)), 7);
             });
           });
         },
@@ -276,6 +276,36 @@ describe("the costs of masks", () => {
       expect([queryOf.get(0), queryOf.get(2)]).toEqual([1, 2]);
       expect([0, 3]).toContain(queryOf.get(1));
     }
+  });
+
+  it("of many images give the matches of each alone, also where their numbers of objects differ", () => {
+    manualSeed(5);
+    const counts = [0, 3, 1, 5];
+    const predMasks = {
+      spatialFeatures: randn([counts.length, 4, 8, 8]),
+      queryFeatures: randn([counts.length, 6, 4]),
+      bias: tensor([0], { dtype: "float32" }),
+    };
+    const targets = counts.map((count, image) =>
+      target(
+        image,
+        Array.from({ length: count }, (_, i) => rectangle(16, 16, [i, image, i + 9, image + 5 + i])),
+      ),
+    );
+    const matcher = new HungarianMatcher(undefined, { ...defaultMaskOptions, draw: samePoints });
+    const [{ batch, query, target: matched }] = matcher.match([outputsOf(predMasks)], targets, 2);
+    const found = counts.map((_, image) => [...batch.keys()].filter((i) => batch[i] === image));
+    counts.forEach((_, image) => {
+      const own = {
+        ...predMasks,
+        spatialFeatures: predMasks.spatialFeatures.narrow(0, image, 1),
+        queryFeatures: predMasks.queryFeatures.narrow(0, image, 1),
+      };
+      const [alone] = matcher.match([outputsOf(own)], [targets[image]], 2);
+      expect(found[image].map((i) => [query[i], matched[i]])).toEqual(
+        [...alone.query].map((q, i) => [q, alone.target[i]]),
+      );
+    });
   });
 
   it("compare masks of fewer pixels than there are for a point at one point", () => {
@@ -389,6 +419,49 @@ describe("the losses of masks", () => {
       options,
     );
     expect([both.ce.item(), both.dice.item()]).toEqual([alone.ce.item(), alone.dice.item()]);
+  });
+
+  it("of many images at once are those of each alone, with their gradients", () => {
+    const pieceOf = fc.tuple(fc.nat(7), fc.nat(7), fc.integer({ min: 8, max: 16 }), fc.integer({ min: 8, max: 16 }));
+    const images = fc.array(fc.array(pieceOf, { maxLength: 6 }), { minLength: 1, maxLength: 6 });
+    fc.assert(
+      fc.property(images, fc.integer(), (each, seed) =>
+        scope(() => {
+          manualSeed(seed);
+          const targets = each.map((list, i) =>
+            target(
+              i,
+              list.map((piece) => rectangle(16, 16, piece)),
+            ),
+          );
+          const queries = 7;
+          const leaves = [randn([each.length, 3, 8, 8]), randn([each.length, queries, 3]), randn([1])].map((x) => {
+            const leaf = x.double();
+            leaf.requiresGrad = true;
+            return leaf;
+          });
+          const [spatialFeatures, queryFeatures, bias] = leaves as [Tensor, Tensor, Tensor];
+          const rows = each.flatMap((list, image) =>
+            list.map((_, i) => [image, (2 * i + image) % queries, i] as const),
+          );
+          const column = (of: 0 | 1 | 2): Int32Array => Int32Array.from(rows, (row) => row[of]);
+          const pairs = { batch: column(0), query: column(1), target: column(2) };
+          const [alone, together] = [false, true].map((together) => {
+            manualSeed(seed);
+            const options = { ...defaultMaskOptions, draw: randomPoints, together };
+            const features = { spatialFeatures, queryFeatures, bias };
+            const { ce, dice } = maskLosses(features, pairs, new TrueMasks(targets, "cpu"), options);
+            const found = gradients([ce.add(dice.mul(2))], leaves, { allowUnused: true });
+            return [ce, dice, ...(found as Tensor[])].flatMap(numbers);
+          });
+          expect(together.length).toBe(alone.length);
+          together.forEach((value, i) => {
+            expect(value).toBeCloseTo(alone[i], 10);
+          });
+        }),
+      ),
+      { numRuns: 30 },
+    );
   });
 
   it.each<DType>(["float16", "bfloat16"])(

@@ -4,7 +4,7 @@ import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
-import { defaultMaskOptions, type MaskLossOptions, maskCosts, raised } from "./masks.js";
+import { defaultMaskOptions, elementsAtOnce, type MaskLossOptions, maskCosts, raised } from "./masks.js";
 import { type DrawPoints, randomPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
@@ -30,13 +30,6 @@ export interface Matching {
   /** Index of the target among the targets of the image. */
   target: Int32Array;
 }
-
-/**
- * Largest number of cost elements to compute at once. More are computed layer by layer, then image by image. The
- * computation needs a dozen temporaries of this size. Four times as many elements were no faster, and with a
- * hundred boxes for each image they set the peak memory of a training step.
- */
-const maxElements = 1_000_000;
 
 /** α of the focal classification cost (Lin et al. 2017, arXiv:1708.02002). Its γ is 2. */
 const alpha = 0.25;
@@ -99,8 +92,9 @@ export class HungarianMatcher {
       target: new Int32Array(pairs),
     }));
     if (pairs === 0) return result;
-    const images = Math.min(batch, Math.max(1, Math.floor(maxElements / (queries * most))));
-    const atOnce = Math.max(1, Math.floor(maxElements / (batch * queries * most)));
+    const elements = elementsAtOnce(layers[0].predLogits.device);
+    const images = Math.min(batch, Math.max(1, Math.floor(elements / (queries * most))));
+    const atOnce = Math.max(1, Math.floor(elements / (batch * queries * most)));
     const problems = layers.flatMap((_, layer) =>
       targets.flatMap(({ labels }, image) =>
         Array.from({ length: groups }, (_, group) => ({ layer, image, group, count: labels.length })),
@@ -113,11 +107,12 @@ export class HungarianMatcher {
         const masks = has ? (truth ?? new TrueMasks(targets, layers[0].predLogits.device)) : null;
         const costs = (first: number, image: number): Tensor => {
           const some = layers.slice(first, first + atOnce);
-          const own = this.#costs(some, image, targets.slice(image, image + images), most);
+          const theirs = targets.slice(image, image + images);
+          const own = this.#costs(some, image, theirs, most);
           if (masks !== null)
             some.forEach((layer, i) => {
               const part = { layer, points: points[first + i], truth: masks, firstImage: image };
-              this.#addMaskCosts(own.select(0, i), targets, part);
+              this.#addMaskCosts(own.select(0, i), theirs, part);
             });
           return own.to("float32");
         };
@@ -195,22 +190,23 @@ export class HungarianMatcher {
     const { layer, points, truth, firstImage } = part;
     if (points === null || layer.predMasks === undefined) return;
     const { spatialFeatures, queryFeatures, bias } = layer.predMasks;
-    for (let b = 0; b < costs.shape[0]; b++) {
-      const image = firstImage + b;
-      const count = targets[image].labels.length;
-      if (count === 0) continue;
+    const sampled = queryFeatures.shape[1] * points.shape[1];
+    const atOnce = Math.max(1, Math.floor(elementsAtOnce(bias.device) / sampled));
+    for (let first = 0; first < targets.length; first += atOnce) {
+      const some = targets.slice(first, first + atOnce);
+      const most = Math.max(...some.map(({ labels }) => labels.length));
+      if (most === 0) continue;
       scope(() => {
         const own = raised({
-          spatialFeatures: spatialFeatures.narrow(0, image, 1),
-          queryFeatures: queryFeatures.select(0, image),
+          spatialFeatures: spatialFeatures.narrow(0, firstImage + first, some.length),
+          queryFeatures: queryFeatures.narrow(0, firstImage + first, some.length),
           bias,
         });
-        const order = Int32Array.from({ length: count }, (_, i) => i);
-        const values = truth.sample(new Int32Array(count).fill(image), order, points);
+        const values = truth.sample(...paddedTargets(some, firstImage + first, most), points);
         costs
-          .select(0, b)
-          .narrow(1, 0, count)
-          .add_(maskCosts(own, points, values, this.masks));
+          .narrow(0, first, some.length)
+          .narrow(2, 0, most)
+          .add_(maskCosts(own, points, values.view(some.length, most, -1), this.masks));
       });
     }
   }
@@ -230,4 +226,19 @@ export class HungarianMatcher {
     if (replaced > 0) this.sawNonFinite = true;
     return { rows: rows.toArray() as Int32Array, columns: columns.toArray() as Int32Array };
   }
+}
+
+/**
+ * Images and places of the targets of some images, as many of each. An image with fewer repeats the first one of all;
+ * nobody reads those.
+ */
+function paddedTargets(targets: readonly Target[], firstImage: number, most: number): [Int32Array, Int32Array] {
+  const any = firstImage + targets.findIndex(({ labels }) => labels.length > 0);
+  const images = new Int32Array(targets.length * most).fill(any);
+  const places = new Int32Array(images.length);
+  targets.forEach(({ labels }, image) => {
+    images.fill(firstImage + image, image * most, image * most + labels.length);
+    for (let i = 0; i < labels.length; i++) places[image * most + i] = i;
+  });
+  return [images, places];
 }
