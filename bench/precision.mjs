@@ -19,6 +19,7 @@ import { parseArgs } from "node:util";
 import {
   Autocast,
   CastMap,
+  Choices,
   cudaPolicy,
   defaultPolicy,
   Monitor,
@@ -241,21 +242,25 @@ function judge() {
   const autocast = new Autocast("32-true");
   const result = { memory: keep(memoryOf(model, autocast, images)), inputs: keep(decoderInputs(model, images)) };
   result.decoded = keep(decoded(model, autocast, result.inputs, "float64"));
-  step(model, autocast, images, (total) => {
-    result.loss = total.item();
-    result.gradients = keep(flat(model));
-  });
+  result.choices = new Choices();
+  result.choices.record(() =>
+    step(model, autocast, images, (total) => {
+      result.loss = total.item();
+      result.gradients = keep(flat(model));
+    }),
+  );
   for (const p of model.parameters()) p.dispose();
   return result;
 }
 
 /**
- * @typedef {{saved_bytes: number, peak_bytes: number, loss_error: number, gradient_cosine: number, memory_error:
- * number,
- *   box_error_px: number, logit_error: number}} Figures of one variant
+ * @typedef {{saved_bytes: number, peak_bytes: number, loss_error: number, gradient_cosine: number,
+ *   rounding_cosine: number, memory_error: number, box_error_px: number, logit_error: number}} Figures of one variant;
+ *   `rounding_cosine` is that of the gradient where the variant makes the choices of float64
  */
 function ablation() {
   say("float64 run, the judge …");
+  const toExact = () => scope(() => cosine(flat(model), truth.gradients));
   const truth = judge();
   const model = filled();
   const images = keep(fillImages(batch, config.resolution, config.resolution));
@@ -304,13 +309,14 @@ function ablation() {
           ? null
           : {
               loss_error: Math.abs(total.item() - truth.loss) / truth.loss,
-              gradient_cosine: scope(() => cosine(flat(model), truth.gradients)),
+              gradient_cosine: toExact(),
             },
       );
       const row = rows[i];
       Object.assign(row.figures, { saved_bytes: result.live - before, peak_bytes: memory().peakBytes });
       for (const part of /** @type {const} */ (["forward", "backward", "step"])) row[part].push(result[part]);
       if (round === 0) {
+        row.figures.rounding_cosine = truth.choices.repeat(() => step(model, autocast, images, toExact)).seen;
         const mine = decoded(model, autocast, truth.inputs, "float32");
         Object.assign(row.figures, result.seen, {
           memory_error: relative(memoryOf(model, autocast, images), truth.memory),
@@ -329,15 +335,14 @@ function ablation() {
     step: median(seconds.step),
   }));
   say(
-    "variant | encoder error | box error px | logit error | loss error | 1 − gradient cosine | saved for backward | forward s | backward s",
+    "variant | encoder error | box error px | logit error | loss error | 1 − gradient cosine | at the same choices | saved for backward | forward s | backward s",
   );
   for (const r of table)
     say(
       [
         r.name,
-        ...[r.memory_error, r.box_error_px, r.logit_error, r.loss_error, 1 - r.gradient_cosine].map((error) =>
-          error.toExponential(1),
-        ),
+        ...[r.memory_error, r.box_error_px, r.logit_error, r.loss_error].map((error) => error.toExponential(1)),
+        ...[r.gradient_cosine, r.rounding_cosine].map((cosine) => (1 - cosine).toExponential(1)),
         `${(r.saved_bytes / 2 ** 20).toFixed(0)} MiB`,
         r.forward.toFixed(3),
         r.backward.toFixed(3),
