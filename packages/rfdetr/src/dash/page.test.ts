@@ -11,6 +11,7 @@ import { RunLock } from "../run/files/run-lock.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
 import { exampleDetails } from "../testing/runs/example-details.js";
 import { writeExampleRun } from "../testing/runs/example-run.js";
+import { maskedDetails } from "../testing/runs/masked-details.js";
 import { type Dash, startDash } from "./server.js";
 
 const hostile = '<img src=x onerror="document.title=1">';
@@ -47,7 +48,11 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     writeExampleRun(join(runs, "planted"), { steps: 1000, growing, data, evaluation, classes: [hostile, "plane"] });
     writeExampleRun(join(runs, "other"), { steps: 300, seed: 2, settings: { lr: 3e-4 }, summary: null });
     addColumns(join(runs, "other", "metrics.csv"), "val/loss,birds/seen", (epoch) => `${9 - epoch},${10 * epoch}`);
-    writeExampleRun(join(runs, "twins"), { steps: 120, hosts: [hostile, "oak"] });
+    const masked = maskedDetails();
+    for (const [i, image] of masked.images_shown.entries()) image.file = evaluation.images_shown[i].file;
+    masked.images_shown[0].worst = [{ kind: "both", rank: 1 }];
+    masked.images_shown[0].detections[1].state = "localisation";
+    writeExampleRun(join(runs, "twins"), { steps: 120, hosts: [hostile, "oak"], data, evaluation: masked });
     dash = await startDash({ folder: runs, port: 0 });
     browser = await startChromium();
   });
@@ -186,6 +191,37 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       .locator(".image img")
       .first()
       .evaluate((image: { decode(): Promise<void> }) => image.decode());
+    await page.close();
+  });
+
+  it("judges the masks of a model that has them: its classes, its threshold and what is wrong", async () => {
+    const page = await open();
+    await page.getByRole("link", { name: "twins" }).click();
+    await page.getByRole("tab", { name: "Classes" }).click();
+    const table = page.locator("table", { hasText: "Threshold" });
+    await table.waitFor();
+    expect((await table.locator("th[scope=col]").allTextContents()).slice(2, 6)).toEqual([
+      "Mask AP",
+      "Mask AP50",
+      "Box AP",
+      "Threshold",
+    ]);
+    expect((await table.locator("tbody tr").first().locator("td").allTextContents()).slice(1, 5)).toEqual([
+      "0.200",
+      "0.313",
+      "0.400",
+      "0.31",
+    ]);
+    await page.getByRole("tab", { name: "Pictures" }).click();
+    const image = page.locator(".image").first();
+    await image.locator(".detection").first().waitFor();
+    expect(await page.locator("#confidence").inputValue()).toBe("0.31");
+    expect(await image.textContent()).toContain("Among the worst: wrong class and mask");
+    // The best is drawn last, above the others.
+    expect(await image.locator(".detection title").allTextContents()).toEqual([
+      "bird 0.61: mask too far off",
+      "bird 0.93: right",
+    ]);
     await page.close();
   });
 
