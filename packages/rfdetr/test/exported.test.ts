@@ -21,6 +21,7 @@ const metadata: ExportMetadata = {
   masks: null,
   precision: "fp32",
   trainingPrecision: "bf16-mixed",
+  thresholds: null,
   version: "0.1.0",
   licence: "Apache-2.0",
   proof: null,

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
+import { readDetails } from "../src/eval/details/details-file.js";
 import { evaluateWeights } from "../src/eval/evaluate-weights.js";
 import { Predictor } from "../src/predict/predict.js";
 import type { TrainEvent } from "../src/run/files/events.js";
@@ -70,6 +71,15 @@ describe("a tiny detector, trained from random weights in the precision that aut
     });
     const written = JSON.parse(readFileSync(join(out, "summary.json"), "utf8"));
     expect([summary.AP, summary.AP50]).toEqual([written.AP, written.AP50]);
+  });
+
+  it("leaves weights that know the thresholds which its evaluation found best", () => {
+    const { best_threshold, per_class } = readDetails(join(out, "evaluation-best.json"));
+    expect(best_threshold.f1).toBeGreaterThan(0);
+    const classes = per_class.flatMap(({ class_name, best }) => (best === null ? [] : [[class_name, best.threshold]]));
+    expect(classes.length).toBeGreaterThan(0);
+    const { info } = Predictor.load(join(out, "weights", "best.safetensors"));
+    expect(info.thresholds).toEqual({ "*": best_threshold.threshold, ...Object.fromEntries(classes) });
   });
 
   it("predicts boxes inside the image, best first, above the threshold", async () => {

@@ -60,7 +60,10 @@ async function predictInput(input: Uint8Array, ...args: string[]) {
 beforeAll(async () => {
   const config = resolveModel("tiny", { numClasses: 2 });
   const tensors = scope(() => new RFDETRModel(config)).stateDict();
-  saveWeights(join(folder, "tiny.safetensors"), tensors, { classNames: ["cat", "dog"], config });
+  const info = { classNames: ["cat", "dog"], config };
+  saveWeights(join(folder, "tiny.safetensors"), tensors, info);
+  const extra = { thresholds: '{"*":0.9,"cat":0}' };
+  saveWeights(join(folder, "known.safetensors"), tensors, { ...info, extra });
   for (const name of ["photos/a", "photos/b", "torn", "many"]) mkdirSync(join(folder, name), { recursive: true });
   const picture = (width: number) => sharp({ create: { width, height: 60, channels: 3, background: "#c84" } });
   await picture(90)
@@ -166,6 +169,25 @@ describe("rfdetr predict", () => {
     expect(cats.length).toBeGreaterThan(0);
     expect(found("cat=0", "1")).toEqual(cats);
     expect(predict("photos/a", "--threshold", "cta=0.3").stderr).toContain("but received cta: did you mean cat?");
+  });
+
+  it("takes the thresholds that the training recorded, and says which", () => {
+    const known = (...args: string[]) => {
+      const all = [script, "predict", "photos/a", ...args, ...weights.with(1, join(folder, "known.safetensors"))];
+      return spawnSync(process.execPath, all, { cwd: folder, encoding: "utf8" });
+    };
+    const best = known("--threshold", "best", "--json");
+    expect(best.stderr).toBe("note: threshold as recorded in training: 0.90\n");
+    expect(JSON.parse(best.stdout).images[0]).toMatchObject({ detections: [], best_below: { threshold: 0.9 } });
+    const byClass = known("--threshold", "best-by-class", "--json");
+    expect(byClass.stderr).toBe("note: threshold as recorded in training: cat 0.00, all others 0.90\n");
+    const found: Detection[] = JSON.parse(byClass.stdout).images[0].detections;
+    expect(new Set(found.map(({ class_name }) => class_name))).toEqual(new Set(["cat"]));
+    const none = predict("photos/a", "--threshold", "best", "--out", "no-folder");
+    expect(none.stderr).toMatch(
+      /^error: Expected weights with a recorded threshold for --threshold best but .*tiny\.safetensors has none: .*\n$/,
+    );
+    expect([none.status, none.stdout, existsSync(join(folder, "no-folder"))]).toEqual([2, "", false]);
   });
 
   it("says the best score where nothing is found, once for all images, and in the JSON of each", () => {

@@ -82,6 +82,7 @@ beforeAll(async () => {
     masks: null,
     precision: "fp32",
     trainingPrecision: null,
+    thresholds: null,
     version: "0.1.0",
     licence: "Apache-2.0",
     proof: null,

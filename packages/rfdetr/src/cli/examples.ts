@@ -23,7 +23,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr val --predictions results.json --annotations birds/valid/_annotations.coco.json",
   ],
   "rfdetr predict": [
-    "rfdetr predict photos/ --weights runs/nano --out drawn",
+    "rfdetr predict photos/ --weights runs/nano --threshold best --out drawn",
     "rfdetr predict 'photos/**/*.jpg' --weights nano --threshold 0.3 --json",
     "rfdetr predict photos/ --weights nano --format yolo --no-draw --out labelled",
     "rfdetr predict aerial.jpg --weights runs/nano --tiles 640 --class car",

@@ -41,7 +41,8 @@ const trained = {
   overrides: {},
   numberFormat: null,
 } as const;
-saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained });
+const extra = { thresholds: '{"*":0.4,"cat":0.3}' };
+saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained, extra });
 
 let made = 0;
 async function exported(options: Partial<ExportOptions> = {}) {
@@ -64,6 +65,7 @@ describe("an export", () => {
       batch: 1,
       precision: "fp32",
       trainingPrecision: "bf16-mixed",
+      thresholds: { "*": 0.4, cat: 0.3 },
       numSelect: config.numSelect,
       proof: result.proof,
     });

@@ -11,7 +11,7 @@ import { writeFailure } from "../support/files/atomic.js";
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
 import { sidesOf } from "../support/shape.js";
-import { policyOf, type TrainedPrecision } from "../weights/trained-precision.js";
+import { policyOf } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel } from "../weights/weights.js";
 import { ExportFolder } from "./export-folder.js";
@@ -94,11 +94,12 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   refuseBfloat16(precision);
   const folder = new ExportFolder(out, options.report ?? false);
   folder.check();
-  const { model, classNames, config, trained } = loadModel(options.weights, options.reading);
+  const { model, ...loaded } = loadModel(options.weights, options.reading);
+  const { classNames, config, trained } = loaded;
   const [height, width] = options.resolution ?? sidesOf(config.resolution);
   checkInputSize(config, height, width);
   const images = await proofImages(dataOf(options), classNames, [height, width], batch === "dynamic" ? 4 : batch);
-  const metadata = metadataOf(precision, { config, classNames, trained, resolution: [height, width] });
+  const metadata = metadataOf(precision, { ...loaded, resolution: [height, width] });
   const own = new OwnOutputs(model);
   const telling = (doing: Doing) => (done: number, total: number) => options.progress?.(doing, done, total);
   try {
@@ -155,8 +156,9 @@ function metadataOf(
     config,
     classNames,
     trained,
+    thresholds,
     resolution,
-  }: { config: ModelConfig; classNames: string[]; trained: TrainedPrecision; resolution: [number, number] },
+  }: Omit<ReturnType<typeof loadModel>, "model"> & { resolution: [number, number] },
 ): ExportMetadata {
   return {
     variant: config.variant,
@@ -167,6 +169,7 @@ function metadataOf(
     masks: config.segmentationHead ? maskSize(config, resolution) : null,
     precision,
     trainingPrecision: trained.precision,
+    thresholds,
     version: packageVersion(),
     licence: "Apache-2.0",
     proof: null,

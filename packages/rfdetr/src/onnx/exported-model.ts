@@ -62,6 +62,7 @@ export function describeExport(
     masks: null,
     precision: "fp32",
     trainingPrecision: null,
+    thresholds: null,
     proof: null,
     goldens: null,
     batch,

@@ -16,6 +16,7 @@ const metadata: ExportMetadata = {
   masks: [96, 160],
   precision: "fp16",
   trainingPrecision: "bf16-mixed",
+  thresholds: { "*": 0.42, "dog, large": 0.3 },
   version: "0.1.0",
   licence: "Apache-2.0",
   proof: { images: 8, max_box_error_px: 0.01, max_score_error: 0.001, flips: 0, threshold: 0.5 },
@@ -34,7 +35,8 @@ describe("the metadata of an export", () => {
       "rfdetr.training_precision": "bf16-mixed",
     });
     expect(parseMetadata(entries)).toEqual(metadata);
-    const without = { ...metadata, masks: null, trainingPrecision: null, proof: null, goldens: null };
+    const nothing = { masks: null, trainingPrecision: null, thresholds: null, proof: null, goldens: null };
+    const without = { ...metadata, ...nothing };
     expect(parseMetadata(metadataEntries(without))).toEqual(without);
   });
 
@@ -47,6 +49,8 @@ describe("the metadata of an export", () => {
     expect(() => parseMetadata({ ...entries, "rfdetr.format": "2" })).toThrow(/later version/);
     expect(() => parseMetadata({ ...entries, "rfdetr.resolution": "[384" })).toThrow(/rfdetr\.resolution/);
     expect(() => parseMetadata({ ...entries, "rfdetr.num_select": "-1" })).toThrow(/rfdetr\.num_select/);
+    for (const thresholds of ["0.4", '{"cat":0.4}', '{"*":0.4,"cat":2}', '{"*":"0.4"}'])
+      expect(() => parseMetadata({ ...entries, "rfdetr.thresholds": thresholds })).toThrow(/rfdetr\.thresholds/);
     const { "rfdetr.variant": _, ...rest } = entries;
     expect(() => parseMetadata(rest)).toThrow("rfdetr.variant");
   });

@@ -1,5 +1,6 @@
 // What an exported file says of itself: the `metadata_props` of an ONNX model, strings by name. The exporter writes
 // them; Node and browser read them. No import of Node.
+import { isThresholds, type RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Golden, GoldenTolerance } from "./goldens.js";
 
 /** How images become the input of the model. */
@@ -49,6 +50,8 @@ export interface ExportMetadata {
   precision: string;
   /** Of the training, such as `bf16-mixed`; null if it is not known. */
   trainingPrecision: string | null;
+  /** The thresholds that the evaluation of the training found best; null where the weights had none. */
+  thresholds: RecordedThresholds | null;
   /** Of this program. */
   version: string;
   licence: string;
@@ -76,6 +79,7 @@ const values = {
   preprocessing: "preprocessing",
   numSelect: "num_select",
   masks: "masks",
+  thresholds: "thresholds",
   proof: "proof",
   goldens: "goldens",
 } as const;
@@ -122,8 +126,8 @@ export function parseMetadata(entries: Readonly<Record<string, string>>): Export
       throw new Error(`Expected a value of its kind in ${prefix}${name} of the metadata but it is damaged`);
     return value;
   };
-  const optional = <T>(name: string): T | null =>
-    entries[prefix + name] === undefined ? null : json<T>(name, (value) => typeof value === "object");
+  const optional = <T>(name: string, fits = (value: unknown): boolean => typeof value === "object"): T | null =>
+    entries[prefix + name] === undefined ? null : json<T>(name, fits);
   const whole = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
   return {
     variant: text("variant"),
@@ -134,6 +138,7 @@ export function parseMetadata(entries: Readonly<Record<string, string>>): Export
     masks: optional("masks"),
     precision: text("precision"),
     trainingPrecision: entries[`${prefix}training_precision`] ?? null,
+    thresholds: optional("thresholds", isThresholds),
     version: text("version"),
     licence: text("licence"),
     proof: optional("proof"),

@@ -13,6 +13,7 @@ import { checkInputSize } from "../model/variants.js";
 import { listBelow, listDetections, rowNames } from "../onnx/detections.js";
 import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
+import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import { type Shape, sidesOf } from "../support/shape.js";
 import {
   resolveTrained,
@@ -41,6 +42,8 @@ export interface PredictorOptions {
   precision: Precision;
   /** How the weights were trained, whose policy and overrides hold; default: those of the model. */
   trained?: TrainedPrecision;
+  /** The thresholds that the weights recorded; default: none. */
+  thresholds?: RecordedThresholds | null;
   /** The device that the model is on. */
   device: string;
   /** What errors call the model; default "the model". */
@@ -58,6 +61,7 @@ export class Predictor implements HostedModel {
   readonly classNames: readonly string[];
   readonly precision: Precision;
   readonly device: string;
+  readonly thresholds: RecordedThresholds | null;
   readonly #name: string;
   readonly #autocast: Autocast;
   /** A name for each row of the class head. */
@@ -65,9 +69,10 @@ export class Predictor implements HostedModel {
 
   constructor(
     readonly model: RFDETRModel,
-    { classNames, precision, trained = unknownTraining, device, name = "the model" }: PredictorOptions,
+    { classNames, precision, trained = unknownTraining, thresholds, device, name = "the model" }: PredictorOptions,
   ) {
     this.classNames = classNames;
+    this.thresholds = thresholds ?? null;
     this.precision = precision;
     this.device = device;
     this.#name = name;
@@ -88,18 +93,19 @@ export class Predictor implements HostedModel {
     const device = resolveDevice(options.device ?? "auto");
     const { precision } = resolveTrained(options.precision ?? "auto", readTrainedPrecision(weights), device);
     // Frees what initialisation leaves beside the weights.
-    const { model, classNames, trained } = scope(() => {
+    const { model, ...loaded } = scope(() => {
       const loaded = loadModel(weights, options.reading);
       if (device !== "cpu") loaded.model.to(device);
       return loaded;
     });
-    return new Predictor(model, { classNames, precision, trained, device, name: weights });
+    return new Predictor(model, { ...loaded, precision, device, name: weights });
   }
 
   /** What a detector knows of its model. */
   get info(): HostedModel["info"] {
     const { variant: model, resolution } = this.config;
-    return { model, classNames: this.classNames, resolution, precision: this.precision, device: this.device };
+    const { classNames, precision, device, thresholds } = this;
+    return { model, classNames, resolution, precision, device, thresholds };
   }
 
   /**

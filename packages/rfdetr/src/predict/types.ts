@@ -4,6 +4,7 @@ import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
 import type { Candidate } from "../onnx/detections.js";
+import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Shape } from "../support/shape.js";
 import type { ClassNumbering } from "../weights/classes/class-numbering.js";
 import type { BestBelow, Selection } from "./selection.js";
@@ -83,6 +84,11 @@ export interface ModelInfo {
   /** `32-true`, `bf16-mixed`, …; of an exported file that of its export: `fp32`, `fp16`, … */
   precision: string;
   device: string;
+  /**
+   * Thresholds with the best F1 in the evaluation of the training, as `threshold` takes them: by class name, and `*`
+   * for all. Null where the file has none.
+   */
+  thresholds: RecordedThresholds | null;
   /** What is unusual about the weights. */
   warnings: readonly string[];
 }

@@ -50,6 +50,12 @@ describe("metadata of a weights file", () => {
     ["an unknown policy", { precision_policy: "__proto__" }, /Expected one of default, pytorch-cuda for policy/],
     ["an unknown operator", { precision_operators: '{"gelo":"fp32"}' }, /Expected an operator of libtorch/],
     ["an operator's rule that is none", { precision_operators: '{"gelu":null}' }, /Expected one of lower, .* null/],
+    [
+      "a threshold that is text",
+      { thresholds: '{"*":"best"}' },
+      /Expected numbers from 0 to 1 by class for thresholds/,
+    ],
+    ["thresholds without one for all", { thresholds: '{"a":0.5}' }, /Expected numbers from 0 to 1 by class for thr/],
     ["a variant that is a prototype", { variant: "__proto__" }, /Expected one of nano.* received __proto__/],
   ])("is refused in one sentence: %s", (_, metadata, message) => {
     write(metadata as Record<string, string>);

@@ -5,6 +5,7 @@ import { dtypes, loadSafetensors, readSafetensorsHeader, type SafetensorsHeader 
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { CheckpointError, ModelConfigError } from "../support/errors.js";
+import { isThresholds, type RecordedThresholds } from "../support/recorded-thresholds.js";
 import { nameAll } from "./classes/class-names.js";
 import { countFromZero } from "./classes/class-numbering.js";
 import { faultOfSizes } from "./model-limits.js";
@@ -18,6 +19,7 @@ interface Description {
   classNames: string[];
   config: ModelConfig;
   trained: TrainedPrecision;
+  thresholds: RecordedThresholds | null;
   extra: Record<string, string>;
 }
 
@@ -37,18 +39,18 @@ export function describeOwnWeights(path: string): Description {
     throw new CheckpointError(
       `Expected ${config.numClasses} class names in the metadata of ${path} but received ${classNames.length}`,
     );
-  return { entries, classNames, config, ...trainedIn(path, others) };
+  return { entries, classNames, config, ...trainedIn(path, others), thresholds: thresholdsIn(path, others.thresholds) };
 }
 
 /** @throws CheckpointError, SafetensorsError */
 export function readOwnWeights(path: string, { classNumbering }: ReadOptions): LoadedWeights {
-  const { entries, classNames, config, trained, extra } = describeOwnWeights(path);
+  const { entries, classNames, config, trained, thresholds, extra } = describeOwnWeights(path);
   const wanted = stateShapes(config);
   checkShapes(path, config, entries, wanted);
   const { tensors } = loadSafetensors(path, (name) => wanted.has(name));
   if (classNumbering === "from1") countFromZero(path, tensors, classNames.length);
   const leftOver = [...entries.keys()].filter((key) => !wanted.has(key));
-  return { tensors, classNames: nameAll(classNames, config.numClasses), config, trained, extra, leftOver };
+  return { tensors, classNames: nameAll(classNames, config.numClasses), config, trained, thresholds, extra, leftOver };
 }
 
 function parsed(path: string, name: string, text: string): unknown {
@@ -77,6 +79,13 @@ function trainedIn(path: string, metadata: Record<string, string>): Pick<Descrip
     numberFormat: numberFormatNames.find((each) => each === number_format) ?? null,
   };
   return { trained, extra };
+}
+
+function thresholdsIn(path: string, text: string | undefined): RecordedThresholds | null {
+  if (text === undefined) return null;
+  const thresholds = parsed(path, "thresholds", text);
+  if (isThresholds(thresholds)) return thresholds;
+  throw new CheckpointError(`Expected numbers from 0 to 1 by class for thresholds in the metadata of ${path}`);
 }
 
 function namesIn(path: string, text: string): string[] {

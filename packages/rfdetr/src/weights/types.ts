@@ -1,6 +1,7 @@
 // What a weights file holds, and how it is read.
 import type { Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
+import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { ClassNumbering } from "./classes/class-numbering.js";
 import type { TrainedPrecision } from "./trained-precision.js";
 
@@ -17,6 +18,8 @@ export interface WeightsInfo {
 /** Weights with their metadata. */
 export interface LoadedWeights extends WeightsInfo {
   trained: TrainedPrecision;
+  /** The thresholds that the evaluation of their training found best; null where the file has none. */
+  thresholds: RecordedThresholds | null;
   /** Those that the model has, each of its shape. */
   tensors: Map<string, Tensor>;
   /** Keys of the file that the model does not use. */

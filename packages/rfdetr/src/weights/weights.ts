@@ -130,9 +130,9 @@ export function checkComplete(path: string, { tensors, config }: LoadedWeights):
 export function loadModel(
   path: string,
   options: ReadOptions = {},
-): { model: RFDETRModel; classNames: string[]; config: ModelConfig; trained: TrainedPrecision } {
+): { model: RFDETRModel } & Pick<LoadedWeights, "classNames" | "config" | "trained" | "thresholds"> {
   const weights = readWeights(path, options);
-  const { tensors, classNames, config, trained } = weights;
+  const { tensors, classNames, config, trained, thresholds } = weights;
   try {
     checkComplete(path, weights);
     const model = new RFDETRModel(config);
@@ -140,7 +140,7 @@ export function loadModel(
     model.eval();
     // Refuses rules of a damaged file.
     named(path, () => trainedAutocast(model, trained, "32-true"));
-    return { model, classNames, config, trained };
+    return { model, classNames, config, trained, thresholds };
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }

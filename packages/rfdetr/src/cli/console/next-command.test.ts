@@ -38,6 +38,13 @@ it("detects at the best threshold of the evaluation, where that is one of the be
   });
   expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.42");
   expect(next(1)).toBe("npx rfdetr predict IMAGE --weights runs/b");
+  writeDetails("runs/b/evaluation-best.json", {
+    ...details,
+    origin: { ...details.origin, epoch: 1 },
+    best_threshold: { ...details.best_threshold, threshold: 0.33 },
+  });
+  expect(next(1)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.33");
+  expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.42");
   writeDetails("runs/b/evaluation.json", maskedDetails());
   expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.31");
   writeFileSync("runs/b/evaluation.json", "{}");

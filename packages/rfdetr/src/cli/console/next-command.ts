@@ -64,17 +64,17 @@ export function nextCommand({ summary, dir }: Pick<TrainResult, "summary" | "dir
   return predictCommand(dir, data, bestFigures(dir, summary.best_epoch));
 }
 
-/** The figures at the best threshold of an epoch, where that epoch was the last that was evaluated. */
+/** The figures at the best threshold of an epoch, where one of the evaluations that the run kept is of it. */
 function bestFigures(dir: string, epoch: number | null): OperatingFigures | null {
-  const file = join(dir, "evaluation.json");
-  if (epoch === null || !existsSync(file)) return null;
-  try {
-    const details = readDetails(file);
-    return details.origin.epoch === epoch ? mainDetails(details).best_threshold : null;
-  } catch (error) {
-    if (!RfdetrError.is(error)) throw error;
-    return null;
-  }
+  const files = ["evaluation-best.json", "evaluation.json"].map((name) => join(dir, name));
+  for (const file of files.filter((each) => epoch !== null && existsSync(each)))
+    try {
+      const details = readDetails(file);
+      if (details.origin.epoch === epoch) return mainDetails(details).best_threshold;
+    } catch (error) {
+      if (!RfdetrError.is(error)) throw error;
+    }
+  return null;
 }
 
 /** The folder of validation images of a dataset in a common layout; null for another. */

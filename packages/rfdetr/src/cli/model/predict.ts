@@ -19,17 +19,15 @@ import {
   positiveInteger,
   precisions,
   precisionsInWords,
-  reading,
   shape,
   type WeightsFlags,
-  weightsPath,
   withOutputFlags,
   withWeightsFlags,
 } from "../context.js";
 import { exitCodes } from "../run-stopper.js";
 import { Interruption } from "./interruption.js";
 import type { PredictOutput } from "./predict-output.js";
-import { thresholdsOf } from "./thresholds.js";
+import { readThresholds, type ThresholdRequest } from "./thresholds.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {
   weights: string;
@@ -69,7 +67,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       )
       .option(
         "--threshold <x>",
-        "lowest score to report, of all classes or, as heron=0.3, of one; may be repeated (default: 0.5)",
+        "lowest score to report, of all classes or, as heron=0.3, of one; best and best-by-class: as the evaluation of the training recorded it; may be repeated (default: 0.5)",
         collect,
       )
       .option("--precision <p>", precisionsInWords, "auto")
@@ -104,7 +102,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
 
 async function predict(inputs: readonly string[], flags: PredictFlags): Promise<number> {
   const { resultFormats } = await import("../../predict/outputs/result-formats.js");
-  const threshold = thresholdsOf(flags.threshold ?? []);
+  const threshold = readThresholds(flags.threshold ?? []);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch: number | "auto" = flags.batch === "auto" ? "auto" : positiveInteger("batch", flags.batch);
   const selection = selectionOf(flags);
@@ -115,8 +113,8 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const onStdout = flags.out === undefined && format !== null && format !== "yolo";
   const console = new Console({ json: json || onStdout, ...(flags.plain ? { plain: true } : {}) });
   const { isVideoName } = await import("../../predict/video/video-name.js");
-  const options = { threshold, batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
-  if (inputs.some(isVideoName)) return predictFrames(console, inputs, flags, { precision, ...options });
+  const options = { batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
+  if (inputs.some(isVideoName)) return predictFrames(console, inputs, flags, { precision, threshold, options });
   for (const flag of ["track", "every", "start", "end"] as const)
     if (flags[flag] !== undefined) throw new UsageError(`Expected a video for --${flag} but received images`);
   const { belowInWords, findImages, kindsInWords } = await import("../../predict/inputs/inputs.js");
@@ -134,15 +132,13 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     autoOrient: flags.autoOrient,
   });
   try {
-    const { RFDETR } = await import("../../detector/detector.js");
-    const weights = await weightsPath(console, flags.weights);
-    await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
-    const { fontWarning } = await import("../../predict/drawing/lettering.js");
-    const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
-    if (fonts !== null) console.warning(fonts);
+    const { openDetector } = await import("./predict-detector.js");
+    const opened = await openDetector(console, flags, { precision, threshold, draws });
+    await using detector = opened.detector;
+    const selected = { ...options, threshold: opened.threshold };
     const { NothingFound } = await import("./nothing-found.js");
-    const nothing = new NothingFound("images", options);
-    const { images, errors, signal } = await predictFiles(detector, files, options, output, console);
+    const nothing = new NothingFound("images", selected);
+    const { images, errors, signal } = await predictFiles(detector, files, selected, output, console);
     console.end();
     const text = output.finish(images, errors, detector.classNames ?? []);
     const { jsonResults, lostMasks } = await import("../../predict/outputs/result-formats.js");
@@ -226,7 +222,7 @@ async function predictFrames(
   console: Console,
   inputs: readonly string[],
   flags: PredictFlags,
-  { precision, ...options }: PredictManyOptions & { precision: (typeof precisions)[number] },
+  asked: { precision: (typeof precisions)[number]; threshold: ThresholdRequest; options: PredictManyOptions },
 ): Promise<number> {
   const { isVideoName } = await import("../../predict/video/video-name.js");
   const other = inputs.find((input) => !isVideoName(input));
@@ -250,12 +246,10 @@ async function predictFrames(
   };
   const output = openVideoOutput(inputs, task);
   try {
-    const { RFDETR } = await import("../../detector/detector.js");
-    const weights = await weightsPath(console, flags.weights);
-    await using detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
-    const { fontWarning } = await import("../../predict/drawing/lettering.js");
-    const fonts = task.draw ? await fontWarning(detector.classNames ?? []) : null;
-    if (fonts !== null) console.warning(fonts);
+    const { openDetector } = await import("./predict-detector.js");
+    const opened = await openDetector(console, flags, { ...asked, draws: task.draw });
+    await using detector = opened.detector;
+    const options = { ...asked.options, threshold: opened.threshold };
     const outcome = await predictVideos(detector, inputs, options, task, { output, console });
     console.end();
     concludeVideos(console, outcome, output.folder?.path ?? null, inputs.length);

@@ -1,18 +1,50 @@
-import { expect, it } from "vitest";
-import { thresholdsOf } from "./thresholds.js";
+import { describe, expect, it } from "vitest";
+import { asksForBest, readThresholds, thresholdInWords, thresholdsOf } from "./thresholds.js";
 
-it("takes a number for all classes, and numbers for single ones", () => {
-  expect(thresholdsOf([])).toBe(0.5);
-  expect(thresholdsOf(["0.4"])).toBe(0.4);
-  expect(thresholdsOf(["dog-face=0.3"])).toEqual({ "*": 0.5, "dog-face": 0.3 });
-  expect(thresholdsOf(["a=b=0.3", "0.25", "*=0.2", "cat=1"])).toEqual({ "*": 0.2, "a=b": 0.3, cat: 1 });
+const recorded = { "*": 0.42, heron: 0.3, cat: 0.55 };
+const thresholds = (values: string[], known: typeof recorded | null = recorded) =>
+  thresholdsOf(readThresholds(values), known, "runs/nano");
+
+describe("--threshold", () => {
+  it("takes a number for all classes, and numbers for single ones", () => {
+    for (const known of [recorded, null]) {
+      expect(thresholds([], known)).toBe(0.5);
+      expect(thresholds(["0.4"], known)).toBe(0.4);
+      expect(thresholds(["dog-face=0.3"], known)).toEqual({ "*": 0.5, "dog-face": 0.3 });
+      expect(thresholds(["a=b=0.3", "0.25", "*=0.2", "cat=1"], known)).toEqual({ "*": 0.2, "a=b": 0.3, cat: 1 });
+    }
+    expect(asksForBest(readThresholds(["0.4", "cat=1"]))).toBe(false);
+  });
+
+  it("takes what the training recorded: one for all classes, that of each class, or that of one", () => {
+    expect(thresholds(["best"])).toBe(0.42);
+    expect(thresholds(["best", "heron=0.1"])).toEqual({ "*": 0.42, heron: 0.1 });
+    expect(thresholds(["best-by-class", "cat=0.6"])).toEqual({ ...recorded, cat: 0.6 });
+    expect(thresholds(["heron=best", "dog=best"])).toEqual({ "*": 0.5, heron: 0.3, dog: 0.42 });
+    for (const value of ["best", "best-by-class", "heron=best"])
+      expect(asksForBest(readThresholds([value]))).toBe(true);
+  });
+
+  it.each(["best", "best-by-class", "heron=best"])("says that weights have none for %s", (value) => {
+    expect(() => thresholds([value], null)).toThrow(
+      "Expected weights with a recorded threshold for --threshold best but runs/nano has none: rfdetr val says which is best",
+    );
+  });
+
+  it.each([
+    ["high", 'Expected number from 0 to 1, or best, for threshold but received "high"'],
+    ["=0.3", 'for threshold but received "=0.3"'],
+    ["dog=2", "Expected number from 0 to 1 for threshold of dog but received 2"],
+    ["dog=", "for threshold of dog but received"],
+    ["dog=best-by-class", "for threshold of dog but received"],
+  ])("refuses %s", (value, message) => {
+    expect(() => readThresholds([value])).toThrow(message);
+  });
 });
 
-it.each([
-  ["high", 'Expected number from 0 to 1 for threshold but received "high"'],
-  ["=0.3", "for threshold but received"],
-  ["dog=2", "Expected number from 0 to 1 for threshold of dog but received 2"],
-  ["dog=", "for threshold of dog but received"],
-])("refuses %s", (value, message) => {
-  expect(() => thresholdsOf([value])).toThrow(message);
+it("are told in words, of many classes some", () => {
+  expect(thresholdInWords(0.4)).toBe("0.40");
+  expect(thresholdInWords({ "*": 0.42, heron: 0.3 })).toBe("heron 0.30, all others 0.42");
+  const many = Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`c${i}`, 0.1]));
+  expect(thresholdInWords({ "*": 0.42, ...many })).toMatch(/^c0 0.10, .*, c7 0.10, 2 more classes, all others 0.42$/);
 });

@@ -1,20 +1,77 @@
-// `--threshold`: a number for all classes, and numbers for single ones.
+// `--threshold`: a number for all classes, and numbers for single ones, or those that the training recorded.
 import type { Selection } from "../../predict/selection.js";
+import { UsageError } from "../../support/errors.js";
+import type { RecordedThresholds } from "../../support/recorded-thresholds.js";
 import { numeric, share } from "../context.js";
 
+/** The recorded threshold for all classes, and each class its own. */
+const [best, bestByClass] = ["best", "best-by-class"];
+
+/** What `--threshold` asks for. */
+export interface ThresholdRequest {
+  all: number | string;
+  single: readonly [className: string, threshold: number | string][];
+}
+
 /**
- * The thresholds of `0.4` and `heron=0.3`, which may come in any order.
+ * Reads `0.4`, `heron=0.3`, `best`, `best-by-class` and `heron=best`, which may come in any order.
  * @throws UsageError
  */
-export function thresholdsOf(values: readonly string[]): NonNullable<Selection["threshold"]> {
-  let all: number | undefined;
-  const single: [name: string, threshold: number][] = [];
+export function readThresholds(values: readonly string[]): ThresholdRequest {
+  let all: number | string = 0.5;
+  const single: [name: string, threshold: number | string][] = [];
   for (const value of values) {
     const at = value.lastIndexOf("=");
     const name = value.slice(0, Math.max(at, 0));
-    if (name === "") all = share("threshold", numeric(value));
-    else single.push([name, share(`threshold of ${name}`, numeric(value.slice(at + 1)))]);
+    const given = value.slice(at + 1);
+    if (name === "") all = value === best || value === bestByClass ? value : shareOrBest("threshold", value);
+    else single.push([name, given === best ? best : shareOrBest(`threshold of ${name}`, given)]);
   }
-  const usual = all ?? 0.5;
-  return single.length === 0 ? usual : Object.fromEntries([["*", usual], ...single]);
+  return { all, single };
+}
+
+/** @throws UsageError, which names the word for the recorded threshold where text was given */
+function shareOrBest(name: string, text: string): number {
+  const value = numeric(text);
+  if (typeof value === "number") return share(name, value);
+  throw new UsageError(`Expected number from 0 to 1, or ${best}, for ${name} but received ${JSON.stringify(text)}`);
+}
+
+/** Whether recorded thresholds are asked for. */
+export const asksForBest = ({ all, single }: ThresholdRequest): boolean =>
+  [all, ...single.map(([, threshold]) => threshold)].some((each) => typeof each === "string");
+
+/**
+ * The thresholds that are asked for.
+ * @param recorded those of the weights
+ * @param weights their name, for the error
+ * @throws UsageError where recorded ones are asked for and the weights have none
+ */
+export function thresholdsOf(
+  request: ThresholdRequest,
+  recorded: RecordedThresholds | null,
+  weights: string,
+): NonNullable<Selection["threshold"]> {
+  const { all, single } = request;
+  if (recorded === null && asksForBest(request))
+    throw new UsageError(
+      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: rfdetr val says which is best`,
+    );
+  const known: RecordedThresholds = recorded ?? { "*": 0.5 };
+  const usual = typeof all === "number" ? all : known["*"];
+  const own = all === bestByClass ? Object.entries(known).filter(([name]) => name !== "*") : [];
+  const asked = single.map(([name, threshold]): [string, number] => [
+    name,
+    typeof threshold === "number" ? threshold : Object.hasOwn(known, name) ? known[name] : known["*"],
+  ]);
+  return own.length + asked.length === 0 ? usual : Object.fromEntries([["*", usual], ...own, ...asked]);
+}
+
+/** Recorded thresholds in words. */
+export function thresholdInWords(threshold: NonNullable<Selection["threshold"]>): string {
+  if (typeof threshold === "number") return threshold.toFixed(2);
+  const { "*": all, ...classes } = threshold;
+  const each = Object.entries(classes).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  const [few, more] = [each.slice(0, 8), each.length - 8];
+  return `${[...few, ...(more > 0 ? [`${more} more classes`] : []), `all others ${all.toFixed(2)}`].join(", ")}`;
 }

@@ -44,6 +44,7 @@ describe("the models of the prediction thread", () => {
       resolution: resolveModel("tiny").resolution,
       precision: "32-true",
       device: "cpu",
+      thresholds: null,
       warnings: [],
     });
     await host.free(first.key);

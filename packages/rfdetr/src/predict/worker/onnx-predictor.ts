@@ -28,7 +28,7 @@ export class OnnxPredictor implements HostedModel {
 
   get info(): HostedModel["info"] {
     const { classNames, description } = this.model;
-    const { variant, resolution, precision } = description;
+    const { variant, resolution, precision, thresholds } = description;
     const [height, width] = resolution;
     return {
       model: variant,
@@ -36,6 +36,7 @@ export class OnnxPredictor implements HostedModel {
       resolution: height === width ? height : resolution,
       precision,
       device: this.device,
+      thresholds,
     };
   }
 

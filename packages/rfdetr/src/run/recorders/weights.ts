@@ -1,5 +1,6 @@
 // Writes the files of weights of a run.
 import { scope } from "@rfdetr/torch";
+import { type EvaluationDetails, mainDetails } from "../../eval/details/evaluation-details.js";
 import { packageVersion } from "../../support/machine/version.js";
 import { mergedWeights } from "../../train/parameters/lora.js";
 import { saveWeights } from "../../weights/weights.js";
@@ -14,7 +15,7 @@ export class WeightsRecorder implements Recorder {
     this.#session = session;
   }
 
-  epoch({ event: { epoch, best }, chosen, baseWins, usable }: RecordedEpoch): void {
+  epoch({ event: { epoch, best }, chosen, details, summaryDetails, baseWins, usable }: RecordedEpoch): void {
     if (!usable) return;
     const { directory, settings } = this.#session;
     const info = {
@@ -22,9 +23,10 @@ export class WeightsRecorder implements Recorder {
       ...(chosen === null || chosen.AP === null ? {} : { AP: String(chosen.AP), AP50: String(chosen.AP50) }),
       ...(chosen?.masks?.AP == null ? {} : { mask_AP: String(chosen.masks.AP), mask_AP50: String(chosen.masks.AP50) }),
     };
-    this.#save(directory.last, info);
-    if (best) this.#save(directory.best, info, baseWins);
-    if (epoch % settings.checkpointInterval === 0) this.#save(directory.weightsOfEpoch(epoch), info);
+    const shipped = { ...info, ...thresholdEntries(summaryDetails) };
+    this.#save(directory.last, shipped);
+    if (best) this.#save(directory.best, { ...info, ...thresholdEntries(details) }, baseWins);
+    if (epoch % settings.checkpointInterval === 0) this.#save(directory.weightsOfEpoch(epoch), shipped);
   }
 
   /** The last weights are those of the moment, so that a run which is stopped at any time leaves some for use. */
@@ -48,4 +50,18 @@ export class WeightsRecorder implements Recorder {
       }),
     );
   }
+}
+
+/**
+ * The best thresholds of an evaluation, for the metadata of its weights: by the masks where there are some. None where
+ * nothing was found at any threshold.
+ */
+function thresholdEntries(details: EvaluationDetails | null): { thresholds?: string } {
+  if (details === null) return {};
+  const { best_threshold, per_class } = mainDetails(details);
+  if (best_threshold.f1 === 0) return {};
+  const classes = per_class.flatMap(({ class_name: name, best }): [string, number][] =>
+    best === null || name === "*" ? [] : [[name, best.threshold]],
+  );
+  return { thresholds: JSON.stringify(Object.fromEntries([["*", best_threshold.threshold], ...classes])) };
 }

@@ -164,7 +164,7 @@ export function readPythonCheckpoint(path: string, options: ReadOptions): Loaded
     }
     mergeAdapters(tensors);
     const classNames = readClasses(path, content, { tensors, numClasses: config.numClasses }, options);
-    return { tensors, classNames, config, trained: unknownTraining, leftOver };
+    return { tensors, classNames, config, trained: unknownTraining, thresholds: null, leftOver };
   } catch (error) {
     for (const tensor of tensors.values()) tensor.dispose();
     throw error;
