@@ -1,2 +1,2 @@
 // What the server sends under this name: the built module.
-export { LabelPlaces } from "../src/predict/drawing/label-places.js";
+export { LabelPlaces } from "../src/pictures/drawing/label-places.js";

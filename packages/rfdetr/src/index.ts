@@ -14,15 +14,15 @@ export type { ResizeOptions } from "./eval/pixels.js";
 export type { ExportResult } from "./export/export-onnx.js";
 export type { ExportPrecision } from "./export/export-precisions.js";
 export type { Detection, ModelConfig } from "./model/types.js";
-export { type CropOptions, cropDetections } from "./predict/drawing/crop.js";
+export { type CropOptions, cropDetections } from "./pictures/drawing/crop.js";
 export {
   type DrawOptions,
   drawDetections,
   type ImageSource,
   type LabelledBox,
   type RawImage,
-} from "./predict/drawing/draw.js";
-export { type MosaicOptions, mosaic, type Tile } from "./predict/drawing/mosaic.js";
+} from "./pictures/drawing/draw.js";
+export { type MosaicOptions, mosaic, type Tile } from "./pictures/drawing/mosaic.js";
 export type { CanvasPixels, ImageInput } from "./predict/inputs/image-input.js";
 export { imageFiles } from "./predict/inputs/inputs.js";
 export type {

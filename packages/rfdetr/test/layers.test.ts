@@ -23,6 +23,7 @@ const floors = [
   ["onnx"],
   ["export"],
   ["browser"],
+  ["pictures"],
   ["train"],
   ["predict"],
   ["run"],

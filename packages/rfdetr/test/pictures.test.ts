@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
-import { readPictures } from "../src/predict/pictures/picture-index.js";
+import { readPictures } from "../src/pictures/picture-index.js";
 import { recordsOf } from "../src/run/files/event-files.js";
 import type { TrainEvent } from "../src/run/files/events.js";
 import { openTrainData } from "../src/run/session/open-train-data.js";

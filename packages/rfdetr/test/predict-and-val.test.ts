@@ -10,7 +10,7 @@ import { evaluateWeights } from "../src/eval/evaluate-weights.js";
 import { openEvaluationData } from "../src/eval/evaluation-data.js";
 import { RFDETRModel } from "../src/model/rfdetr.js";
 import { resolveModel } from "../src/model/variants.js";
-import { decode } from "../src/predict/inputs/picture.js";
+import { decode } from "../src/pictures/picture.js";
 import { Predictor } from "../src/predict/predict.js";
 import { saveWeights } from "../src/weights/weights.js";
 

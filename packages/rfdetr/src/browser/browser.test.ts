@@ -13,7 +13,7 @@ import { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { type ServedPage, serveFolders } from "../onnx/serve-page.js";
-import { decode } from "../predict/inputs/picture.js";
+import { decode } from "../pictures/picture.js";
 import { Predictor } from "../predict/predict.js";
 import { OnnxPredictor } from "../predict/worker/onnx-predictor.js";
 import { Rng } from "../support/random.js";

@@ -2,13 +2,19 @@
 
 export { imageExtensions } from "../data/images/image-kinds.js";
 export { listDetections } from "../onnx/detections.js";
+export {
+  type DrawOptions,
+  drawDetections,
+  type ImageSource,
+  type LabelledBox,
+  type RawImage,
+} from "../pictures/drawing/draw.js";
+export { fontWarning } from "../pictures/drawing/lettering.js";
+export { type MosaicOptions, mosaic, type Tile } from "../pictures/drawing/mosaic.js";
+export { writeEvaluationPictures } from "../pictures/evaluation-pictures.js";
+export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "../pictures/picture-index.js";
 export { classColors, readableOn } from "../support/class-colors.js";
-export { type DrawOptions, drawDetections, type ImageSource, type LabelledBox, type RawImage } from "./drawing/draw.js";
-export { fontWarning } from "./drawing/lettering.js";
-export { type MosaicOptions, mosaic, type Tile } from "./drawing/mosaic.js";
 export { imageFiles } from "./inputs/inputs.js";
-export { writeEvaluationPictures } from "./pictures/evaluation-pictures.js";
-export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from "./pictures/picture-index.js";
 export { Predictor, type PredictorOptions } from "./predict.js";
 export type { BestBelow } from "./selection.js";
 export type { DecodedImage, DetectOptions, ImagePrediction, SquareImage, SquarePrediction } from "./types.js";

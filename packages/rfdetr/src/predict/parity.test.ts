@@ -8,8 +8,8 @@ import { fillModel } from "../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { Detection } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
+import { decode } from "../pictures/picture.js";
 import { inOrderOf, selectionOf } from "../testing/selection-order.js";
-import { decode } from "./inputs/picture.js";
 import { Predictor } from "./predict.js";
 
 interface Golden {

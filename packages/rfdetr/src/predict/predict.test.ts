@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
 import { listDetections } from "../onnx/detections.js";
-import type { RawImage } from "./inputs/picture.js";
+import type { RawImage } from "../pictures/picture.js";
 import { Predictor } from "./predict.js";
 import type { DetectOptions } from "./types.js";
 

@@ -11,6 +11,7 @@ import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { listBelow, listDetections, rowNames } from "../onnx/detections.js";
+import { decode, type ImageSource } from "../pictures/picture.js";
 import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
@@ -23,7 +24,6 @@ import {
 } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel, readTrainedPrecision } from "../weights/weights.js";
-import { decode, type ImageSource } from "./inputs/picture.js";
 import { prepareImage } from "./prepared-image.js";
 import { checkSelection, lowestThreshold } from "./selection.js";
 import type {

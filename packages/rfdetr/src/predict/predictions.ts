@@ -1,11 +1,11 @@
 // Predictions for many images: an async iterable, or a list when awaited.
 import type { Detection } from "../model/types.js";
+import type { ImageSource, RawImage } from "../pictures/picture.js";
 import { UsageError } from "../support/errors.js";
 import { isOutOfMemory } from "../support/machine/memory-error.js";
 import { BatchSize } from "./batch-size.js";
 import { type ImageInput, imageSource } from "./inputs/image-input.js";
 import { ImageList } from "./inputs/inputs.js";
-import type { ImageSource, RawImage } from "./inputs/picture.js";
 import type { DetectOptions, ImagePrediction } from "./types.js";
 import { Video, type VideoFrame } from "./video/video.js";
 import { shownVideo } from "./video/video-name.js";

@@ -36,7 +36,7 @@ async function stats(folder: string, flags: StatsFlags): Promise<number> {
     else for (const split of result.splits) printSplit(console, split);
     return exit.done;
   }
-  const { writeDataPictures } = await import("../../predict/pictures/data-pictures.js");
+  const { writeDataPictures } = await import("../../pictures/data-pictures.js");
   const onProgress = (done: number, total: number): void =>
     console.live(`${grouped(done)}/${grouped(total)} images compared`);
   const { pictures, duplicates, warning } = await writeDataPictures(flags.out, read, { onProgress });

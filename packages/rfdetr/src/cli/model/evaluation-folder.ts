@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { writeDetails } from "../../eval/details/details-file.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
-import { writeEvaluationPictures } from "../../predict/pictures/evaluation-pictures.js";
+import { writeEvaluationPictures } from "../../pictures/evaluation-pictures.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { makeFolder, removeEmpty } from "../../support/files/atomic.js";
 

@@ -21,7 +21,7 @@ export async function openDetector(
   try {
     const threshold = thresholdsOf(asked.threshold, (await detector.load()).thresholds, flags.weights);
     if (asksForBest(asked.threshold)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
-    const { fontWarning } = await import("../../predict/drawing/lettering.js");
+    const { fontWarning } = await import("../../pictures/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
     if (fonts !== null) console.warning(fonts);
     return { detector, threshold };

@@ -1,9 +1,9 @@
 // The files that `rfdetr predict` writes: pictures with boxes, and results.
 import { basename, dirname, extname, join, relative } from "node:path";
-import { cropDetections } from "../../predict/drawing/crop.js";
-import { drawDetections } from "../../predict/drawing/draw.js";
+import { cropDetections } from "../../pictures/drawing/crop.js";
+import { drawDetections } from "../../pictures/drawing/draw.js";
+import type { ImageSource } from "../../pictures/picture.js";
 import { isLocal } from "../../predict/inputs/address.js";
-import type { ImageSource } from "../../predict/inputs/picture.js";
 import { labelNames, OutputFolder, pictureNames } from "../../predict/outputs/outputs.js";
 import {
   classList,

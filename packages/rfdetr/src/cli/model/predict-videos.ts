@@ -1,7 +1,7 @@
 // `rfdetr predict` for videos: lines of JSON about the frames, and the frames with boxes as a video.
 import { rmSync } from "node:fs";
 import type { RFDETR } from "../../detector/detector.js";
-import { draw } from "../../predict/drawing/draw.js";
+import { draw } from "../../pictures/drawing/draw.js";
 import { OutputFolder, videoNames } from "../../predict/outputs/outputs.js";
 import { frameResult } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";

@@ -187,8 +187,8 @@ async function draw(
   out: string,
 ): Promise<{ pictures: string; count: number; objects: number }> {
   const { Predictor } = await import("../../predict/predict.js");
-  const { drawDetections } = await import("../../predict/drawing/draw.js");
-  const { mosaic } = await import("../../predict/drawing/mosaic.js");
+  const { drawDetections } = await import("../../pictures/drawing/draw.js");
+  const { mosaic } = await import("../../pictures/drawing/mosaic.js");
   const { imageFiles } = await import("../../predict/inputs/inputs.js");
   const predictor = Predictor.load(weights);
   makeFolder(out);

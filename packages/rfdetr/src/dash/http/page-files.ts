@@ -8,7 +8,7 @@ import type { Keys } from "./guard.js";
 
 const folder = fileURLToPath(new URL("../../../dash/", import.meta.url));
 /** The rule by which `predict` places labels, as it is built: the page places its own in the same way. */
-const places = fileURLToPath(new URL("../../../dist/predict/drawing/label-places.js", import.meta.url));
+const places = fileURLToPath(new URL("../../../dist/pictures/drawing/label-places.js", import.meta.url));
 const types: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",

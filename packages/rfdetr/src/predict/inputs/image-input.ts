@@ -2,11 +2,11 @@
 import { fileURLToPath } from "node:url";
 import type { Sharp } from "sharp";
 import { rgbPixels } from "../../data/images/rgb.js";
+import type { ImageSource, RawImage } from "../../pictures/picture.js";
 import { PictureError } from "../../support/errors.js";
 import { isVideoName, shownVideo } from "../video/video-name.js";
 import { isFetched, isForeign, pathOf } from "./address.js";
 import { fetchImage } from "./fetch-image.js";
-import type { ImageSource, RawImage } from "./picture.js";
 
 /** Pixels of a canvas: RGBA bytes, row after row. */
 export interface CanvasPixels {

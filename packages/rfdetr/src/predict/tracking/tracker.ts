@@ -1,8 +1,8 @@
 // Follows objects through the frames of a video: ByteTrack. No import of Node.
 
 import type { Detection } from "../../model/types.js";
+import { detectionList } from "../../pictures/detection-list.js";
 import { checkArgument, checkOptions, count, countOrZero, type OptionKinds, share } from "../../support/options.js";
-import { detectionList } from "../detection-list.js";
 import type { ImageInput } from "../inputs/image-input.js";
 import type { SourcePrediction } from "../predictions.js";
 import { cornersIou } from "../tiles.js";

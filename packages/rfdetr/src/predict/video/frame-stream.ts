@@ -1,6 +1,7 @@
 // Frames as they come out of ffmpeg: pictures one after another on one pipe (PPM), their times on another.
+
+import type { RawImage } from "../../pictures/picture.js";
 import { VideoError } from "../../support/errors.js";
-import type { RawImage } from "../inputs/picture.js";
 
 /** Longest header of a picture. */
 const longestHeader = 64;

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { once } from "node:events";
 import type { Writable } from "node:stream";
 import { promisify } from "node:util";
+import type { RawImage } from "../../pictures/picture.js";
 import { VideoError } from "../../support/errors.js";
-import type { RawImage } from "../inputs/picture.js";
 import { everyFrame, type Ffmpeg, startFfmpeg } from "./ffmpeg.js";
 import { matroskaHeader, pictureHeader } from "./matroska.js";
 

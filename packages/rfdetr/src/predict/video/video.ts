@@ -2,10 +2,10 @@
 import { existsSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { readImageHeader } from "../../data/images/image-header.js";
+import type { RawImage } from "../../pictures/picture.js";
 import { UsageError, VideoError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { checkOptions, count, flag, type OptionKind } from "../../support/options.js";
-import type { RawImage } from "../inputs/picture.js";
 import { everyFrame, type Ffmpeg, startFfmpeg } from "./ffmpeg.js";
 import { frameTimes, newest, ppmPictures } from "./frame-stream.js";
 import { inputArguments, isLive, isVideoFile, shownVideo } from "./video-name.js";

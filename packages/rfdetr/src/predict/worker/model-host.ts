@@ -1,9 +1,9 @@
 // The models of the prediction thread. Detectors of the same weights and precision share one.
 import { statSync } from "node:fs";
 import { isExported } from "../../onnx/exported-model.js";
+import { decode, type ImageSource } from "../../pictures/picture.js";
 import { packError, type SentError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
-import { decode, type ImageSource } from "../inputs/picture.js";
 import { detectPrepared, type PreparedImage, prepareImage } from "../prepared-image.js";
 import { checkSelection } from "../selection.js";
 import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";

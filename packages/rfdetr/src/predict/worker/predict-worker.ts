@@ -1,8 +1,8 @@
 // The prediction thread: it owns the models, so that the thread of the caller stays free.
 import { parentPort } from "node:worker_threads";
+import type { RawImage } from "../../pictures/picture.js";
 import { packError, type SentError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
-import type { RawImage } from "../inputs/picture.js";
 import type { ImagePrediction } from "../types.js";
 import { ModelHost } from "./model-host.js";
 import type { Reply, Request } from "./remote-model.js";

@@ -1,11 +1,11 @@
 // A model in the prediction thread, as the other threads see it. A process has one such thread.
 import { Worker } from "node:worker_threads";
+import type { ImageSource, RawImage } from "../../pictures/picture.js";
 import { endOfThread, type SentError, unpackError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
 import { letThreadsSleep } from "../../support/machine/openmp.js";
 import { refuseTelemetry } from "../../support/machine/telemetry.js";
 import { workerFlags, workerScript } from "../../support/machine/worker-path.js";
-import type { ImageSource, RawImage } from "../inputs/picture.js";
 import type { DetectOptions, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";
 
 /** What the prediction thread receives. */

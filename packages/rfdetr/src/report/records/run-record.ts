@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import { readDetails } from "../../eval/details/details-file.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
-import { type PictureEntry, readPictures } from "../../predict/pictures/picture-index.js";
+import { type PictureEntry, readPictures } from "../../pictures/picture-index.js";
 import { summaryOf } from "../../run/files/read-summary.js";
 import type { RunSummary } from "../../run/files/run-directory.js";
 import { holderOf } from "../../run/files/run-lock.js";

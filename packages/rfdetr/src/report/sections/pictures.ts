@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { extname, join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
-import type { PictureEntry } from "../../predict/pictures/picture-index.js";
+import type { PictureEntry } from "../../pictures/picture-index.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { listed } from "../html/words.js";

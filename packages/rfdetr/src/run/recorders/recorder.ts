@@ -2,7 +2,7 @@
 import type { WatchedStep } from "@rfdetr/amp";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
-import type { PictureEntry } from "../../predict/pictures/picture-index.js";
+import type { PictureEntry } from "../../pictures/picture-index.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { StepResult } from "../../train/step/step.js";

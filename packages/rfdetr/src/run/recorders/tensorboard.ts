@@ -1,7 +1,7 @@
 // Writes the events of a run for TensorBoard.
 import { join } from "node:path";
-import type { PictureEntry, PictureKind } from "../../predict/pictures/picture-index.js";
-import { pictureFile } from "../../predict/pictures/rasterize.js";
+import type { PictureEntry, PictureKind } from "../../pictures/picture-index.js";
+import { pictureFile } from "../../pictures/rasterize.js";
 import { writeFailure } from "../../support/files/atomic.js";
 import { keepEvents } from "../files/event-files.js";
 import type { RunDirectory } from "../files/run-directory.js";

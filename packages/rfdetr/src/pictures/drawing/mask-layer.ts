@@ -2,7 +2,7 @@
 import { maskBox } from "../../masks/mask.js";
 import { maskWindow, type Window } from "../../masks/segments.js";
 import { readableOn } from "../../support/class-colors.js";
-import type { RawImage } from "../inputs/picture.js";
+import type { RawImage } from "../picture.js";
 import { type BoxOptions, bestFirst, colorsOf, type LabelledBox, lineOf } from "./box-overlay.js";
 
 /** How much of the class colour an object gets: what it looks like stays visible. */

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { classColors, paletteColor, readableOn } from "../../support/class-colors.js";
-import { decode } from "../inputs/picture.js";
+import { decode } from "../picture.js";
 import { boxOverlay } from "./box-overlay.js";
 import { draw, drawDetections, type LabelledBox } from "./draw.js";
 

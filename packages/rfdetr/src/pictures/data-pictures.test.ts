@@ -2,8 +2,8 @@ import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readSplits, statsOf } from "../../data/stats.js";
-import { editCoco, writeCoco, writePicture } from "../../testing/dataset-files.js";
+import { readSplits, statsOf } from "../data/stats.js";
+import { editCoco, writeCoco, writePicture } from "../testing/dataset-files.js";
 import { writeDataPictures } from "./data-pictures.js";
 import { readPictures } from "./picture-index.js";
 

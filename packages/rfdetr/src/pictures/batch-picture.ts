@@ -1,7 +1,7 @@
 // A training batch as the model saw it.
 import { basename } from "node:path";
-import type { Target } from "../../data/target.js";
-import type { LabelledBox } from "../drawing/box-overlay.js";
+import type { Target } from "../data/target.js";
+import type { LabelledBox } from "./drawing/box-overlay.js";
 import { sheet } from "./sheet.js";
 
 /** The images of a micro-batch after augmentation, at the size of the step. */

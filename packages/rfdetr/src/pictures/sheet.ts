@@ -1,9 +1,9 @@
 // Sheets of pictures with boxes: each picture is brought to the size of its tile before boxes are drawn, so that lines
 // and letters look the same on pictures of 64 and of 8000 pixels.
-import { type BoxOptions, boxOverlay, type LabelledBox } from "../drawing/box-overlay.js";
-import { paintMasks } from "../drawing/mask-layer.js";
-import { mosaic } from "../drawing/mosaic.js";
-import { asSharp, decode, type ImageSource, type RawImage } from "../inputs/picture.js";
+import { type BoxOptions, boxOverlay, type LabelledBox } from "./drawing/box-overlay.js";
+import { paintMasks } from "./drawing/mask-layer.js";
+import { mosaic } from "./drawing/mosaic.js";
+import { asSharp, decode, type ImageSource, type RawImage } from "./picture.js";
 
 /** A picture of a sheet, with what is drawn on it. */
 export interface SheetTile {

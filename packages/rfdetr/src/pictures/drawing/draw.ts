@@ -12,11 +12,11 @@ import {
   type OutputFlags,
   outputOptions,
   type RawImage,
-} from "../inputs/picture.js";
+} from "../picture.js";
 import { type BoxOptions, boxOverlay, type LabelledBox } from "./box-overlay.js";
 import { paintMasks } from "./mask-layer.js";
 
-export type { ImageSource, RawImage } from "../inputs/picture.js";
+export type { ImageSource, RawImage } from "../picture.js";
 export type { LabelledBox } from "./box-overlay.js";
 
 /** How detections are drawn. */

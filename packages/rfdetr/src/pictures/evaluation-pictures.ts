@@ -5,14 +5,14 @@ import {
   type EvaluationDetails,
   type ImageDetails,
   mainDetails,
-} from "../../eval/details/evaluation-details.js";
-import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
-import { confusionFigure } from "../../eval/figures/confusion-figure.js";
-import { f1Figure, precisionRecallFigure } from "../../eval/figures/curve-figures.js";
-import { type CocoRuns, fromCocoRuns } from "../../masks/coco-runs.js";
-import type { Mask } from "../../masks/mask.js";
-import { PictureError } from "../../support/errors.js";
-import type { LabelledBox } from "../drawing/box-overlay.js";
+} from "../eval/details/evaluation-details.js";
+import { type ErrorKind, errorKinds } from "../eval/error-analysis/error-kinds.js";
+import { confusionFigure } from "../eval/figures/confusion-figure.js";
+import { f1Figure, precisionRecallFigure } from "../eval/figures/curve-figures.js";
+import { type CocoRuns, fromCocoRuns } from "../masks/coco-runs.js";
+import type { Mask } from "../masks/mask.js";
+import { PictureError } from "../support/errors.js";
+import type { LabelledBox } from "./drawing/box-overlay.js";
 import { PictureFolder, type PictureText } from "./picture-folder.js";
 import type { PictureEntry } from "./picture-index.js";
 import { sheet } from "./sheet.js";

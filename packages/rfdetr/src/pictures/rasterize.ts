@@ -1,8 +1,8 @@
 // Figures as pixels, for places that show no SVG. Machines without fonts draw them with letters too.
 import { readFile } from "node:fs/promises";
-import type { Figure } from "../../charts/svg.js";
-import { sharp } from "../../data/images/sharp.js";
-import { lettering, strokes } from "../drawing/lettering.js";
+import type { Figure } from "../charts/svg.js";
+import { sharp } from "../data/images/sharp.js";
+import { lettering, strokes } from "./drawing/lettering.js";
 
 /** Pixels of the picture for one of the figure. */
 const scale = 2;

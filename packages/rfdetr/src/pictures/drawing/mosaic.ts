@@ -9,7 +9,7 @@ import {
   type OutputFlags,
   outputOptions,
   type RawImage,
-} from "../inputs/picture.js";
+} from "../picture.js";
 import { fittingLetters, type Lettering, strokes } from "./lettering.js";
 
 /** A picture in a mosaic, with a line of text above it. */

@@ -2,15 +2,15 @@
 import { rename, rm, writeFile } from "node:fs/promises";
 import { extname } from "node:path";
 import type { Sharp } from "sharp";
-import { isFolder } from "../../data/formats/find-file.js";
-import { decodeImage, headerOf } from "../../data/images/decode.js";
-import { rgbPixels } from "../../data/images/rgb.js";
-import { sharp } from "../../data/images/sharp.js";
-import { DataError, MemoryError, PictureError } from "../../support/errors.js";
-import { scratchBeside } from "../../support/files/scratch.js";
-import { reasonOf } from "../../support/files/system-error.js";
-import { checkMemory } from "../../support/machine/memory-error.js";
-import { count, type OptionKinds, oneOf, text } from "../../support/options.js";
+import { isFolder } from "../data/formats/find-file.js";
+import { decodeImage, headerOf } from "../data/images/decode.js";
+import { rgbPixels } from "../data/images/rgb.js";
+import { sharp } from "../data/images/sharp.js";
+import { DataError, MemoryError, PictureError } from "../support/errors.js";
+import { scratchBeside } from "../support/files/scratch.js";
+import { reasonOf } from "../support/files/system-error.js";
+import { checkMemory } from "../support/machine/memory-error.js";
+import { count, type OptionKinds, oneOf, text } from "../support/options.js";
 
 /** A decoded image: RGB or greyscale bytes, row after row. */
 export interface RawImage {

@@ -2,7 +2,7 @@
 
 import { checkArgument, checkOptions, flag, type OptionKinds, oneOf, zeroOrMore } from "../../support/options.js";
 import { detectionList } from "../detection-list.js";
-import { asSharp, decode, encode, type ImageSource } from "../inputs/picture.js";
+import { asSharp, decode, encode, type ImageSource } from "../picture.js";
 import type { LabelledBox } from "./box-overlay.js";
 
 /** How objects are cut out. */

@@ -1,9 +1,9 @@
 // A folder of pictures that is being written: files first, then the index.
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Figure } from "../../charts/svg.js";
-import { sharp } from "../../data/images/sharp.js";
-import { makeFolder, replaceFile } from "../../support/files/atomic.js";
+import type { Figure } from "../charts/svg.js";
+import { sharp } from "../data/images/sharp.js";
+import { makeFolder, replaceFile } from "../support/files/atomic.js";
 import { dropPictures, listPictures, type PictureEntry, type PictureKind } from "./picture-index.js";
 import { rasterize } from "./rasterize.js";
 

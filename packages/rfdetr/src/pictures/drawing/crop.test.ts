@@ -1,6 +1,6 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
-import type { RawImage } from "../inputs/picture.js";
+import type { RawImage } from "../picture.js";
 import { cropDetections } from "./crop.js";
 
 /** A picture whose red tells the column and whose green tells the row. */

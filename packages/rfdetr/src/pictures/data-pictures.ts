@@ -1,19 +1,19 @@
 // The pictures of a dataset: what `rfdetr data stats` draws.
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
-import { type DuplicateGroup, findDuplicates } from "../../data/check/duplicates.js";
-import { splitBoxes } from "../../data/split-boxes.js";
-import type { ReadSplits } from "../../data/stats.js";
+import { type DuplicateGroup, findDuplicates } from "../data/check/duplicates.js";
+import { splitBoxes } from "../data/split-boxes.js";
+import type { ReadSplits } from "../data/stats.js";
 import {
   boxPositionFigure,
   boxShapeFigure,
   boxSizeFigure,
   classCountFigure,
   labelsFigure,
-} from "../../eval/figures/data-figures.js";
-import { RunDirectoryError } from "../../support/errors.js";
-import type { LabelledBox } from "../drawing/box-overlay.js";
-import { fontWarning } from "../drawing/lettering.js";
+} from "../eval/figures/data-figures.js";
+import { RunDirectoryError } from "../support/errors.js";
+import type { LabelledBox } from "./drawing/box-overlay.js";
+import { fontWarning } from "./drawing/lettering.js";
 import { PictureFolder } from "./picture-folder.js";
 import { indexName, type PictureEntry } from "./picture-index.js";
 import { type SheetTile, sheet } from "./sheet.js";

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { decodeFile } from "../../data/images/decode.js";
-import { readImageHeader } from "../../data/images/image-header.js";
-import { chooseOrientation } from "../../data/images/orientation.js";
-import { prepare } from "../../data/loader/prepare-sample.js";
-import { draw } from "../drawing/draw.js";
+import { decodeFile } from "../data/images/decode.js";
+import { readImageHeader } from "../data/images/image-header.js";
+import { chooseOrientation } from "../data/images/orientation.js";
+import { prepare } from "../data/loader/prepare-sample.js";
+import { draw } from "./drawing/draw.js";
 import { decode } from "./picture.js";
 
 // Training, evaluation, prediction and drawing see the same pixels.

@@ -2,9 +2,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { RunDirectoryError } from "../../support/errors.js";
-import { replaceText } from "../../support/files/atomic.js";
-import { readJson } from "../../support/files/json.js";
+import { RunDirectoryError } from "../support/errors.js";
+import { replaceText } from "../support/files/atomic.js";
+import { readJson } from "../support/files/json.js";
 
 /** What a picture shows, in the order in which pictures are listed. */
 export const pictureKinds = [
