@@ -12,7 +12,7 @@ import {
 import { regionMasks } from "../../packages/rfdetr/dist/data/region-masks.js";
 import { evaluateFiles } from "../../packages/rfdetr/dist/eval/coco/coco-files.js";
 import { NumericsReader, numericsText, summarizeNumerics } from "../../packages/rfdetr/dist/report/index.js";
-import { loadCheckpoint, soundCheckpoint } from "../../packages/rfdetr/dist/run/files/checkpoint.js";
+import { loadCheckpoint, soundCheckpoint } from "../../packages/rfdetr/dist/run/files/checkpoint/checkpoint.js";
 import { resumeConfig } from "../../packages/rfdetr/dist/run/session/resume.js";
 import { readConfigFile, resolveSettings } from "../../packages/rfdetr/dist/settings/resolve.js";
 import { isUserError } from "../../packages/rfdetr/dist/support/errors.js";

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 
-OUT = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/run/files/fixtures/tensorboard.json"
+OUT = Path(__file__).resolve().parents[2] / "packages/rfdetr/src/run/files/tensorboard/fixtures/tensorboard.json"
 
 
 def goldens():

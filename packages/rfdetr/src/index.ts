@@ -47,7 +47,7 @@ export {
   type JsonValue,
   type TrainCallbacks,
 } from "./run/callbacks/train-callbacks.js";
-export type * from "./run/files/events.js";
+export type * from "./run/events/events.js";
 export type { RunSummary } from "./run/files/run-directory.js";
 export { type TrainResult, TrainRun } from "./run/train-run.js";
 export { defineConfig } from "./settings/config-file.js";

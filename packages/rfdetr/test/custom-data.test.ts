@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
 import { type CustomRow, gatherDataset } from "../src/data/index.js";
 import { RFDETR } from "../src/detector/detector.js";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import type { TrainOptions } from "../src/settings/settings.js";
 
 const folder = mkdtempSync(join(tmpdir(), "own-data-"));

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";

@@ -6,7 +6,7 @@ import { synthesize } from "../src/data/index.js";
 import { readDetails } from "../src/eval/details/details-file.js";
 import { evaluateWeights } from "../src/eval/evaluate-weights.js";
 import { Predictor } from "../src/predict/predict.js";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import { openTrainData } from "../src/run/session/open-train-data.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";

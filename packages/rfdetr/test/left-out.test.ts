@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import { openTrainData } from "../src/run/session/open-train-data.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";

@@ -9,7 +9,7 @@ import { readDetails } from "../src/eval/details/details-file.js";
 import { evaluateWeights } from "../src/eval/evaluate-weights.js";
 import { exportOnnx } from "../src/export/export-onnx.js";
 import { evaluateOnnx } from "../src/onnx/evaluate-onnx.js";
-import type { EpochEvent, TrainEvent } from "../src/run/files/events.js";
+import type { EpochEvent, TrainEvent } from "../src/run/events/events.js";
 import { readMetrics } from "../src/run/files/read-metrics.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import { resolveSettings } from "../src/settings/resolve.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { parseRecord } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NumericsReader, numericsText, summarizeNumerics } from "../src/report/index.js";
-import type { HeaderRecord, MonitorRecord, StepRecord } from "../src/run/files/numerics-records.js";
+import type { HeaderRecord, MonitorRecord, StepRecord } from "../src/run/files/numerics/numerics-records.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";
 import type { PeakMemory } from "../src/train/measure/memory-peak.js";

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";
 import { resolveSettings } from "../src/settings/resolve.js";

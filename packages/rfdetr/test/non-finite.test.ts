@@ -5,7 +5,7 @@ import { parseRecord } from "@rfdetr/amp";
 import { loadSafetensors } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
 import { NumericsReader, numericsText, summarizeNumerics } from "../src/report/index.js";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";

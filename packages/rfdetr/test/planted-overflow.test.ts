@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { headroomOf, parseRecord } from "@rfdetr/amp/records";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { TrainEvent } from "../src/run/files/events.js";
-import type { MonitorRecord, StepRecord } from "../src/run/files/numerics-records.js";
+import type { TrainEvent } from "../src/run/events/events.js";
+import type { MonitorRecord, StepRecord } from "../src/run/files/numerics/numerics-records.js";
 import { plantedModule, plantedOverflow } from "../src/testing/runs/planted-overflow.js";
 import { squares } from "./squares.js";
 

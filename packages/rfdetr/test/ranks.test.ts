@@ -7,7 +7,7 @@ import { getNumThreads, setNumThreads } from "@rfdetr/torch";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { synthesize } from "../src/data/index.js";
 import { requestControl } from "../src/run/control/control.js";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import { resumeConfig } from "../src/run/session/resume.js";
 import { resolveSettings } from "../src/settings/resolve.js";
 import { type GroupResult, plannedGroup } from "../src/testing/ranks/planned-group.js";

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { TrainEvent } from "../src/run/files/events.js";
+import type { TrainEvent } from "../src/run/events/events.js";
 import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
 import type { OpenTrainData, TrainData } from "../src/run/session/training-data.js";
 import { train } from "../src/run/trainer.js";

@@ -8,8 +8,8 @@ export type {
   PhaseSeconds,
   RollbackRecord,
   StepRecord,
-} from "../run/files/numerics-records.js";
-export type { GroupRecord, RankColumns } from "../run/files/rank-records.js";
+} from "../run/files/numerics/numerics-records.js";
+export type { GroupRecord, RankColumns } from "../run/files/numerics/rank-records.js";
 export type { PeakMemory } from "../train/measure/memory-peak.js";
 export type { OverflowReport } from "../train/measure/overflow-report.js";
 export type { MetricsTable } from "./records/metrics-table.js";

@@ -7,6 +7,6 @@ export {
   controlState,
   requestControl,
 } from "./control/control.js";
-export type * from "./files/events.js";
+export type * from "./events/events.js";
 export type { RunSummary } from "./files/run-directory.js";
 export { type TrainResult, TrainRun } from "./train-run.js";

@@ -6,16 +6,16 @@ import { InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
 import { StopRequest, type StopSignal } from "./control/stop-request.js";
-import { downloading } from "./downloading.js";
-import type { DoneEvent, TrainEvent } from "./files/events.js";
-import { gathering } from "./gathering.js";
+import type { DoneEvent, TrainEvent } from "./events/events.js";
 import { trainInProcesses } from "./launch/launcher.js";
 import type { RankPlace } from "./launch/rank-place.js";
 import { trainingRank } from "./launch/rank-process.js";
 import { checkProcesses } from "./launch/shares.js";
 import { whoTrains } from "./launch/who-trains.js";
 import type { ResumeChanges } from "./session/resume.js";
-import { trainInThread } from "./training-thread.js";
+import { downloading } from "./sources/downloading.js";
+import { gathering } from "./sources/gathering.js";
+import { trainInThread } from "./thread/training-thread.js";
 
 /** How a run ended, and where its files are. */
 export interface TrainResult {

@@ -1,6 +1,6 @@
 // Trains a run in this thread, as rank 0 or as one of the others, and yields its events.
 import { InternalError } from "../support/errors.js";
-import type { DoneEvent, TrainEvent } from "./files/events.js";
+import type { DoneEvent, TrainEvent } from "./events/events.js";
 import { RunDirectory } from "./files/run-directory.js";
 import { logged } from "./files/run-log.js";
 import { joinRun } from "./launch/join-run.js";
@@ -13,7 +13,7 @@ import { endedRun } from "./session/ended-run.js";
 import { measurementsBefore, prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
-import type { ThreadRequest, TrainRequest } from "./train-request.js";
+import type { ThreadRequest, TrainRequest } from "./thread/train-request.js";
 import { TrainingLoop } from "./training-loop.js";
 
 /**

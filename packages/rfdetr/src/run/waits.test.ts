@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { CallbackRunner } from "./callbacks/callback-runner.js";
 import { StopRequest } from "./control/stop-request.js";
-import type { TrainEvent } from "./files/events.js";
-import { gathering } from "./gathering.js";
+import type { TrainEvent } from "./events/events.js";
+import { gathering } from "./sources/gathering.js";
 import { Waits, waitsFor } from "./waits.js";
 
 const note = (message: string): TrainEvent => ({ type: "note", message });

@@ -1,7 +1,7 @@
 // What a run waits for that may never come: code of a user that does not end, images on a disk that hangs. It is named
 // after a while; the run goes on waiting.
 import { isThenable } from "../support/thenable.js";
-import type { TrainEvent } from "./files/events.js";
+import type { TrainEvent } from "./events/events.js";
 
 /** Milliseconds after which it is told what a run waits for. */
 export const longWait = 30_000;

@@ -1,7 +1,7 @@
 // The live line of a training run: time left first, then as many whole figures as fit.
 
 import { formatBytes } from "@rfdetr/amp/text";
-import type { StepEvent } from "../../run/files/events.js";
+import type { StepEvent } from "../../run/events/events.js";
 import { clock, grouped, hms } from "../../support/format.js";
 import { shapeInWords } from "../../support/shape.js";
 import { bold, dim, green, widthOf } from "./style.js";

@@ -2,7 +2,7 @@
 
 import { formatBytes } from "@rfdetr/amp/text";
 import type { DryRun } from "../../run/dry-run.js";
-import type { StartEvent } from "../../run/files/events.js";
+import type { StartEvent } from "../../run/events/events.js";
 import { headerFields, repeatedImages, startAdvice } from "../../run/transcript/header.js";
 import { counted, type Field, grouped, hms } from "../../support/format.js";
 import { snakeCase } from "../../support/names.js";

@@ -1,7 +1,7 @@
 import { Writable } from "node:stream";
 import { stripVTControlCharacters } from "node:util";
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { StepEvent, TrainEvent } from "../../run/files/events.js";
+import type { StepEvent, TrainEvent } from "../../run/events/events.js";
 import { testTerminal } from "../../testing/pages/terminal.js";
 import { epochEvent, runSummary, skippedEvent, startEvent, stepEvent } from "../../testing/runs/run-events.js";
 import { Console, type ConsoleOptions } from "../console/console.js";

@@ -7,7 +7,7 @@ import type {
   StepEvent,
   TestEvent,
   TrainEvent,
-} from "../../run/files/events.js";
+} from "../../run/events/events.js";
 import type { TrainResult } from "../../run/train-run.js";
 import { endingFields } from "../../run/transcript/ending.js";
 import { EpochTable } from "../../run/transcript/epoch-table.js";

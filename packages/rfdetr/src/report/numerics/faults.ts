@@ -1,6 +1,6 @@
 // What was not finite, in sentences: where, at which scale, and what followed.
 
-import type { RollbackRecord } from "../../run/files/numerics-records.js";
+import type { RollbackRecord } from "../../run/files/numerics/numerics-records.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";

@@ -1,6 +1,6 @@
 // Overflows that were foreseen, and what was asked of the run while it trained.
 
-import type { ControlRecord } from "../../run/files/numerics-records.js";
+import type { ControlRecord } from "../../run/files/numerics/numerics-records.js";
 import { type Html, html, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";

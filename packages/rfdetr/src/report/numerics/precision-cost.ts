@@ -1,6 +1,6 @@
 // What the precision gained and cost against 32-true, measured before the run.
 import { formatBytes } from "@rfdetr/amp/text";
-import type { HeaderRecord } from "../../run/files/numerics-records.js";
+import type { HeaderRecord } from "../../run/files/numerics/numerics-records.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { table } from "../html/table.js";

@@ -2,8 +2,13 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { linesOf } from "../../run/files/log-file.js";
-import { readLine, type StepLine } from "../../run/files/numerics-lines.js";
-import type { ControlRecord, HeaderRecord, MonitorRecord, RollbackRecord } from "../../run/files/numerics-records.js";
+import { readLine, type StepLine } from "../../run/files/numerics/numerics-lines.js";
+import type {
+  ControlRecord,
+  HeaderRecord,
+  MonitorRecord,
+  RollbackRecord,
+} from "../../run/files/numerics/numerics-records.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";

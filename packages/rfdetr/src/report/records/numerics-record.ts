@@ -1,6 +1,11 @@
 // What numerics.jsonl of a run holds, as a reader has it.
 import type { ForecastRecord } from "@rfdetr/amp/records";
-import type { ControlRecord, HeaderRecord, MonitorRecord, RollbackRecord } from "../../run/files/numerics-records.js";
+import type {
+  ControlRecord,
+  HeaderRecord,
+  MonitorRecord,
+  RollbackRecord,
+} from "../../run/files/numerics/numerics-records.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { RankSummary } from "./ranks.js";

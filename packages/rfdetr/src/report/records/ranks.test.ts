@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { RankColumns } from "../../run/files/rank-records.js";
+import type { RankColumns } from "../../run/files/numerics/rank-records.js";
 import { type ExampleRun, writeExampleRun } from "../../testing/runs/example-run.js";
 import { stepRecord } from "../../testing/runs/numerics-records.js";
 import { rankSentences } from "../html/rank-words.js";

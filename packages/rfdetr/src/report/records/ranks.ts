@@ -1,5 +1,5 @@
 // What the processes of a run did in its steps, collected in little memory.
-import type { GroupRecord, RankColumns } from "../../run/files/rank-records.js";
+import type { GroupRecord, RankColumns } from "../../run/files/numerics/rank-records.js";
 import { median } from "../../support/statistics.js";
 import { NoiseScale } from "./noise-scale.js";
 import { PointCollector, type StepPoints } from "./step-points.js";

@@ -4,7 +4,7 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ModuleRecord, recordLine, type UpdateRecord } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { MonitorRecord, StepRecord } from "../../run/files/numerics-records.js";
+import type { MonitorRecord, StepRecord } from "../../run/files/numerics/numerics-records.js";
 import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
 import { NumericsReader } from "./numerics-reader.js";
 import { RunReader, readRun } from "./run-record.js";

@@ -1,6 +1,6 @@
 // What the monitor saw over a run of any length in little memory: neighbouring watched steps are joined.
 import type { ModuleRecord, UpdateRecord } from "@rfdetr/amp";
-import type { MonitorRecord } from "../../run/files/numerics-records.js";
+import type { MonitorRecord } from "../../run/files/numerics/numerics-records.js";
 
 /** A module in a watched step. */
 export interface WatchedModule extends ModuleRecord {

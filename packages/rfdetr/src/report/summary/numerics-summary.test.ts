@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { recordLine } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { MonitorRecord } from "../../run/files/numerics-records.js";
+import type { MonitorRecord } from "../../run/files/numerics/numerics-records.js";
 import {
   headerRecord,
   moduleRecord,

@@ -1,6 +1,11 @@
 // The numerics of a run as one page says them.
 import { type ForecastRecord, type Headroom, headroomOf } from "@rfdetr/amp/records";
-import type { ControlRecord, HeaderRecord, PhaseSeconds, RollbackRecord } from "../../run/files/numerics-records.js";
+import type {
+  ControlRecord,
+  HeaderRecord,
+  PhaseSeconds,
+  RollbackRecord,
+} from "../../run/files/numerics/numerics-records.js";
 import { median } from "../../support/statistics.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";

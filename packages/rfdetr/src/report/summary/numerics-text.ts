@@ -1,7 +1,7 @@
 // The summary of a run's numerics as text for a terminal.
 import { forecastText } from "@rfdetr/amp/records";
 import { formatBytes, textTable } from "@rfdetr/amp/text";
-import type { ControlRecord, PhaseSeconds } from "../../run/files/numerics-records.js";
+import type { ControlRecord, PhaseSeconds } from "../../run/files/numerics/numerics-records.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import { formatOverflowReport, type OverflowReport } from "../../train/measure/overflow-report.js";
 import { counted } from "../html/words.js";

@@ -4,8 +4,8 @@ import { moduleRule } from "../../settings/precision-changes.js";
 import { CustomCodeError } from "../../support/errors.js";
 import { schemaFault } from "../../support/files/schema-fault.js";
 import { reasonOf } from "../../support/files/system-error.js";
-import type { SavedCallbacks } from "../files/checkpoint.js";
-import type { CheckpointEvent, EpochEvent, StartEvent } from "../files/events.js";
+import type { CheckpointEvent, EpochEvent, StartEvent } from "../events/events.js";
+import type { SavedCallbacks } from "../files/checkpoint/checkpoint.js";
 import type { RunSummary } from "../files/run-directory.js";
 import { Waits } from "../waits.js";
 import type {

@@ -2,7 +2,7 @@
 import type { ModuleRule } from "@rfdetr/amp";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { SplitLoss } from "../../eval/validation-loss.js";
-import type { CheckpointEvent, EpochEvent, StartEvent, StepEvent } from "../files/events.js";
+import type { CheckpointEvent, EpochEvent, StartEvent, StepEvent } from "../events/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
 /** A value that JSON keeps as it is. */

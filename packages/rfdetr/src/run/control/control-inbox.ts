@@ -12,7 +12,7 @@ import {
   controlFile,
   readRequest,
   stateFile,
-} from "../files/control-files.js";
+} from "./control-files.js";
 
 /**
  * The folder `control` of a run in progress. It belongs to the user that runs it, and nobody else may write there. What

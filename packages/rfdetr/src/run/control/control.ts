@@ -6,6 +6,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { RunDirectoryError } from "../../support/errors.js";
 import { removeEmpty, writeFailure } from "../../support/files/atomic.js";
 import { abortSignal, checkOptions, type OptionKinds } from "../../support/options.js";
+import { RunDirectory } from "../files/run-directory.js";
+import { RunLock } from "../files/run-lock.js";
 import {
   answerFile,
   type ControlAnswer,
@@ -16,11 +18,9 @@ import {
   readAnswer,
   readState,
   requestFile,
-} from "../files/control-files.js";
-import { RunDirectory } from "../files/run-directory.js";
-import { RunLock } from "../files/run-lock.js";
+} from "./control-files.js";
 
-export type { ControlAnswer, ControlCommand, ControlState } from "../files/control-files.js";
+export type { ControlAnswer, ControlCommand, ControlState } from "./control-files.js";
 
 /** Milliseconds between two looks for an answer. */
 const interval = 50;

@@ -5,12 +5,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { ModuleRule } from "@rfdetr/amp";
 import { overridesSet, type PrecisionChange } from "../../settings/precision-changes.js";
 import { CustomCodeError, RfdetrError } from "../../support/errors.js";
-import type { ControlRequest, ControlState } from "../files/control-files.js";
-import type { ControlEvent, TrainEvent } from "../files/events.js";
+import type { ControlEvent, TrainEvent } from "../events/events.js";
 import type { Recorder } from "../recorders/recorder.js";
 import { addChange, checkChange, nextOverrides, useNextOverrides } from "../session/overrides.js";
 import type { Session } from "../session/session.js";
 import { stepsLeft } from "../steps/progress.js";
+import type { ControlRequest, ControlState } from "./control-files.js";
 import { ControlInbox } from "./control-inbox.js";
 
 /** Milliseconds between two looks for a command while the run is paused. */

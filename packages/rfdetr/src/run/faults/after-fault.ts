@@ -3,7 +3,7 @@
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { EarlyStopping } from "../../train/schedule/early-stopping.js";
 import type { StepResult } from "../../train/step/step.js";
-import type { TrainEvent } from "../files/events.js";
+import type { TrainEvent } from "../events/events.js";
 import type { Recorder } from "../recorders/recorder.js";
 import type { Session } from "../session/session.js";
 import { type FaultJudge, mostRollbacks } from "./fault-policy.js";

@@ -1,6 +1,6 @@
 // Whether the weights of an epoch, and a run at its end, are fit for use; and the words where they are not.
 import { existsSync } from "node:fs";
-import type { WarningEvent } from "../files/events.js";
+import type { WarningEvent } from "../events/events.js";
 import type { Session } from "../session/session.js";
 import type { EpochFigures } from "../steps/scheduled-evaluation.js";
 import type { FaultJudge } from "./fault-policy.js";

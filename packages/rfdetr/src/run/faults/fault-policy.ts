@@ -2,7 +2,7 @@
 import { NumericsError } from "../../support/errors.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { StepResult } from "../../train/step/step.js";
-import type { FaultCounts } from "../files/checkpoint.js";
+import type { FaultCounts } from "../files/checkpoint/checkpoint.js";
 import { remedy } from "./run-messages.js";
 
 /** What to do about a faulty step: skip it, stop the run, or go back to the last checkpoint. */

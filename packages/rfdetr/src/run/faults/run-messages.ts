@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { addHint, CheckpointError, NumericsError, RfdetrError } from "../../support/errors.js";
 import { shellWord } from "../../support/format.js";
-import type { SavedProgress } from "../files/checkpoint.js";
+import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { Session } from "../session/session.js";
 import { someOf } from "./repair-state.js";
 

@@ -1,6 +1,6 @@
 // Keeps the state of a run: repairs what is not finite in it, and replaces the checkpoint by a good state only.
 
-import type { CheckpointEvent, WarningEvent } from "../files/events.js";
+import type { CheckpointEvent, WarningEvent } from "../events/events.js";
 import type { Session } from "../session/session.js";
 import { rollBack, saveSession } from "../session/session-state.js";
 import type { FaultJudge } from "./fault-policy.js";

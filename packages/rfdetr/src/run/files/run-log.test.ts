@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { NumericsError } from "../../support/errors.js";
 import { epochEvent, runSummary, skippedEvent, startEvent, stepEvent } from "../../testing/runs/run-events.js";
-import type { TrainEvent } from "./events.js";
+import type { TrainEvent } from "../events/events.js";
 import { RunDirectory } from "./run-directory.js";
 import { logged } from "./run-log.js";
 

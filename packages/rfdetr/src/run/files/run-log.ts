@@ -1,8 +1,8 @@
 // `log.txt` of a run: what the console showed, in plain text and with the time, over all the times that the run was
 // continued.
 import { RfdetrError, RunDirectoryError } from "../../support/errors.js";
+import type { TrainEvent } from "../events/events.js";
 import { Transcript } from "../transcript/transcript.js";
-import type { TrainEvent } from "./events.js";
 import type { RunDirectory } from "./run-directory.js";
 
 /** The time that a line of the log begins with. */

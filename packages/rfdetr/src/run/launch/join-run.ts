@@ -6,7 +6,7 @@ import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
 import { resolveDevice } from "../../support/machine/device.js";
 import { shown } from "../../support/shown.js";
-import type { ThreadRequest, TrainRequest } from "../train-request.js";
+import type { ThreadRequest, TrainRequest } from "../thread/train-request.js";
 import { FailureNotices } from "./failure-notices.js";
 import type { RankPlace } from "./rank-place.js";
 import { gpusHere, threadsOf } from "./shares.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { resolveSettings } from "../../settings/resolve.js";
 import { StopRequest } from "../control/stop-request.js";
-import type { TrainEvent } from "../files/events.js";
+import type { TrainEvent } from "../events/events.js";
 import { RunLock } from "../files/run-lock.js";
 import { type LaunchOptions, trainInProcesses } from "./launcher.js";
 import type { RankProgram } from "./rank-process.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { addHint, RfdetrError } from "../../support/errors.js";
 import { shellWord } from "../../support/format.js";
 import type { StopRequest } from "../control/stop-request.js";
-import type { TrainEvent } from "../files/events.js";
+import type { TrainEvent } from "../events/events.js";
 import { RunLock } from "../files/run-lock.js";
 import { failureOf, type GroupFailure } from "./group-failure.js";
 import type { RankRequest } from "./messages.js";

@@ -1,8 +1,8 @@
 // What the launcher and the processes that it starts tell each other.
 import type { SentError } from "../../support/error-transfer.js";
 import type { StopSignal } from "../control/stop-request.js";
-import type { TrainEvent } from "../files/events.js";
-import type { TrainRequest } from "../train-request.js";
+import type { TrainEvent } from "../events/events.js";
+import type { TrainRequest } from "../thread/train-request.js";
 import type { RankPlace } from "./rank-place.js";
 
 /** What a process is to train. */

@@ -1,7 +1,7 @@
 // The processes of a run on this machine, from their start until the last of them has ended.
 
 import type { StopRequest } from "../control/stop-request.js";
-import type { TrainEvent } from "../files/events.js";
+import type { TrainEvent } from "../events/events.js";
 import type { RankRequest } from "./messages.js";
 import { type RankListener, RankProcess, type RankProgram, storeFd } from "./rank-process.js";
 import { openStoreSocket, type StoreSocket } from "./store-socket.js";

@@ -3,7 +3,7 @@ import process from "node:process";
 import { packError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
 import { StopRequest, stopSignals } from "../control/stop-request.js";
-import { trainInThread } from "../training-thread.js";
+import { trainInThread } from "../thread/training-thread.js";
 import type { FromRank, RankRequest, ToRank } from "./messages.js";
 
 if (process.send === undefined) throw new InternalError("A rank must be started by the launcher");

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { resolveModel } from "../../model/variants.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import type { ReadySettings } from "../../settings/settings.js";
-import type { TrainEvent } from "../files/events.js";
+import type { TrainEvent } from "../events/events.js";
 import type { TrainData } from "../session/training-data.js";
 import { Waits } from "../waits.js";
 import { follow } from "./follower.js";

@@ -5,7 +5,7 @@ import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import { type EvaluationOptions, evaluate } from "../../eval/evaluate.js";
 import { DataError, InternalError } from "../../support/errors.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
-import type { DoneEvent } from "../files/events.js";
+import type { DoneEvent } from "../events/events.js";
 import type { Training } from "../session/training.js";
 import type { TrainData } from "../session/training-data.js";
 import type { StepPlan } from "../steps/take-step.js";

@@ -2,7 +2,7 @@
 import type { Overrides, Precision, ScalerState } from "@rfdetr/amp";
 import type { ModelConfig } from "../../model/types.js";
 import type { ReadySettings } from "../../settings/settings.js";
-import type { DoneEvent } from "../files/events.js";
+import type { DoneEvent } from "../events/events.js";
 import type { DataSizes } from "../session/training-data.js";
 import type { StepPlan } from "../steps/take-step.js";
 

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import type { GradScaler } from "@rfdetr/amp";
 import { distributed, type Tensor } from "@rfdetr/torch";
 import type { RankResult, StepPeers } from "../../train/step/step-peers.js";
-import type { RankStep } from "../files/rank-records.js";
+import type { RankStep } from "../files/numerics/rank-records.js";
 import type { Training } from "../session/training.js";
 import type { Ranks } from "./ranks.js";
 

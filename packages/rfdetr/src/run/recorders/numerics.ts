@@ -5,9 +5,9 @@ import { memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine/machine.js";
 import { fixedBytes } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
+import type { ControlEvent } from "../events/events.js";
 import { remedy as divergenceRemedy } from "../faults/run-messages.js";
-import type { ControlEvent } from "../files/events.js";
-import { readLine } from "../files/numerics-lines.js";
+import { readLine } from "../files/numerics/numerics-lines.js";
 import {
   type ControlRecord,
   type HeaderRecord,
@@ -15,8 +15,8 @@ import {
   numericsVersion,
   type OverflowRecord,
   type StepRecord,
-} from "../files/numerics-records.js";
-import { groupRecord, type RankColumns, rankColumns } from "../files/rank-records.js";
+} from "../files/numerics/numerics-records.js";
+import { groupRecord, type RankColumns, rankColumns } from "../files/numerics/rank-records.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
 

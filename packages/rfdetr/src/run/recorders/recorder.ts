@@ -7,9 +7,9 @@ import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import type { StepResult } from "../../train/step/step.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
-import type { ControlEvent, EpochEvent, StepEvent } from "../files/events.js";
-import type { MonitorRecord, PhaseSeconds } from "../files/numerics-records.js";
-import type { RankStep } from "../files/rank-records.js";
+import type { ControlEvent, EpochEvent, StepEvent } from "../events/events.js";
+import type { MonitorRecord, PhaseSeconds } from "../files/numerics/numerics-records.js";
+import type { RankStep } from "../files/numerics/rank-records.js";
 import type { RunSummary } from "../files/run-directory.js";
 
 /** A step that was tried, applied or not. */

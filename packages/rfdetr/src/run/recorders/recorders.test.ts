@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunDirectoryError } from "../../support/errors.js";
 import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
 import { epochEvent } from "../../testing/runs/run-events.js";
-import type { EpochEvent } from "../files/events.js";
+import type { EpochEvent } from "../events/events.js";
 import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import { compactTerms } from "../steps/progress.js";

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { PictureEntry, PictureKind } from "../../pictures/picture-index.js";
 import { pictureFile } from "../../pictures/rasterize.js";
 import { writeFailure } from "../../support/files/atomic.js";
-import { keepEvents } from "../files/event-files.js";
 import type { RunDirectory } from "../files/run-directory.js";
-import { TensorBoardWriter } from "../files/tensorboard.js";
+import { keepEvents } from "../files/tensorboard/event-files.js";
+import { TensorBoardWriter } from "../files/tensorboard/tensorboard.js";
 import type { Session } from "../session/session.js";
 import { droppedLines, type RecordedEpoch, type RecordedStep, type Recorder } from "./recorder.js";
 

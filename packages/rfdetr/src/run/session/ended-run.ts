@@ -1,11 +1,11 @@
 // A run that has ended and is asked to continue.
 import { existsSync } from "node:fs";
 import { CheckpointError } from "../../support/errors.js";
-import { readProgress, type SavedProgress } from "../files/checkpoint.js";
-import type { DoneEvent } from "../files/events.js";
+import type { DoneEvent } from "../events/events.js";
+import { doneEvent, writtenSummary } from "../events/make-events.js";
+import { readProgress, type SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
-import { doneEvent, writtenSummary } from "../make-events.js";
-import type { TrainRequest } from "../train-request.js";
+import type { TrainRequest } from "../thread/train-request.js";
 import { trainsOn } from "./resume.js";
 
 /**

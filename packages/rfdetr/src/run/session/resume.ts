@@ -7,7 +7,7 @@ import type { SettingName, TrainSettings } from "../../settings/settings.js";
 import { addHint, ConfigError, DataError, RfdetrError, RunDirectoryError } from "../../support/errors.js";
 import { camelCase } from "../../support/names.js";
 import { shown } from "../../support/shown.js";
-import { type SavedProgress, soundCheckpoint } from "../files/checkpoint.js";
+import { type SavedProgress, soundCheckpoint } from "../files/checkpoint/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
 import { noRollbacks } from "../steps/progress.js";
 import { spentSeconds } from "../steps/time-budget.js";

@@ -4,7 +4,7 @@ import { CheckpointError, RfdetrError } from "../../support/errors.js";
 import { loadMerged } from "../../train/parameters/lora.js";
 import { readWeights } from "../../weights/weights.js";
 import { loweredRate } from "../faults/fault-policy.js";
-import { loadCheckpoint, momentTensors, type SavedProgress, saveCheckpoint } from "../files/checkpoint.js";
+import { loadCheckpoint, momentTensors, type SavedProgress, saveCheckpoint } from "../files/checkpoint/checkpoint.js";
 import { noRollbacks } from "../steps/progress.js";
 import { comparedSettings } from "./run-config.js";
 import type { Session } from "./session.js";

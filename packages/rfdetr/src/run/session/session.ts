@@ -5,7 +5,7 @@ import type { ModelConfig } from "../../model/types.js";
 import type { Shape } from "../../support/shape.js";
 import type { ClassRow } from "../../weights/classes/class-rows.js";
 import type { CallbackRunner } from "../callbacks/callback-runner.js";
-import type { SavedProgress } from "../files/checkpoint.js";
+import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { RunDirectory } from "../files/run-directory.js";
 import type { Leader } from "../ranks/leader.js";
 import type { Waits } from "../waits.js";

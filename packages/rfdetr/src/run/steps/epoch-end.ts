@@ -2,12 +2,12 @@
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import type { EarlyStopping } from "../../train/schedule/early-stopping.js";
 import type { RunControl } from "../control/run-control.js";
+import type { EpochEvent, TrainEvent } from "../events/events.js";
+import { endOfSteps, epochEvent } from "../events/make-events.js";
 import type { EpochHealth } from "../faults/epoch-health.js";
 import type { StateKeeper } from "../faults/state-keeper.js";
-import type { SavedProgress } from "../files/checkpoint.js";
-import type { EpochEvent, TrainEvent } from "../files/events.js";
+import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { RunSummary } from "../files/run-directory.js";
-import { endOfSteps, epochEvent } from "../make-events.js";
 import { drawPictures } from "../recorders/draw-pictures.js";
 import type { Recorder } from "../recorders/recorder.js";
 import type { Session } from "../session/session.js";

@@ -1,5 +1,5 @@
 // What a run says to the user beside its figures.
-import type { WarningEvent } from "../files/events.js";
+import type { WarningEvent } from "../events/events.js";
 import { leftOutOf } from "../ranks/leader.js";
 import type { Session } from "../session/session.js";
 

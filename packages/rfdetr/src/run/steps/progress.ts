@@ -1,7 +1,7 @@
 // Where a run is: counts, and the sums and means of the epoch in progress.
 
 import type { StepResult } from "../../train/step/step.js";
-import type { FaultCounts, Rollbacks, SavedProgress } from "../files/checkpoint.js";
+import type { FaultCounts, Rollbacks, SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { Session } from "../session/session.js";
 
 /** The state of a run that never went back. */

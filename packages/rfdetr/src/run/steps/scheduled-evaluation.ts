@@ -5,7 +5,7 @@ import { evaluationDetails } from "../../eval/details/describe-evaluation.js";
 import { type EvaluationDetails, mainDetails } from "../../eval/details/evaluation-details.js";
 import { type SplitLoss, ValidationLoss } from "../../eval/validation-loss.js";
 import { counted } from "../../support/format.js";
-import type { EvaluationEvent, NoteEvent } from "../files/events.js";
+import type { EvaluationEvent, NoteEvent } from "../events/events.js";
 import type { Session } from "../session/session.js";
 import { useBest, withAverage } from "../session/session-state.js";
 

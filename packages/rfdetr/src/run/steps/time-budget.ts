@@ -1,6 +1,6 @@
 // The end of a run that has a time to end in: how many steps fit into the time that is left.
 import { clock, counted, grouped, hms } from "../../support/format.js";
-import type { SavedProgress } from "../files/checkpoint.js";
+import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { Session } from "../session/session.js";
 import { stepsLeft } from "./progress.js";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { fieldLines } from "../../support/format.js";
 import { runSummary } from "../../testing/runs/run-events.js";
-import type { TestEvent } from "../files/events.js";
+import type { TestEvent } from "../events/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 import { endingFields } from "./ending.js";
 

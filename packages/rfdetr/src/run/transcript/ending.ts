@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
 import { counted, type Field, fraction, grouped, hms, shownPath } from "../../support/format.js";
-import type { DoneEvent, TestEvent } from "../files/events.js";
+import type { DoneEvent, TestEvent } from "../events/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
 /** Why a run ended, in words. */

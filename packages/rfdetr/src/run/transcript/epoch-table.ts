@@ -1,6 +1,6 @@
 // The table of the epochs of a run: a row an epoch, with as many columns as fit.
 import { fraction, hms } from "../../support/format.js";
-import type { EpochEvent } from "../files/events.js";
+import type { EpochEvent } from "../events/events.js";
 
 /** A column of the table. */
 interface Column {

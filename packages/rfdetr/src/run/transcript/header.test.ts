@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { fieldLines } from "../../support/format.js";
 import { startEvent as start } from "../../testing/runs/run-events.js";
-import type { StartEvent } from "../files/events.js";
+import type { StartEvent } from "../events/events.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
 
 const header = (event: Partial<StartEvent> = {}): string[] => fieldLines(headerFields({ ...start, ...event }));

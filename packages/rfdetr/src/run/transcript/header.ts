@@ -4,7 +4,7 @@ import { basename, dirname } from "node:path";
 import { counted, type Field, grouped, hms, shownPath } from "../../support/format.js";
 import { pixelsOf, shapeInWords } from "../../support/shape.js";
 import { publishedWeights } from "../../weights/published/published-weights.js";
-import type { StartEvent } from "../files/events.js";
+import type { StartEvent } from "../events/events.js";
 
 /** Class names are listed while they fit in so many characters. */
 const listed = 60;

@@ -1,6 +1,6 @@
 // Steps that changed nothing: one line each, and one for the rest of a long series.
 import { grouped } from "../../support/format.js";
-import type { StepEvent } from "../files/events.js";
+import type { StepEvent } from "../events/events.js";
 
 /** So many skipped steps in a row get a line each. */
 const most = 3;

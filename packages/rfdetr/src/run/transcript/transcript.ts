@@ -1,6 +1,6 @@
 // What a run says, as plain lines: the text of `log.txt`.
 import { fieldLines } from "../../support/format.js";
-import type { StartEvent, TestEvent, TrainEvent } from "../files/events.js";
+import type { StartEvent, TestEvent, TrainEvent } from "../events/events.js";
 import { endingFields } from "./ending.js";
 import { EpochTable } from "./epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";

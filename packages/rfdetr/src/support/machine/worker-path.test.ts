@@ -3,8 +3,8 @@ import { isBundled, workerPath, workerScript } from "./worker-path.js";
 
 describe("the script of a worker", () => {
   it("is found in the build of the module that starts it", () => {
-    const module = new URL("../../run/train-run.ts", import.meta.url).href;
-    expect(workerScript(module, "worker.js")).toMatch(/dist\/run\/worker\.js$/);
+    const module = new URL("../../run/thread/training-thread.ts", import.meta.url).href;
+    expect(workerScript(module, "worker.js")).toMatch(/dist\/run\/thread\/worker\.js$/);
     expect(workerPath(module, "nowhere.js")).toBe(null);
     expect(() => workerScript(module, "nowhere.js")).toThrow("nowhere.js of a thread is missing: run npm run build");
   });

@@ -1,6 +1,6 @@
 // Several processes that train together as planned, for tests.
 import { fork } from "node:child_process";
-import type { TrainEvent } from "../../run/files/events.js";
+import type { TrainEvent } from "../../run/events/events.js";
 import { openStoreSocket } from "../../run/launch/store-socket.js";
 import type { SentError } from "../../support/error-transfer.js";
 import { workerScript } from "../../support/machine/worker-path.js";

@@ -1,8 +1,8 @@
 // A run for tests that goes as planned: with faults in its data, and stopped at a step.
-import type { TrainEvent } from "../../run/files/events.js";
+import type { TrainEvent } from "../../run/events/events.js";
 import { openTrainData } from "../../run/session/open-train-data.js";
 import type { OpenTrainData } from "../../run/session/training-data.js";
-import type { ThreadRequest } from "../../run/train-request.js";
+import type { ThreadRequest } from "../../run/thread/train-request.js";
 import { train } from "../../run/trainer.js";
 
 /** How a run goes. */

@@ -3,7 +3,7 @@ import { appendFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Precision } from "@rfdetr/amp";
 import type { ModuleRecord } from "@rfdetr/amp/records";
-import type { MonitorRecord, StepRecord } from "../../run/files/numerics-records.js";
+import type { MonitorRecord, StepRecord } from "../../run/files/numerics/numerics-records.js";
 import { Rng } from "../../support/random.js";
 import { headerRecord, monitorRecord, stepRecord } from "./numerics-records.js";
 

@@ -1,6 +1,11 @@
 // Whole records of numerics.jsonl for tests, which change what they are about.
 import type { ModuleRecord } from "@rfdetr/amp/records";
-import type { HeaderRecord, MonitorRecord, OverflowRecord, StepRecord } from "../../run/files/numerics-records.js";
+import type {
+  HeaderRecord,
+  MonitorRecord,
+  OverflowRecord,
+  StepRecord,
+} from "../../run/files/numerics/numerics-records.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 
 export const headerRecord = (changes: Partial<HeaderRecord> = {}): HeaderRecord => ({

@@ -3,7 +3,7 @@
 import { noGrad, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { requestControl } from "../../run/control/control.js";
-import type { TrainEvent } from "../../run/files/events.js";
+import type { TrainEvent } from "../../run/events/events.js";
 import type { OpenTrainData } from "../../run/session/training-data.js";
 import { train } from "../../run/trainer.js";
 import { resolveSettings } from "../../settings/resolve.js";

@@ -1,5 +1,5 @@
 // Events of a run, for tests of what is said about it.
-import type { EpochEvent, StartEvent, StepEvent } from "../../run/files/events.js";
+import type { EpochEvent, StartEvent, StepEvent } from "../../run/events/events.js";
 import type { RunSummary } from "../../run/files/run-directory.js";
 
 export const startEvent: StartEvent = {

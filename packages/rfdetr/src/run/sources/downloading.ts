@@ -1,9 +1,9 @@
 // Downloads published weights before the run that starts from them, and reports the progress as events of the run.
 import { formatBytes } from "@rfdetr/amp/text";
-import type { TrainSettings } from "../settings/settings.js";
-import { CheckpointError } from "../support/errors.js";
-import type { StopRequest } from "./control/stop-request.js";
-import type { TrainEvent } from "./files/events.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import { CheckpointError } from "../../support/errors.js";
+import type { StopRequest } from "../control/stop-request.js";
+import type { TrainEvent } from "../events/events.js";
 
 /** Milliseconds between two events about a download. */
 const every = 1000;

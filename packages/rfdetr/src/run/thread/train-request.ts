@@ -1,9 +1,9 @@
 // What a training thread is asked for, and what it answers.
-import type { TrainSettings } from "../settings/settings.js";
-import type { SentError } from "../support/error-transfer.js";
-import type { TrainEvent } from "./files/events.js";
-import type { RankPlace } from "./launch/rank-place.js";
-import type { ResumeChanges } from "./session/resume.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import type { SentError } from "../../support/error-transfer.js";
+import type { TrainEvent } from "../events/events.js";
+import type { RankPlace } from "../launch/rank-place.js";
+import type { ResumeChanges } from "../session/resume.js";
 
 /** What the training thread receives. */
 export interface TrainRequest {

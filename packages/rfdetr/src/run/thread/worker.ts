@@ -1,14 +1,14 @@
 // The training thread. The main thread stays free for the console and Ctrl-C.
 import { parentPort, workerData } from "node:worker_threads";
-import { packError } from "../support/error-transfer.js";
-import { InternalError } from "../support/errors.js";
-import { strayFailure } from "./callbacks/open-callbacks.js";
-import { customCode } from "./custom-code.js";
-import { loadersOf } from "./launch/shares.js";
-import { openTrainData } from "./session/open-train-data.js";
-import type { OpenTrainData } from "./session/training-data.js";
+import { packError } from "../../support/error-transfer.js";
+import { InternalError } from "../../support/errors.js";
+import { strayFailure } from "../callbacks/open-callbacks.js";
+import { customCode } from "../custom-code.js";
+import { loadersOf } from "../launch/shares.js";
+import { openTrainData } from "../session/open-train-data.js";
+import type { OpenTrainData } from "../session/training-data.js";
+import { train } from "../trainer.js";
 import type { ThreadRequest, WorkerMessage } from "./train-request.js";
-import { train } from "./trainer.js";
 
 const port = parentPort;
 if (port === null) throw new InternalError("The training thread must be started as a worker");

@@ -1,7 +1,7 @@
 // The event files of TensorBoard: TFRecord framing with masked CRC-32C, written and read back without its library.
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { keepRanges, type Range } from "./log-file.js";
+import { keepRanges, type Range } from "../log-file.js";
 
 /** What the names of event files begin with; the second in which they were begun and the host follow. */
 export const eventPrefix = "events.out.tfevents.";

@@ -5,10 +5,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resolveSettings } from "../settings/resolve.js";
+import { resolveSettings } from "../../settings/resolve.js";
+import type { TrainEvent } from "../events/events.js";
+import { TrainRun } from "../train-run.js";
 import { fetchWeights } from "./fetch-weights.js";
-import type { TrainEvent } from "./files/events.js";
-import { TrainRun } from "./train-run.js";
 
 const folder = mkdtempSync(join(tmpdir(), "start-"));
 const datasetDir = join(folder, "data");

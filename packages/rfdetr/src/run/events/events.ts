@@ -3,7 +3,7 @@
 import type { ModuleRule } from "@rfdetr/amp";
 import type { ClassSummary } from "../../eval/coco/coco-summary.js";
 import type { Shape } from "../../support/shape.js";
-import type { RunSummary, RunVersions } from "./run-directory.js";
+import type { RunSummary, RunVersions } from "../files/run-directory.js";
 
 /** A measurement or a download that takes a while before the run starts. */
 export interface PreparingEvent {

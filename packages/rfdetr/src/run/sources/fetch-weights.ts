@@ -1,9 +1,9 @@
 // The weights that a new run begins with, which may have to be downloaded first.
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { hasSplit } from "../data/open-dataset.js";
-import type { TrainSettings } from "../settings/settings.js";
-import { type DownloadOptions, resolveWeights } from "../weights/published/published-weights.js";
+import { hasSplit } from "../../data/open-dataset.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import { type DownloadOptions, resolveWeights } from "../../weights/published/published-weights.js";
 
 /**
  * The settings with the path of the weights in place of their name. What is published is downloaded, unless it is there

@@ -2,8 +2,8 @@
 
 import type { Precision } from "@rfdetr/amp/names";
 import type { CalibratedPrecision, ForecastRecord, ModuleRecord, UpdateRecord } from "@rfdetr/amp/records";
-import type { PeakMemory } from "../../train/measure/memory-peak.js";
-import type { OverflowReport } from "../../train/measure/overflow-report.js";
+import type { PeakMemory } from "../../../train/measure/memory-peak.js";
+import type { OverflowReport } from "../../../train/measure/overflow-report.js";
 
 /** The version of all records in numerics.jsonl. New fields keep the version; a field with a new meaning raises it. */
 export const numericsVersion = 1;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { tensor } from "@rfdetr/torch";
 import { beforeEach, describe, expect, it } from "vitest";
-import { initialProgress } from "../steps/progress.js";
+import { initialProgress } from "../../steps/progress.js";
 import {
   type CheckpointTensors,
   loadCheckpoint,

@@ -1,6 +1,6 @@
 // What state.json of a checkpoint must hold, so that no damaged or foreign value reaches the run.
 import { z } from "zod";
-import { schemaFault } from "../../support/files/schema-fault.js";
+import { schemaFault } from "../../../support/files/schema-fault.js";
 
 const count = z.number().int().nonnegative();
 // JSON has no NaN or infinity: such a figure was written as null.

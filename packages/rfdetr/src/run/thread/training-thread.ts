@@ -1,12 +1,12 @@
 // The thread of this process that trains. The main thread stays free for the console, signals and other processes.
 import { Worker } from "node:worker_threads";
-import { endOfThread, packError, type SentError, unpackError } from "../support/error-transfer.js";
-import { CustomCodeError, InternalError } from "../support/errors.js";
-import { workerFlags, workerScript } from "../support/machine/worker-path.js";
-import { customCode } from "./custom-code.js";
-import type { TrainEvent } from "./files/events.js";
-import { RunLock } from "./files/run-lock.js";
-import { watchThread } from "./launch/watchdog.js";
+import { endOfThread, packError, type SentError, unpackError } from "../../support/error-transfer.js";
+import { CustomCodeError, InternalError } from "../../support/errors.js";
+import { workerFlags, workerScript } from "../../support/machine/worker-path.js";
+import { customCode } from "../custom-code.js";
+import type { TrainEvent } from "../events/events.js";
+import { RunLock } from "../files/run-lock.js";
+import { watchThread } from "../launch/watchdog.js";
 import type { ThreadRequest, WorkerMessage } from "./train-request.js";
 
 /** Milliseconds in which a thread that fails finds out why. */

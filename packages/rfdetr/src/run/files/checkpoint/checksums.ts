@@ -2,7 +2,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { reasonOf } from "../../support/files/system-error.js";
+import { reasonOf } from "../../../support/files/system-error.js";
 
 /** The name of the file of checksums. */
 export const sumsName = "SHA256SUMS";

@@ -1,11 +1,11 @@
 // Writes custom datasets before the run that trains on them, and reports the progress as events of the run.
 import { dirname, resolve } from "node:path";
-import type { GivenData } from "../data/custom/data-path.js";
-import type { TrainSettings } from "../settings/settings.js";
-import { DataError } from "../support/errors.js";
-import type { StopRequest } from "./control/stop-request.js";
-import type { TrainEvent } from "./files/events.js";
-import { longWait, waitsFor } from "./waits.js";
+import type { GivenData } from "../../data/custom/data-path.js";
+import type { TrainSettings } from "../../settings/settings.js";
+import { DataError } from "../../support/errors.js";
+import type { StopRequest } from "../control/stop-request.js";
+import type { TrainEvent } from "../events/events.js";
+import { longWait, waitsFor } from "../waits.js";
 
 /** Milliseconds between two events about the rows that are read. */
 const every = 1000;
@@ -23,7 +23,7 @@ interface Gathering {
  * @throws DataError naming the row at fault; if the run is stopped meanwhile
  */
 export async function gathering(data: GivenData, { settings, resume, stop, emit }: Gathering): Promise<string> {
-  const { dataPath } = await import("../data/custom/data-path.js");
+  const { dataPath } = await import("../../data/custom/data-path.js");
   const stopped = new AbortController();
   const abort = () => stopped.abort(new DataError("Reading the data was stopped: nothing was trained"));
   const off = stop.onAsk(abort);

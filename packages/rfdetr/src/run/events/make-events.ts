@@ -2,18 +2,18 @@
 import { existsSync } from "node:fs";
 import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
-import type { CocoFigures } from "../eval/coco/coco-summary.js";
-import { machineLine, peakRss } from "../support/machine/machine.js";
-import type { StepResult } from "../train/step/step.js";
-import type { DoneEvent, EpochEvent, MaskFigures, StartEvent, StepEvent, StepFault } from "./files/events.js";
-import { readSummary } from "./files/read-summary.js";
-import type { RunSummary } from "./files/run-directory.js";
-import { leftOutOf } from "./ranks/leader.js";
-import { runVersions } from "./session/run-config.js";
-import type { Session } from "./session/session.js";
-import { effectiveBatch, microBatchesOf } from "./session/training-data.js";
-import { compactTerms, epochMeans, lrFactorOf } from "./steps/progress.js";
-import type { EpochFigures } from "./steps/scheduled-evaluation.js";
+import type { CocoFigures } from "../../eval/coco/coco-summary.js";
+import { machineLine, peakRss } from "../../support/machine/machine.js";
+import type { StepResult } from "../../train/step/step.js";
+import { readSummary } from "../files/read-summary.js";
+import type { RunSummary } from "../files/run-directory.js";
+import { leftOutOf } from "../ranks/leader.js";
+import { runVersions } from "../session/run-config.js";
+import type { Session } from "../session/session.js";
+import { effectiveBatch, microBatchesOf } from "../session/training-data.js";
+import { compactTerms, epochMeans, lrFactorOf } from "../steps/progress.js";
+import type { EpochFigures } from "../steps/scheduled-evaluation.js";
+import type { DoneEvent, EpochEvent, MaskFigures, StartEvent, StepEvent, StepFault } from "./events.js";
 
 /** The first event of a run, new or resumed. */
 export function startEvent({
