@@ -6,7 +6,7 @@ import { writeDetails } from "../../eval/details/details-file.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
 import { maskedDetails } from "../../testing/runs/masked-details.js";
 import { runSummary } from "../../testing/runs/run-events.js";
-import { mendCommand, nextCommand } from "./next-command.js";
+import { type DataFaults, mendCommand, nextCommand } from "./next-command.js";
 
 const root = mkdtempSync(join(tmpdir(), "next-"));
 const before = process.cwd();
@@ -55,14 +55,27 @@ it("continues a run that was interrupted", () => {
   expect(after("a b", "owls", { ...runSummary, stop_reason: "interrupted" })).toBe("npx rfdetr train --resume 'a b'");
 });
 
-it("parts data that only lacks a split, and repairs a copy of all other data", () => {
-  expect(mendCommand("my birds", ["missing split"])[0]).toBe("npx rfdetr data split 'my birds' OUT");
-  expect(mendCommand("birds", ["malformed outlines"], true)[0]).toBe("npx rfdetr data check birds --masks --fix OUT");
-  expect(mendCommand("birds", ["missing split", "missing file"])[0]).toBe("npx rfdetr data check birds --fix OUT");
+const mend = (refused: string[], faults: Partial<DataFaults> = {}) =>
+  mendCommand("my birds", { refused, train: true, repairable: true, masks: false, ...faults });
+
+it("parts data that only lacks a split, where there is something to part", () => {
+  expect(mend(["missing split"])?.[0]).toBe("npx rfdetr data split 'my birds' OUT");
+  expect(mend(["missing split", "missing split"], { train: false, repairable: false })).toBe(null);
+});
+
+it("repairs a copy of data with other faults, where one can be written", () => {
+  const fix = "npx rfdetr data check 'my birds' --fix OUT";
+  expect(mend(["missing files"])).toEqual([fix, "writes a copy without what can be left out"]);
+  expect(mend(["malformed outlines"], { masks: true })?.[0]).toBe(fix.replace(" --fix", " --masks --fix"));
+  expect(mend(["missing split", "missing files"])).toEqual([
+    fix,
+    "writes a copy without what can be left out; data split then makes the missing split of it",
+  ]);
+  expect(mend(["missing files"], { repairable: false })).toBe(null);
 });
 
 it("promises no repaired copy of data without outlines", () => {
-  const [command, effect] = mendCommand("my birds", ["missing file", "no outlines"], true);
+  const [command, effect] = mend(["missing files", "no outlines"], { masks: true, repairable: false }) ?? [];
   expect(command).toBe("npx rfdetr data stats 'my birds' --masks");
   expect(effect).toContain("a repaired copy cannot be written");
 });

@@ -20,28 +20,35 @@ export const serveCommand = (dir: string): string => `${startedAs()} demo-page $
 /** The command that ends a pause of a run. */
 export const goOnCommand = (dir: string): string => `${startedAs()} control ${shellWord(shownPath(dir))} go-on`;
 
-/**
- * The command that makes data fit for training, and what it does.
- * @param refused names of the checks for which training refuses the data
- * @param masks whether outlines were looked at
- */
-export function mendCommand(
-  data: string,
-  refused: readonly string[],
-  masks = false,
-): [command: string, effect: string] {
+/** What stands between data and a training. */
+export interface DataFaults {
+  /** Names of the checks for which training refuses the data. */
+  refused: readonly string[];
+  /** Whether a train split is there, or pictures without splits. */
+  train: boolean;
+  /** Whether a repaired copy can be written. */
+  repairable: boolean;
+  /** Whether outlines were looked at. */
+  masks: boolean;
+}
+
+/** The command that makes data fit for training, and what it does; null where none can. */
+export function mendCommand(data: string, faults: DataFaults): [command: string, effect: string] | null {
+  const { refused, train, repairable, masks } = faults;
   const command = (words: string): string => `${startedAs()} data ${words}`;
+  const lacksSplit = refused.includes("missing split");
   if (refused.includes("no outlines"))
     return [
       command(`stats ${shellWord(data)} --masks`),
       "counts the objects without outlines: annotate these, or train a detector; a repaired copy cannot be written",
     ];
-  return refused.every((check) => check === "missing split")
-    ? [command(`split ${shellWord(data)} OUT`), "writes a copy with the splits that are missing"]
-    : [
-        command(`check ${shellWord(data)}${masks ? " --masks" : ""} --fix OUT`),
-        "writes a copy without what can be left out",
-      ];
+  if (refused.every((check) => check === "missing split"))
+    return train ? [command(`split ${shellWord(data)} OUT`), "writes a copy with the splits that are missing"] : null;
+  if (!repairable) return null;
+  return [
+    command(`check ${shellWord(data)}${masks ? " --masks" : ""} --fix OUT`),
+    `writes a copy without what can be left out${lacksSplit ? "; data split then makes the missing split of it" : ""}`,
+  ];
 }
 
 /**

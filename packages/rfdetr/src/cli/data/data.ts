@@ -70,17 +70,16 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
 }
 
 async function check(folder: string, flags: CheckFlags): Promise<number> {
-  const { checkDataset } = await import("../../data/check/check-dataset.js");
   const { groupFindings } = await import("../../data/check/findings.js");
-  const { fixDataset } = await import("../../data/check/fix-dataset.js");
+  const { checkRepair, fixDataset } = await import("../../data/check/fix-dataset.js");
   const console = consoleOf(flags);
   const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
   const { autoOrient, masks = false } = flags;
   const options = { decode: flags.fast !== true, autoOrient, masks, onProgress };
-  const { report, fixed, changes, whole } =
+  const { report, fixed, changes, whole, beyondRepair } =
     flags.fix === undefined
-      ? { report: await checkDataset(folder, options), fixed: null, changes: [], whole: true }
-      : await fixDataset(folder, flags.fix, options);
+      ? { ...(await checkRepair(folder, options)), fixed: null, changes: [], whole: true }
+      : { ...(await fixDataset(folder, flags.fix, options)), beyondRepair: null };
   console.end();
   if (console.json) console.data({ ...report, fixed, changes });
   printFindings(console, groupFindings(report.findings));
@@ -106,8 +105,10 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
   }
   if (report.ok) return exit.done;
   const refused = report.findings.filter(({ training }) => training === "refused").map((finding) => finding.check);
-  const [command, effect] = mendCommand(folder, refused, masks);
-  console.sentence(`${unbroken(command)} ${effect}`);
+  const train = report.splits.train !== undefined;
+  const mend = mendCommand(folder, { refused, train, repairable: beyondRepair === null, masks });
+  if (mend !== null) console.sentence(`${unbroken(mend[0])} ${mend[1]}`);
+  else if (beyondRepair !== null) console.sentence(beyondRepair);
   return exit.failed;
 }
 

@@ -32,7 +32,7 @@ import { convertDataset } from "../convert/convert-dataset.js";
 import { openDatasets } from "../open-dataset.js";
 import { checkDataset } from "./check-dataset.js";
 import { checks } from "./checks.js";
-import { fixDataset } from "./fix-dataset.js";
+import { checkRepair, fixDataset } from "./fix-dataset.js";
 
 let root = "";
 let folder = "";
@@ -547,6 +547,8 @@ describe.each([
       const refused = findings.some((line) => line.includes(": refused"));
       expect(starts(options)).toBe(!refused);
       expect((await checkDataset(folder, options)).ok).toBe(!refused);
+      const { beyondRepair } = await checkRepair(folder, options);
+      expect(beyondRepair).toEqual(fixable ? null : expect.stringContaining("cannot be repaired: "));
       const target = join(root, "fixed");
       if (!fixable) {
         await expect(fixDataset(folder, target, options)).rejects.toThrow("cannot be repaired: ");

@@ -65,11 +65,8 @@ export async function fixDataset(data: string, target: string, options: CheckOpt
   refuseExisting(target);
   const listing = await listForCheck(data, { ...options, segmentations: true });
   const report = await fullReport(listing, options);
-  const hopeless = report.findings.find((finding) => finding.split !== "test" && isHopeless(finding, listing));
-  if (hopeless !== undefined) throw beyondRepair(data, hopeless.message);
   const changes: string[] = [];
-  const classes = ownNames(listing.classes, changes);
-  const dataset = repaired(data, listing, report.findings, classes, changes);
+  const dataset = repaired(data, listing, report.findings, changes);
   const fixed = writeDataset(target, dataset, {
     source: listing.layout.root,
     autoOrient: options.autoOrient ?? true,
@@ -77,6 +74,25 @@ export async function fixDataset(data: string, target: string, options: CheckOpt
   const missing = report.findings.filter(({ check }) => check === missingSplit);
   for (const { message } of missing) changes.push(`the copy lacks a split as well: ${message}`);
   return { report, fixed, changes, whole: missing.length === 0 };
+}
+
+/**
+ * Checks a dataset as `checkDataset` does, and says why no repaired copy of it can be written.
+ * @returns `beyondRepair`: null where training would start, or would with the copy
+ */
+export async function checkRepair(
+  data: string,
+  options: CheckOptions = {},
+): Promise<{ report: CheckReport; beyondRepair: string | null }> {
+  const listing = await listForCheck(data, options);
+  const report = await fullReport(listing, options);
+  try {
+    if (!report.ok) repaired(data, listing, report.findings, []);
+    return { report, beyondRepair: null };
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return { report, beyondRepair: error.message };
+  }
 }
 
 const missingSplit = "missing split";
@@ -112,26 +128,33 @@ function ownNames(classes: readonly ListedClass[], changes: string[]): string[] 
   });
 }
 
+/**
+ * The copy of a dataset. @param changes takes what it lacks or has otherwise
+ * @throws DataError if there can be none
+ */
 function repaired(
   data: string,
-  { splits, classes, layout }: DatasetListing,
+  listing: DatasetListing,
   findings: readonly Finding[],
-  classNames: string[],
   changes: string[],
 ): WrittenDataset {
+  const hopeless = findings.find((finding) => finding.split !== "test" && isHopeless(finding, listing));
+  if (hopeless !== undefined) throw beyondRepair(data, hopeless.message);
+  const { splits, classes, layout } = listing;
+  const classNames = ownNames(classes, changes);
   const written: WrittenDataset["splits"] = {};
-  for (const [split, listing] of Object.entries(splits) as [Split, Listing][]) {
-    const images = goodImages(listing).map((image) => imageOf(image, listing));
+  for (const [split, own] of Object.entries(splits) as [Split, Listing][]) {
+    const images = goodImages(own).map((image) => imageOf(image, own));
     const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
-    const own = findings.filter((finding) => finding.split === split);
-    const unnamed = own.filter(({ check }) => check === "unknown categories");
-    if (unnamed.length > Math.max(strays.number, strays.share * listing.annotations))
+    const found = findings.filter((finding) => finding.split === split);
+    const unnamed = found.filter(({ check }) => check === "unknown categories");
+    if (unnamed.length > Math.max(strays.number, strays.share * own.annotations))
       throw beyondRepair(
         data,
-        `${unnamed.length} of ${listing.annotations} annotations of the ${split} split have a class without a name, and their objects would be taught as background; ${unnamed[0].message}`,
+        `${unnamed.length} of ${own.annotations} annotations of the ${split} split have a class without a name, and their objects would be taught as background; ${unnamed[0].message}`,
       );
-    const refused = own.find(({ training }) => training === "refused")?.message ?? "it has no boxes";
-    const kept = goodImages(listing).flatMap(keptBoxes);
+    const refused = found.find(({ training }) => training === "refused")?.message ?? "it has no boxes";
+    const kept = goodImages(own).flatMap(keptBoxes);
     const objects = kept.some(({ crowd }) => !crowd);
     if (split === "train" && !objects) throw beyondRepair(data, refused);
     if (images.length === 0) {
@@ -141,9 +164,9 @@ function repaired(
     }
     const less = (before: number, after: number, what: string): unknown =>
       before > after && changes.push(`${split}: ${before - after} of ${before} ${what} are left out`);
-    less(listing.images.length, images.length, "images");
-    less(listing.annotations, annotations, "annotations");
-    written[split] = { images, rest: listing.rest ?? {} };
+    less(own.images.length, images.length, "images");
+    less(own.annotations, annotations, "annotations");
+    written[split] = { images, rest: own.rest ?? {} };
     const misfits = kept.filter((box) => runsOf(box, fileSize(box.image)) === null).length;
     if (misfits > 0) changes.push(`${split}: ${misfits} masks are left out: their size is not that of the file`);
     const bare = kept.filter(lacksOutline).length;
