@@ -7,6 +7,8 @@ import { randomBatch, trainingStep } from "rfdetr/train";
 
 /** The costs, the terms of the loss and the norm. */
 const readings = 3;
+/** Of a step that is not applied also which gradients are not finite, and how many of their elements are NaN or infinite. */
+const readingsOfFault = 6;
 
 export async function devices(report, { device, models, batch }) {
   if (device === "cpu") return report.leave("the CPU reads nothing from a device");
@@ -18,8 +20,19 @@ async function readingsOf(report, { device, model, batch }) {
     await report.step(`a step of ${model} in ${precision}`);
     const { config, parts, ema } = benchParts({ model, precision, device });
     const data = randomBatch(batch, config.resolution, config.numClasses, 3, config.segmentationHead);
-    const count = countReadings(device, () => trainingStep(parts, [data], { ema }));
-    report.atMost(`${model}, ${precision}: readings from the device in a step`, count, readings);
+    let applied = false;
+    for (let step = 0; step < 16 && !applied; step++) {
+      const count = countReadings(device, () => {
+        ({ applied } = trainingStep(parts, [data], { ema }));
+      });
+      const what = applied ? "a step" : `step ${step + 1}, which is not applied`;
+      report.atMost(
+        `${model}, ${precision}: readings from the device in ${what}`,
+        count,
+        applied ? readings : readingsOfFault,
+      );
+    }
+    report.holds(`${model}, ${precision}: a step is applied`, applied);
     const tensors = [...parts.model.stateDict(), ...(ema?.state().tensors ?? [])];
     const elsewhere = tensors.filter(([, tensor]) => tensor.device !== device).map(([name]) => name);
     report.holds(

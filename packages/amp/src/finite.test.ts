@@ -1,4 +1,4 @@
-import { nn, type Tensor, tensor } from "@rfdetr/torch";
+import { nn, Tensor, tensor } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { badGradients, gradientsFinite, nonFinite } from "./finite.js";
@@ -32,6 +32,24 @@ describe("gradients", () => {
       { name: "p1", nan: 2, infinite: 1, elements: 4 },
     ]);
   });
+});
+
+it("gradients of many parameters are read a few times, not one by one: each reading waits for a GPU", () => {
+  const { item, toBits } = Tensor.prototype;
+  let reads = 0;
+  const counted = <T extends unknown[], R>(read: (this: Tensor, ...args: T) => R) =>
+    function (this: Tensor, ...args: T): R {
+      reads++;
+      return read.apply(this, args);
+    };
+  Object.assign(Tensor.prototype, { item: counted(item), toBits: counted(toBits) });
+  try {
+    const named = parametersWith(...Array.from({ length: 40 }, (_, i) => [i % 2 === 0 ? Number.NaN : 1]));
+    expect(badGradients(named)).toHaveLength(20);
+  } finally {
+    Object.assign(Tensor.prototype, { item, toBits });
+  }
+  expect(reads).toBe(3);
 });
 
 it("weights and inputs are named", () => {

@@ -25,7 +25,7 @@ export function gradientsFinite(parameters: readonly Tensor[]): boolean {
       if (gradients.length === 0) return true;
       const norms = ops._foreachNorm(gradients).map((norm) => norm.float());
       if (ops.stack(norms).isfinite().all().item() === 1) return true;
-      return gradients.every((gradient) => gradient.isfinite().all().item() === 1);
+      return allFinite(gradients).every(Boolean);
     }),
   );
 }
@@ -39,30 +39,44 @@ export function gradientsFinite(parameters: readonly Tensor[]): boolean {
  * if (!gradientsFinite(model.parameters())) console.error(badGradients(model.namedParameters()));
  */
 export function badGradients(parameters: Iterable<readonly [string, Tensor]>): BadGradient[] {
-  const found: BadGradient[] = [];
-  for (const [name, parameter] of parameters)
-    noGrad(() =>
-      scope(() => {
-        const gradient = parameter.grad;
-        if (gradient === null || gradient.isfinite().all().item() === 1) return;
-        found.push({
-          name,
-          nan: ops.isnan(gradient).sum().item(),
-          infinite: ops.isinf(gradient).sum().item(),
-          elements: gradient.numel,
-        });
-      }),
-    );
-  return found;
+  return noGrad(() =>
+    scope(() => {
+      const all = [...parameters].flatMap(([name, { grad }]) => (grad === null ? [] : [{ name, grad }]));
+      const finite = allFinite(all.map(({ grad }) => grad));
+      const bad = all.filter((_, i) => !finite[i]);
+      const nan = valuesOf(bad.map(({ grad }) => scope(() => ops.isnan(grad).sum())));
+      const infinite = valuesOf(bad.map(({ grad }) => scope(() => ops.isinf(grad).sum())));
+      return bad.map(({ name, grad }, i) => ({
+        name,
+        nan: nan[i] as number,
+        infinite: infinite[i] as number,
+        elements: grad.numel,
+      }));
+    }),
+  );
 }
+
+/** Whether each of some tensors of one device is finite. */
+const allFinite = (tensors: readonly Tensor[]): boolean[] =>
+  valuesOf(tensors.map((tensor) => scope(() => tensor.isfinite().all()))).map((value) => value === 1);
+
+/** The values of scalars of one device and dtype, read at once: each reading waits for a GPU. */
+const valuesOf = (scalars: readonly Tensor[]): number[] =>
+  scalars.length === 0
+    ? []
+    : Array.from(
+        ops
+          .stack([...scalars])
+          .double()
+          .toArray() as Float64Array,
+      );
 
 /**
  * The names of the floating-point tensors that hold NaN or infinity.
  * @param tensors pairs of name and tensor, such as weights, buffers or inputs
  */
 export function nonFinite(tensors: Iterable<readonly [string, Tensor]>): string[] {
-  const found: string[] = [];
-  for (const [name, tensor] of tensors)
-    if (tensor.isFloatingPoint && noGrad(() => scope(() => tensor.isfinite().all().item())) !== 1) found.push(name);
-  return found;
+  const all = [...tensors].filter(([, tensor]) => tensor.isFloatingPoint);
+  const finite = noGrad(() => scope(() => allFinite(all.map(([, tensor]) => tensor))));
+  return all.flatMap(([name], i) => (finite[i] ? [] : [name]));
 }

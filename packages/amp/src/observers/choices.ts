@@ -54,7 +54,7 @@ export class Choices {
   }
 
   /**
-   * Runs `body` with the recorded choices and returns its result. Where it calls other operators than the recorded run,
+   * Runs `body` with the recorded choices, also on another device, and returns its result. Where it calls other operators than the recorded run,
    * or on other shapes, the choices are its own from there on.
    */
   repeat<T>(body: () => T): T {
@@ -66,15 +66,16 @@ export class Choices {
       at++;
       const { path, operator } = own;
       const row = this.#agreement.get(path + operator) ?? { path, operator, places: 0, same: 0 };
+      const theirs = own.indices.map((index, i) => (was.indices[i] as Tensor).to(index.device).clone());
       own.indices.forEach((index, i) => {
         row.places += index.numel;
         row.same += index
-          .eq(was.indices[i] as Tensor)
+          .eq(theirs[i] as Tensor)
           .sum()
           .item();
       });
       this.#agreement.set(path + operator, row);
-      return was.indices.map((index) => index.clone());
+      return theirs;
     });
   }
 
