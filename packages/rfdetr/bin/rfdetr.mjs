@@ -17,7 +17,7 @@ const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const isCheckout = existsSync(new URL("../src", import.meta.url));
 const wantsVersion = args.includes("--version") || args.includes("-V");
 const commands =
-  "train, val, predict, export, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, demo-page, setup".split(
+  "train, val, predict, export, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, demo-page, completion, setup".split(
     ", ",
   );
 const wantsHelp =
@@ -32,7 +32,7 @@ const hasEngine = () => (!isCheckout && Boolean(process.env.RFDETR_ADDON)) || is
 
 /** An exported file runs without libtorch. So does what deals with files alone. */
 const isWithoutEngine =
-  ["control", "dash", "data", "demo-page", "report", "settings"].includes(command ?? "") ||
+  ["completion", "control", "dash", "data", "demo-page", "report", "settings"].includes(command ?? "") ||
   (["predict", "val"].includes(command ?? "") && args.some((arg) => arg.toLowerCase().endsWith(".onnx")));
 
 async function setUp() {

@@ -1,6 +1,7 @@
 // What all commands share: output flags, console, checks of values, exit codes.
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
+import { variants } from "../model/variants.js";
 import { precisionNames, precisionWords } from "../settings/precision-words.js";
 import { secondsOf } from "../support/duration.js";
 import { expected, UsageError } from "../support/errors.js";
@@ -8,6 +9,7 @@ import { either } from "../support/format.js";
 import { largestSide } from "../support/shape.js";
 import { suggest } from "../support/suggest.js";
 import type { ReadOptions } from "../weights/types.js";
+import { withValues } from "./completion/values.js";
 import { Console } from "./console/console.js";
 
 /** Exit codes of the command. docs/errors.md is made from the comments. */
@@ -31,6 +33,16 @@ export const exit = {
 /** What `--model` takes, for the help of the commands that have it. */
 export const modelHelp =
   "nano, small, medium, base, large, …; seg-nano, seg-small, … find masks too; tiny and seg-tiny train on a CPU in minutes, to try things out";
+
+/** Values of `--split`. */
+export const splits = ["train", "valid", "test"] as const;
+
+/** Values of flags that several commands have, for completion. */
+export const flagValues = {
+  model: { "--model": variants },
+  device: { "--device": ["auto", "cpu", "cuda:0"] },
+  precision: { "--precision": precisionNames },
+} as const;
 
 /** Flags that every command has. */
 export interface OutputFlags {
@@ -97,6 +109,8 @@ export async function weightsPath(console: Console, name: string, model?: string
   return path;
 }
 
+const classNumberings = ["auto", "from0", "from1"] as const;
+
 /** Flags of commands that read weights. */
 export interface WeightsFlags {
   classNumbering: string;
@@ -104,16 +118,14 @@ export interface WeightsFlags {
 
 /** Adds the flag about the class numbers of weights. */
 export function withWeightsFlags(command: Command): Command {
-  return command.option(
-    "--class-numbering <from>",
-    "label of the first class in a checkpoint of the Python package: auto, from0 or from1",
-    "auto",
-  );
+  const flag = "--class-numbering";
+  const about = `label of the first class in a checkpoint of the Python package: ${either(classNumberings)}`;
+  return withValues(command.option(`${flag} <from>`, about, "auto"), { [flag]: classNumberings });
 }
 
 /** How the flags say that weights are read. @throws UsageError */
 export function reading(console: Console, flags: WeightsFlags): ReadOptions {
-  const classNumbering = oneOf("class-numbering", flags.classNumbering, ["auto", "from0", "from1"]);
+  const classNumbering = oneOf("class-numbering", flags.classNumbering, classNumberings);
   return {
     classNumbering,
     warn: (message) => console.warning(message.replaceAll("class_numbering", "--class-numbering")),

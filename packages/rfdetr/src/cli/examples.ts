@@ -94,5 +94,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   "rfdetr settings": ["rfdetr settings", "rfdetr settings lr_scheduler", "rfdetr settings --json"],
   "rfdetr demo": ["rfdetr demo", "rfdetr demo --images 200 --steps 100 --out runs/short", "rfdetr demo --processes 2"],
+  "rfdetr completion": [
+    "rfdetr completion bash > ~/.local/share/bash-completion/completions/rfdetr",
+    "rfdetr completion zsh > ~/.zfunc/_rfdetr",
+    "rfdetr completion fish > ~/.config/fish/completions/rfdetr.fish",
+  ],
   "rfdetr setup": ["rfdetr setup", "rfdetr setup --libtorch /opt/libtorch"],
 };

@@ -2,6 +2,7 @@
 // need not load libtorch.
 import { Command } from "commander";
 import { packageVersion } from "../support/machine/version.js";
+import { addCompletion } from "./completion/completion.js";
 import { printable, stderr, stdout } from "./console/output.js";
 import { startedAs } from "./console/started-as.js";
 import { addData } from "./data/data.js";
@@ -44,6 +45,7 @@ const commands: readonly AddCommand[] = [
   addSettings,
   addDemo,
   addDemoPage,
+  addCompletion,
   addSetup,
 ];
 

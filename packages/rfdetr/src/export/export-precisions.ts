@@ -15,6 +15,9 @@ export const tolerances: Readonly<Record<ExportPrecision, Required<GoldenToleran
   int8: { box_px: 16, score: 0.3, mask: 0.6 },
 };
 
+/** The precisions by name. */
+export const exportPrecisions = Object.keys(tolerances) as ExportPrecision[];
+
 /**
  * One detection in so many may be beyond the tolerance: where two proposals have the same score but for rounding, they
  * change places, and each meets another learned query.

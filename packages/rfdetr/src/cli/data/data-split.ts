@@ -1,6 +1,8 @@
 // `rfdetr data split`
+
 import type { Command } from "commander";
 import { counted, grouped } from "../../support/format.js";
+import { withValues } from "../completion/values.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, share, wholeNumber, withOutputFlags } from "../context.js";
 
 interface SplitFlags extends OutputFlags {
@@ -10,9 +12,12 @@ interface SplitFlags extends OutputFlags {
   seed: number;
 }
 
+/** Values of `--by`. */
+const ways = ["class", "group"] as const;
+
 /** Registers `rfdetr data split`. */
 export function addDataSplit(data: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     data
       .command("split")
       .description("Write a copy whose train split, or whose pictures without splits, gives a share to valid and test")
@@ -30,7 +35,10 @@ export function addDataSplit(data: Command, finish: (code: number) => void): voi
         "class",
       )
       .option("--seed <n>", "seed of the choice", numeric, 0),
-  ).action(async (from: string, to: string, flags: SplitFlags) => finish(await split(from, to, flags)));
+  );
+  withValues(command, { "--by": ways }).action(async (from: string, to: string, flags: SplitFlags) =>
+    finish(await split(from, to, flags)),
+  );
 }
 
 async function split(from: string, to: string, flags: SplitFlags): Promise<number> {
@@ -39,7 +47,7 @@ async function split(from: string, to: string, flags: SplitFlags): Promise<numbe
   const report = await splitDataset(from, to, {
     valid: flags.valid === undefined ? undefined : share("--valid", flags.valid),
     test: flags.test === undefined ? undefined : share("--test", flags.test),
-    by: oneOf("--by", flags.by, ["class", "group"] as const),
+    by: oneOf("--by", flags.by, ways),
     seed: wholeNumber("--seed", flags.seed),
     onProgress: (done, total) => console.live(`${grouped(done)}/${grouped(total)} images compared`),
   });

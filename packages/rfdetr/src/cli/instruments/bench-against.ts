@@ -23,8 +23,10 @@ interface MeasurementFlags extends AgainstFlags {
 }
 
 const precisions = ["32-true", "bf16-mixed"] as const;
-/** Only the package trains. */
-const peersOf: Record<"train" | "infer", readonly Peer[]> = {
+/** Values of `--isa`. */
+export const isas = ["avx2"] as const;
+/** Programs to compare with: only the package trains. */
+export const peersOf: Record<"train" | "infer", readonly Peer[]> = {
   train: ["python"],
   infer: ["python", "openvino", "onnxruntime"],
 };
@@ -54,7 +56,7 @@ export async function against(
   const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) =>
     positiveInteger(name, flags[name]),
   );
-  const isa = flags.isa === undefined ? undefined : oneOf("isa", flags.isa, ["avx2"]);
+  const isa = flags.isa === undefined ? undefined : oneOf("isa", flags.isa, isas);
   const console = consoleOf(flags);
   const { pythonWithPackage } = await import("../../instruments/peers/python-package.js");
   const python = await pythonWithPackage({ python: flags.python, programs, say: (text) => console.progress(text) });

@@ -7,6 +7,9 @@ import type { Console } from "../console/console.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger, precisions, showMachine } from "../context.js";
 import { type AgainstFlags, against } from "./bench-against.js";
 
+/** Values of `--optimizer-state`. */
+export const optimizerStates = ["float32", "8bit"] as const;
+
 /** A number of the command line before it is checked. */
 export type Given = number | string;
 
@@ -64,7 +67,7 @@ export async function train(flags: BenchTrainFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
   const warmup = positiveInteger("warmup", flags.warmup);
   const memoryUse = oneOf("memory", flags.memory, memoryUses);
-  const optimizerState = oneOf("optimizer-state", flags.optimizerState, ["float32", "8bit"] as const);
+  const optimizerState = oneOf("optimizer-state", flags.optimizerState, optimizerStates);
   const [resolution, queries] = [optional("resolution", flags.resolution), optional("queries", flags.queries)];
   const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
   if (flags.against !== undefined)

@@ -1,7 +1,20 @@
 // `rfdetr bench`: a kind of measurement each.
+
 import type { Command } from "commander";
-import { exit, modelHelp, numeric, type OutputFlags, oneOf, precisions, withOutputFlags } from "../context.js";
-import { evaluate, type Given, infer, load, ops, train } from "./bench-kinds.js";
+import { memoryUses } from "../../model/types.js";
+import { withValues } from "../completion/values.js";
+import {
+  exit,
+  flagValues,
+  modelHelp,
+  numeric,
+  type OutputFlags,
+  oneOf,
+  precisions,
+  withOutputFlags,
+} from "../context.js";
+import { isas, peersOf } from "./bench-against.js";
+import { evaluate, type Given, infer, load, ops, optimizerStates, train } from "./bench-kinds.js";
 
 const kinds = ["train", "infer", "ops", "eval", "load"] as const;
 
@@ -22,13 +35,17 @@ export function addBench(program: Command, finish: (code: number) => void): void
       finish(exit.done);
     });
   const onMachine = (command: Command): Command =>
-    command
-      .option("--device <d>", "auto, cpu or cuda:N", "auto")
-      .option("--steps <n>", "number of measured runs", numeric, 10);
-  const withModel = (command: Command): Command =>
-    command
-      .option("--model <variant>", modelHelp, "nano")
-      .option("--precision <p...>", `one or several of ${precisions.join(", ")}`, ["auto"]);
+    withValues(command.option("--device <d>", "auto, cpu or cuda:N", "auto"), flagValues.device).option(
+      "--steps <n>",
+      "number of measured runs",
+      numeric,
+      10,
+    );
+  const withModel = (command: Command): Command => {
+    command.option("--model <variant>", modelHelp, "nano");
+    command.option("--precision <p...>", `one or several of ${precisions.join(", ")}`, ["auto"]);
+    return withValues(command, { ...flagValues.model, ...flagValues.precision });
+  };
 
   const comparable = (command: Command): Command =>
     command
@@ -36,7 +53,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
       .option("--rounds <n>", "processes per program", numeric, 2)
       .option("--busy", "measure also beside a process that keeps one core busy")
       .option("--isa <name>", "avx2: keep all programs from wider vector instructions");
-  comparable(onMachine(withModel(verb("train", "Training steps on random images", train))))
+  const training = comparable(onMachine(withModel(verb("train", "Training steps on random images", train))))
     .option("--against <what...>", "python: measure the Python package too, in turns")
     .option("--warmup <n>", "warm-up runs before the measured ones", numeric, 3)
     .option("--batch <n>", "images per step", numeric, 2)
@@ -46,10 +63,18 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--checkpointing", "recompute activations in backward")
     .option("--memory <use>", "what backward recomputes: default, lean or leanest", "default")
     .option("--optimizer-state <type>", "how the moments are kept: float32 or 8bit", "float32");
-  comparable(onMachine(withModel(verb("infer", "The forward pass, and prediction from pixels to detections", infer))))
+  withValues(training, {
+    "--against": peersOf.train,
+    "--memory": memoryUses,
+    "--optimizer-state": optimizerStates,
+    "--isa": isas,
+  });
+  const pass = verb("infer", "The forward pass, and prediction from pixels to detections", infer);
+  const inference = comparable(onMachine(withModel(pass)))
     .option("--against <what...>", "one or several of python, openvino, onnxruntime: measure them too, in turns")
     .option("--warmup <n>", "warm-up runs before the measured ones", numeric, 3)
     .option("--batch <n>", "images per forward pass", numeric, 1);
+  withValues(inference, { "--against": peersOf.infer, "--isa": isas });
   onMachine(verb("ops", "Single operators in float32 and bfloat16", ops));
   verb("eval", "COCO metrics of synthetic detections: reading the files and computing the figures", evaluate)
     .option("--images <n>", "number of images", numeric, 5000)

@@ -6,11 +6,13 @@ import type { Command } from "commander";
 import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
 import { type Shape, shapeInWords } from "../../support/shape.js";
+import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import {
   collect,
   consoleOf,
   exit,
+  flagValues,
   modelHelp,
   numeric,
   type OutputFlags,
@@ -36,7 +38,7 @@ interface DoctorFlags extends OutputFlags {
 
 /** Registers `rfdetr doctor`. */
 export function addDoctor(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("doctor")
       .description(
@@ -56,7 +58,10 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .option("--threads <n>", "threads to compute with", numeric)
       .option("--write <file>", "write the recommendation into this config file")
       .option("--device <d>", "auto, cpu or cuda:N", "auto"),
-  ).action(async (flags: DoctorFlags) => finish(await doctor(flags)));
+  );
+  withValues(command, { ...flagValues.model, ...flagValues.device, "--formats": numberFormatNames }).action(
+    async (flags: DoctorFlags) => finish(await doctor(flags)),
+  );
 }
 
 async function doctor(flags: DoctorFlags): Promise<number> {

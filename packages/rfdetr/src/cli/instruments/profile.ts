@@ -6,10 +6,12 @@ import type { Command } from "commander";
 import type { ProfileFigures } from "../../instruments/profile.js";
 import { UsageError } from "../../support/errors.js";
 import { shapeInWords } from "../../support/shape.js";
+import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
   exit,
+  flagValues,
   modelHelp,
   numeric,
   type OutputFlags,
@@ -38,7 +40,7 @@ interface ProfileFlags extends OutputFlags {
 
 /** Registers `rfdetr profile`. */
 export function addProfile(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("profile")
       .description(
@@ -57,7 +59,10 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
       .option("--out <file>", "write a trace to this file, for ui.perfetto.dev or chrome://tracing")
       .option("--top <n>", "number of operators to show", numeric, 20)
       .option("--depth <n>", "number of levels of modules to show", numeric, 6),
-  ).action(async (flags: ProfileFlags) => finish(await run(flags)));
+  );
+  withValues(command, { ...flagValues.model, ...flagValues.precision, ...flagValues.device }).action(
+    async (flags: ProfileFlags) => finish(await run(flags)),
+  );
 }
 
 async function run(flags: ProfileFlags): Promise<number> {

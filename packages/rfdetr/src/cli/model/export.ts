@@ -1,12 +1,14 @@
 // `rfdetr export`
+
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
-import { refuseBfloat16 } from "../../export/export-precisions.js";
+import { exportPrecisions, refuseBfloat16 } from "../../export/export-precisions.js";
 import type { ThreadOptions } from "../../export/export-thread.js";
 import { driftText } from "../../export/precision/drift-text.js";
 import { counted, shownPath } from "../../support/format.js";
 import { sidesOf } from "../../support/shape.js";
+import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
@@ -17,6 +19,7 @@ import {
   positiveInteger,
   reading,
   shape,
+  splits,
   type WeightsFlags,
   weightsPath,
   withOutputFlags,
@@ -68,16 +71,17 @@ export function addExport(program: Command, finish: (code: number) => void): voi
       .option("--split <name>", "train, valid or test", "valid")
       .option("--report", "measure every precision on the same images, and write the table beside the file", false),
   );
+  withValues(command, { "--precision": exportPrecisions, "--split": splits });
   withWeightsFlags(command).action(async (flags: ExportFlags) => finish(await exportCommand(flags)));
 }
 
 async function exportCommand(flags: ExportFlags): Promise<number> {
   const console = consoleOf(flags);
   refuseBfloat16(flags.precision);
-  const precision = oneOf("precision", flags.precision, ["fp32", "fp16", "int8"]);
+  const precision = oneOf("precision", flags.precision, exportPrecisions);
   const batch = flags.batch === "dynamic" ? "dynamic" : positiveInteger("batch", flags.batch);
   const resolution = flags.resolution === undefined ? undefined : sidesOf(shape("resolution", flags.resolution));
-  const split = oneOf("split", flags.split, ["train", "valid", "test"]);
+  const split = oneOf("split", flags.split, splits);
   const weights = await weightsPath(console, flags.weights);
   const { exportInThread } = await import("../../export/export-thread.js");
   const { abandonExport } = await import("../../export/export-folder.js");

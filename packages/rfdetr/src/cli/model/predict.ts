@@ -1,18 +1,21 @@
 // `rfdetr predict`
+
 import type { Command } from "commander";
 import type { RFDETR } from "../../detector/detector.js";
 import { shownImage, stdinName } from "../../predict/inputs/address.js";
 import type { ImageInput } from "../../predict/inputs/image-input.js";
-import type { FileError, FilePrediction } from "../../predict/outputs/result-formats.js";
+import { type FileError, type FilePrediction, resultFormats } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
 import type { StopSignal } from "../../run/control/stop-request.js";
 import { expected, UsageError } from "../../support/errors.js";
 import { counted, shownPath } from "../../support/format.js";
+import { withValues } from "../completion/values.js";
 import { Console } from "../console/console.js";
 import { unbroken } from "../console/style.js";
 import {
   collect,
   exit,
+  flagValues,
   numeric,
   type OutputFlags,
   oneOf,
@@ -95,13 +98,13 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   );
+  withValues(command, { ...flagValues.precision, ...flagValues.device, "--format": resultFormats });
   withWeightsFlags(command).action(async (inputs: string[], flags: PredictFlags) =>
     finish(await predict(inputs, flags)),
   );
 }
 
 async function predict(inputs: readonly string[], flags: PredictFlags): Promise<number> {
-  const { resultFormats } = await import("../../predict/outputs/result-formats.js");
   const threshold = readThresholds(flags.threshold ?? []);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch: number | "auto" = flags.batch === "auto" ? "auto" : positiveInteger("batch", flags.batch);

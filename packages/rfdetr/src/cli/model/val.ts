@@ -8,10 +8,12 @@ import type { ScoredSplitOptions } from "../../eval/scored-split.js";
 import { isExported } from "../../onnx/exported-model.js";
 import { UsageError } from "../../support/errors.js";
 import { counted, either } from "../../support/format.js";
+import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
   exit,
+  flagValues,
   numeric,
   type OutputFlags,
   oneOf,
@@ -19,6 +21,7 @@ import {
   precisions,
   precisionsInWords,
   reading,
+  splits,
   type WeightsFlags,
   weightsPath,
   withOutputFlags,
@@ -40,6 +43,9 @@ interface ValFlags extends OutputFlags, WeightsFlags {
   annotations?: string;
   out?: string;
 }
+
+/** Values of `--number-format`. */
+const formats = [...numberFormatNames, "none"] as const;
 
 /** Registers `rfdetr val`. */
 export function addVal(program: Command, finish: (code: number) => void): void {
@@ -69,6 +75,12 @@ export function addVal(program: Command, finish: (code: number) => void): void {
         "new folder for evaluation.json (figures, curves, errors and what they cost) and pictures",
       ),
   );
+  withValues(command, {
+    ...flagValues.precision,
+    ...flagValues.device,
+    "--split": splits,
+    "--number-format": formats,
+  });
   withWeightsFlags(command).action(async (flags: ValFlags) => finish(await val(flags)));
 }
 
@@ -129,7 +141,7 @@ async function valFiles(console: Console, { annotations = "", predictions = "" }
 
 async function valWeights(console: Console, flags: ValFlags): Promise<Evaluated> {
   const { weights = "", data = "" } = flags;
-  const split = oneOf("split", flags.split, ["train", "valid", "test"]);
+  const split = oneOf("split", flags.split, splits);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch = positiveInteger("batch", flags.batch);
   const { evaluationDetails } = await import("../../eval/details/describe-evaluation.js");
@@ -183,7 +195,7 @@ async function valOwn(
 
 /** The format that a flag names; null for none. @throws UsageError */
 function formatOf(name: string): NumberFormatName | null {
-  const format = oneOf("number-format", name, [...numberFormatNames, "none"]);
+  const format = oneOf("number-format", name, formats);
   return format === "none" ? null : format;
 }
 

@@ -1,9 +1,11 @@
 // `rfdetr control`
+
 import { moduleRules } from "@rfdetr/amp/names";
 import type { Command } from "commander";
 import type { ControlCommand } from "../../run/control/control.js";
 import { expected, UsageError } from "../../support/errors.js";
 import { either } from "../../support/format.js";
+import { withValues } from "../completion/values.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, withOutputFlags } from "../context.js";
 
 /** What a run can be asked for. */
@@ -13,7 +15,7 @@ type ControlFlags = OutputFlags & { wait: number };
 
 /** Registers `rfdetr control`. */
 export function addControl(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("control")
       .description("Pause a run in progress, let it go on, stop it, or change the precision of single modules")
@@ -27,7 +29,8 @@ export function addControl(program: Command, finish: (code: number) => void): vo
         numeric,
         120,
       ),
-  ).action(
+  );
+  withValues(command, { action: actions, rule: moduleRules }).action(
     async (run: string, action: string, pattern: string | undefined, rule: string | undefined, flags: ControlFlags) => {
       const { requestControl } = await import("../../run/control/control.js");
       const command = await commandOf(oneOf("action", action, actions), pattern, rule);

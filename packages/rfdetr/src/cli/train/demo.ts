@@ -1,4 +1,5 @@
 // `rfdetr demo`: synthesises images, trains a detector on them and draws what it finds.
+
 import { existsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Command } from "commander";
@@ -7,11 +8,13 @@ import { checkProcesses } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { makeFolder } from "../../support/files/atomic.js";
 import { hms, shownPath } from "../../support/format.js";
+import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import { serveCommand, watchCommand } from "../console/next-command.js";
 import {
   consoleOf,
   exit,
+  flagValues,
   numeric,
   type OutputFlags,
   positiveInteger,
@@ -35,7 +38,7 @@ interface DemoFlags extends OutputFlags {
 
 /** Registers `rfdetr demo`. */
 export function addDemo(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("demo")
       .description("Synthesise images of emoji, train a small detector on them, evaluate it and draw what it finds")
@@ -50,7 +53,8 @@ export function addDemo(program: Command, finish: (code: number) => void): void 
         "--out <dir>",
         "run folder; a demo run that was interrupted goes on there (default: a new one, runs/emoji-demo)",
       ),
-  ).action(async (flags: DemoFlags) => finish(await demo(flags)));
+  );
+  withValues(command, flagValues.precision).action(async (flags: DemoFlags) => finish(await demo(flags)));
 }
 
 async function demo(flags: DemoFlags): Promise<number> {

@@ -3,11 +3,13 @@
 import { moduleRules } from "@rfdetr/amp/names";
 import type { Command } from "commander";
 import { either } from "../../support/format.js";
+import { withValues } from "../completion/values.js";
 import {
   collect,
   consoleOf,
   duration,
   exit,
+  flagValues,
   modelHelp,
   numeric,
   type OutputFlags,
@@ -22,7 +24,7 @@ type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string; dryR
 
 /** Registers `rfdetr train`. */
 export function addTrain(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("train")
       .description("Train a detector on a folder of images with COCO or YOLO annotations")
@@ -80,7 +82,10 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         "--dry-run",
         "open the data, build the model, take two steps, say what the run would be, and keep nothing",
       ),
-  ).action(async (flags: TrainFlags) => finish(await train(flags)));
+  );
+  withValues(command, { ...flagValues.model, ...flagValues.precision, ...flagValues.device }).action(
+    async (flags: TrainFlags) => finish(await train(flags)),
+  );
 }
 
 async function train(flags: TrainFlags): Promise<number> {
