@@ -10,12 +10,13 @@
 // images of noise (one, with --weights or --data). One JSON object goes to stdout, tables to stderr.
 import { parseArgs } from "node:util";
 import { Choices } from "@rfdetr/amp";
-import { getRngState, intercept, keep, manualSeed, noGrad, scope, setRngState, tensor } from "@rfdetr/torch";
+import { getRngState, intercept, keep, manualSeed, scope, setRngState, tensor } from "@rfdetr/torch";
 import { openSubject } from "rfdetr/instruments";
 import { Criterion } from "rfdetr/loss";
 import { modelAutocast, RFDETRModel, resolveModel } from "rfdetr/model";
 import { machineLine } from "rfdetr/support";
 import { prepareImages, randomBatch } from "rfdetr/train";
+import { cosine } from "./cosine.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -134,22 +135,6 @@ function measure({ model, batch: micro }) {
     add(`${name} in float32: all choices of float64`, { selection, rest }, overrides);
   }
   return found;
-}
-
-function cosine(a, b) {
-  let [ab, aa, bb] = [0, 0, 0];
-  noGrad(() =>
-    scope(() =>
-      a.forEach((x, i) => {
-        const y = b[i];
-        if (x === null || y === null) return;
-        ab += x.mul(y).sum().item();
-        aa += x.mul(x).sum().item();
-        bb += y.mul(y).sum().item();
-      }),
-    ),
-  );
-  return ab / Math.sqrt(aa * bb);
 }
 
 const seeds = given ? 1 : Number(values.seeds);

@@ -31,6 +31,7 @@ import { keep, memory, noGrad, ops, resetPeakMemory, scope, tensor } from "@rfde
 import { fillImages, fillModel, fillTargets } from "rfdetr/instruments";
 import { Criterion } from "rfdetr/loss";
 import { modelOverrides, RFDETRModel, refineBoxes, resolveModel } from "rfdetr/model";
+import { cosine } from "./cosine.mjs";
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -172,19 +173,9 @@ function overhead() {
   return report;
 }
 
-/** Gradients as one float64 vector's dot products. */
+/** Gradients in float64. */
 const flat = (model) => model.parameters().map((p) => p.grad?.to("float64") ?? null);
-function cosine(a, b) {
-  let [ab, aa, bb] = [0, 0, 0];
-  a.forEach((x, i) => {
-    const y = b[i];
-    if (x === null || y === null) return;
-    ab += x.mul(y).sum().item();
-    aa += x.mul(x).sum().item();
-    bb += y.mul(y).sum().item();
-  });
-  return ab / Math.sqrt(aa * bb);
-}
+
 /** The encoder's maps after the projector (what selection and decoder read) */
 const memoryOf = (model, autocast, images) =>
   noGrad(() => scope(() => autocast.run(() => model.backbone.at(0).call(images))[0].to("float64")));

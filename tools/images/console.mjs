@@ -15,21 +15,11 @@ import { parseArgs } from "node:util";
 import xterm from "@xterm/headless";
 import { escapeXml } from "rfdetr/support";
 import { isMain, root } from "../check/repository.mjs";
+import { quickSettings } from "./shared.mjs";
 
 const columns = 112;
-/** The session: images to learn from, settings that learn from random weights quickly, and the training. */
+/** The session: images to learn from, and the training. */
 const images = "--images 300 --size 96 --classes 3".split(" ");
-const settings = {
-  batch_size: 8,
-  lr: 1e-3,
-  lr_encoder: 1e-3,
-  lr_vit_layer_decay: 1,
-  lr_component_decay: 1,
-  lr_scheduler: "cosine",
-  warmup_epochs: 1,
-  ema_decay: 0.98,
-  multi_scale: "off",
-};
 const training = "train --data emoji --model tiny --config quick.json --epochs 10 --precision 16-mixed --seed 3".split(
   " ",
 );
@@ -57,7 +47,7 @@ function record() {
   try {
     const [program, ...synth] = [...command, "data", "synth", "emoji", ...images];
     execFileSync(program, synth, run);
-    writeFileSync(join(folder, "quick.json"), JSON.stringify(settings));
+    writeFileSync(join(folder, "quick.json"), JSON.stringify(quickSettings));
     const line = [...command, ...training].map((word) => `'${word}'`).join(" ");
     const file = join(folder, "session");
     const env = { ...process.env, TERM: "xterm-256color", CI: "", NO_COLOR: "" };

@@ -7,28 +7,17 @@
 // Without --runs it trains first, in a few minutes: one run that learns, and one whose overflow is foreseen
 // (tools/planted-overflow.mjs). A folder that is given must hold runs of the names `learned` and `foreseen`.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startDash } from "rfdetr/dash";
-import sharp from "sharp";
 import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
 import { root } from "../check/repository.mjs";
+import { quickSettings, savePicture } from "./shared.mjs";
 
-/** What is learned quickly from random weights. */
-const settings = {
-  batch_size: 8,
-  lr: 1e-3,
-  lr_encoder: 1e-3,
-  lr_vit_layer_decay: 1,
-  lr_component_decay: 1,
-  multi_scale: "off",
-  lr_scheduler: "cosine",
-  warmup_epochs: 1,
-  ema_decay: 0.98,
-  monitor_interval: 10,
-};
+/** What is learned quickly from random weights, watched often. */
+const settings = { ...quickSettings, monitor_interval: 10 };
 
 /**
  * @typedef {{
@@ -95,11 +84,7 @@ async function take(browser, url, { name, run, part, ready, width, height, dark 
   await page.getByRole("tab", { name: part }).click();
   await page.locator(ready).first().waitFor();
   await page.waitForTimeout(500);
-  const file = join(root, `docs/images/${name}.png`);
-  await sharp(await page.screenshot())
-    .png({ palette: true, effort: 10 })
-    .toFile(file);
-  console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
+  await savePicture(await page.screenshot(), name);
   await page.close();
 }
 

@@ -3,13 +3,10 @@
 // Takes the pictures of the demo's page in docs/images, in Chromium (apt install chromium):
 //
 //   npm run demo && npm run build && node tools/images/page.mjs [--page runs/emoji-demo/page]
-import { statSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import sharp from "sharp";
 import { serveFolders } from "../../packages/rfdetr/dist/onnx/serve-page.js";
 import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
-import { root } from "../check/repository.mjs";
+import { savePicture } from "./shared.mjs";
 
 const pictures = [
   { name: "demo-page", width: 1280, height: 860, density: 1, dark: false },
@@ -35,11 +32,7 @@ try {
     }
     await page.getByRole("button", { name: "Example 1" }).click();
     await page.waitForTimeout(1500);
-    const file = join(root, `docs/images/${name}.png`);
-    await sharp(await page.screenshot())
-      .png({ palette: true, effort: 10 })
-      .toFile(file);
-    console.log(`${file}: ${Math.round(statSync(file).size / 1000)} kB`);
+    await savePicture(await page.screenshot(), name);
     await page.close();
   }
 } finally {

@@ -13,23 +13,12 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { writeReport } from "rfdetr/report";
-import sharp from "sharp";
 import { startChromium } from "../../packages/rfdetr/dist/testing/pages/chromium.js";
 import { isMain, root } from "../check/repository.mjs";
+import { quickSettings, savePicture } from "./shared.mjs";
 
-/** A small detector that learns from random weights in a few hundred steps. */
-const settings = {
-  batch_size: 8,
-  lr: 1e-3,
-  lr_encoder: 1e-3,
-  lr_vit_layer_decay: 1,
-  lr_component_decay: 1,
-  lr_scheduler: "cosine",
-  warmup_epochs: 1,
-  ema_decay: 0.98,
-  multi_scale: "off",
-  monitor_interval: 10,
-};
+/** What is learned quickly from random weights, watched often. */
+const settings = { ...quickSettings, monitor_interval: 10 };
 
 /**
  * A picture: of which report, in which window, from where to where on the page.
@@ -124,10 +113,7 @@ async function main() {
     };
     for (const shot of shots) {
       const png = await picture(browser, shot, files[shot.report], Object.values(runs).map(dirname));
-      const out = join(root, `docs/images/report-${shot.name}.png`);
-      // Few colours: a palette takes a third of the bytes.
-      const { size } = await sharp(png).png({ palette: true, colours: 128, effort: 10 }).toFile(out);
-      console.log(`${out}: ${Math.round(size / 1024)} KiB`);
+      await savePicture(png, `report-${shot.name}`);
     }
   } finally {
     await browser.close();
