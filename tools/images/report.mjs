@@ -27,7 +27,7 @@ const settings = { ...quickSettings, monitor_interval: 10 };
 
 /** @type {Shot[]} */
 const shots = [
-  { name: "overview", report: "run", width: 1100, height: 1250 },
+  { name: "overview", report: "run", width: 1100, height: 1360 },
   { name: "numerics", report: "planted", width: 1100, height: 1100, from: "#headroom-of-every-module" },
   { name: "phone", report: "run", width: 390, height: 844, dark: true },
   { name: "comparison", report: "comparison", width: 1100, height: 1000, dark: true },
