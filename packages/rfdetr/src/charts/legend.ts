@@ -26,7 +26,7 @@ export function legendRow(left: number, middle: number, entries: readonly Legend
   const size = fontSizes.tick;
   let at = left;
   return entries.flatMap(({ color, label, shape = "line" }) => {
-    const [x, width] = [at, shape === "line" ? 20 : 12];
+    const [x, width] = [at, shape === "line" ? 16 : 12];
     at += width + 18 + roughWidth(label, size);
     return [
       sample(x, middle, width, color, shape),

@@ -121,7 +121,10 @@ export function text(x: number, y: number, content: string, options: TextOptions
 
 /** Width in pixels that a text takes at most, roughly: fonts differ. */
 export const roughWidth = (content: string, size: number): number =>
-  [...content].reduce((sum, letter) => sum + ((letter.codePointAt(0) as number) >= 0x2e80 ? 1 : 0.57), 0) * size;
+  [...content].reduce((sum, letter) => sum + letterWidth(letter), 0) * size;
+
+const letterWidth = (letter: string): number =>
+  letter >= "\u2e80" ? 1 : /[mwMW@%]/.test(letter) ? 0.95 : /[fijlt.,:;'| ]/.test(letter) ? 0.38 : 0.62;
 
 /** A text that takes no more than `width` pixels: its end gives way to dots. */
 export function shortened(content: string, size: number, width: number): string {

@@ -12,7 +12,7 @@ const mostNamed = 24;
 const named = 12;
 const meanWidth = 3;
 
-const area = { left: 58, top: 64, width: figureWidth - 58 - 20, height: 290 };
+const area = { left: 64, top: 64, width: figureWidth - 64 - 20, height: 290 };
 const legendTop = area.top + area.height + 56;
 
 /**
