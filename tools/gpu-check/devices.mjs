@@ -7,7 +7,7 @@ import { randomBatch, trainingStep } from "rfdetr/train";
 
 /** The costs, the terms of the loss and the norm. */
 const readings = 3;
-/** Of a step that is not applied also which gradients are not finite, and how many of their elements are NaN or infinite. */
+/** Of a step that is not applied also which gradients are not finite, and their elements that are NaN or infinite. */
 const readingsOfFault = 6;
 
 export async function devices(report, { device, models, batch }) {

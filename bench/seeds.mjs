@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 // @ts-check
-// Accuracy with moments of 8 bits: a short training of the tiny detector from several seeds, with the moments of the
-// optimizer in float32 and in 8 bits.
+// What a setting does to accuracy: a short training of the tiny detector with each of its values, from several seeds.
 //
-//   npm run build && node bench/moments.mjs [--seeds 3] [--steps 800] [--data datasets/tiny] [--out runs/moments]
+//   npm run build && node bench/seeds.mjs --vary optimizer_state=float32,8bit [--precision 32-true]
+//                                         [--seeds 3] [--steps 800] [--data datasets/tiny] [--out runs/seeds]
+//   node bench/seeds.mjs --vary number_format=null,fp8,mxfp8,nvfp4 --precision bf16-mixed
 //
 // Trains what is not trained yet (one to three minutes a run on two cores), so that it can be stopped and called again;
 // then reads all runs and prints a table. One JSON object goes to stdout.
@@ -15,16 +16,19 @@ import { parseArgs } from "node:util";
 
 const { values } = parseArgs({
   options: {
+    vary: { type: "string", default: "optimizer_state=float32,8bit" },
+    precision: { type: "string", default: "32-true" },
     seeds: { type: "string", default: "3" },
     steps: { type: "string", default: "800" },
     data: { type: "string", default: "datasets/tiny" },
-    out: { type: "string", default: "runs/moments" },
+    out: { type: "string", default: "runs/seeds" },
   },
 });
 const rfdetr = fileURLToPath(new URL("../packages/rfdetr/bin/rfdetr.mjs", import.meta.url));
-const formats = ["float32", "8bit"];
+const [setting = "", list = ""] = values.vary.split("=");
+const choices = list.split(",");
 const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => i);
-const folder = (format, seed) => join(values.out, `${format}-${seed}`);
+const folder = (choice, seed) => join(values.out, `${setting}-${choice}-${seed}`);
 const settings = {
   lr: 7e-4,
   lr_encoder: 7e-4,
@@ -34,7 +38,7 @@ const settings = {
   min_factor: 0.01,
   warmup_epochs: 1.58,
   ema_decay: 0.99,
-  precision: "32-true",
+  precision: values.precision,
   multi_scale: "off",
   scale_jitter: false,
   eval_interval: 100,
@@ -49,14 +53,14 @@ function command(...args) {
 
 if (!existsSync(values.data)) command("data", "synth", values.data, "--images", "300", "--size", "96", "--seed", "0");
 for (const seed of seeds)
-  for (const format of formats) {
-    const out = folder(format, seed);
+  for (const choice of choices) {
+    const out = folder(choice, seed);
     if (existsSync(join(out, "summary.json"))) continue;
     if (existsSync(out)) {
       command("train", "--resume", out, "--plain");
       continue;
     }
-    const all = { ...settings, seed, optimizer_state: format };
+    const all = { ...settings, seed, [setting]: choice };
     const set = Object.entries(all).flatMap(([name, value]) => ["--set", `${name}=${value}`]);
     const data = ["--data", values.data, "--model", "tiny", "--epochs", "22", "--batch", "8"];
     command("train", ...data, "--out", out, "--plain", ...set);
@@ -65,13 +69,13 @@ for (const seed of seeds)
 const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
 const deviation = (list) =>
   Math.sqrt(list.reduce((sum, v) => sum + (v - mean(list)) ** 2, 0) / Math.max(1, list.length - 1));
-const results = formats.map((format) => {
-  const runs = seeds.map((seed) => JSON.parse(readFileSync(join(folder(format, seed), "summary.json"), "utf8")));
+const results = choices.map((choice) => {
+  const runs = seeds.map((seed) => JSON.parse(readFileSync(join(folder(choice, seed), "summary.json"), "utf8")));
   const [AP, AP50] = ["AP", "AP50"].map((figure) => runs.map((summary) => summary[figure]));
-  return { optimizer_state: format, AP, AP_mean: mean(AP), AP_deviation: deviation(AP), AP50 };
+  return { [setting]: choice, AP, AP_mean: mean(AP), AP_deviation: deviation(AP), AP50 };
 });
-for (const { optimizer_state, AP, AP_mean, AP_deviation, AP50 } of results)
+for (const { AP, AP_mean, AP_deviation, AP50, ...result } of results)
   process.stderr.write(
-    `${optimizer_state.padEnd(8)} AP ${AP.map((v) => v.toFixed(3)).join(" ")}  mean ${AP_mean.toFixed(4)} ± ${AP_deviation.toFixed(4)}  AP50 ${AP50.map((v) => v.toFixed(3)).join(" ")}\n`,
+    `${String(result[setting]).padEnd(8)} AP ${AP.map((v) => v.toFixed(3)).join(" ")}  mean ${AP_mean.toFixed(4)} ± ${AP_deviation.toFixed(4)}  AP50 ${AP50.map((v) => v.toFixed(3)).join(" ")}\n`,
   );
 process.stdout.write(`${JSON.stringify({ data: values.data, steps: Number(values.steps), results })}\n`);
