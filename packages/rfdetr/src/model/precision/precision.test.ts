@@ -52,3 +52,11 @@ describe("a training step is finite with an override for a single module", () =>
     }
   });
 });
+
+it("names only modules that the model has", () => {
+  const patternsOf = (variant: string): string[] =>
+    Object.keys(modelAutocast(new RFDETRModel(resolveModel(variant)), { precision: "bf16-mixed" }).overrides);
+  const boxes = ["transformer.query_selection", "backbone.*.projector.stages.*.1"];
+  expect(patternsOf("tiny")).toEqual(boxes);
+  expect(patternsOf("seg-tiny")).toEqual([...boxes, "segmentation_head.blocks.*.dwconv"]);
+});

@@ -48,5 +48,13 @@ export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions)
       [...model.namedModules()].map(([, module]) => module.path),
     );
   }
-  return new Autocast(precision, { ...others, overrides: { ...modelOverrides, ...overrides } });
+  return new Autocast(precision, { ...others, overrides: { ...overridesOf(model), ...overrides } });
+}
+
+/** Those of {@link modelOverrides} whose modules the model has. */
+function overridesOf({ config }: RFDETRModel): Overrides {
+  const own = Object.entries(modelOverrides).filter(
+    ([pattern]) => config.segmentationHead || !pattern.startsWith("segmentation_head."),
+  );
+  return Object.fromEntries(own);
 }
