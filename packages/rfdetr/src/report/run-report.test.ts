@@ -261,6 +261,21 @@ describe("the report of a run", () => {
     );
   });
 
+  it("explains the best weights where their evaluation was kept, and says which weights it explains", () => {
+    const folder = reportRun(join(root, "best and last"));
+    const last = htmlPage(runReport(readRun(folder))).text();
+    expect(last).toContain("Figures of the last evaluation, epoch 7.");
+    expect(last).toContain("Figures by size are of the last evaluation, epoch 7.");
+    const details = exampleDetails();
+    const best = { ...details, AP_medium: 0.875, origin: { ...details.origin, epoch: 2 } };
+    writeFileSync(join(folder, "evaluation-best.json"), JSON.stringify(best));
+    const words = htmlPage(runReport(readRun(folder))).text();
+    expect(words.split("Figures of the best weights, epoch 2.")).toHaveLength(3);
+    expect(words).toContain("medium objects 0.875");
+    expect(words).toContain("Figures by size are of the best weights, epoch 2.");
+    expect(words).not.toContain("last evaluation");
+  });
+
   it("has a dash for the figures that an evaluation lacks", () => {
     const folder = reportRun(join(root, "few figures"));
     const bird = { class_name: "bird", AP: 0.5 };

@@ -67,6 +67,8 @@ export interface RunRecord {
   evaluation: CocoSummary | null;
   /** What explains them; null for runs of versions that wrote the figures alone. */
   details: EvaluationDetails | null;
+  /** The evaluation of the best weights, with what explains it; null for runs that did not keep it. */
+  bestDetails: EvaluationDetails | null;
   /** The figures of the best weights on the test split. */
   test: CocoSummary | null;
   pictures: PictureEntry[];
@@ -136,6 +138,7 @@ export class RunReader {
       metrics: metrics ?? { columns: [], rows: [], damagedLines: 0 },
       evaluation: details ?? evaluation,
       details,
+      bestDetails: this.#file("evaluation-best.json", faults, readDetails),
       test: json("test.json", evaluationOf),
       pictures: this.#file("pictures/pictures.json", faults, () => readPictures(join(this.folder, "pictures"))) ?? [],
       faults: [...faults, ...numerics.faults],
