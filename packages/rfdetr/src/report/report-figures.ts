@@ -56,7 +56,7 @@ export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigure
   });
   if (runs.length === 1) return { out, bytes, runs: each };
   // Programs look figures up by name: the names are the same with and without masks.
-  const facts = [...resultFacts(false), ...numericsFacts].map((fact) => ({
+  const facts = [...resultFacts(runs, false), ...numericsFacts].map((fact) => ({
     name: fact.name,
     ...compared(fact, runs),
   }));

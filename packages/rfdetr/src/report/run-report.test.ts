@@ -162,10 +162,16 @@ describe("the report of a run", () => {
     expect(reportFigures({ out: "report.html", bytes: 1, runs: [run] }).runs).toMatchObject([
       { AP: 0.3, AP50: 0.6, mask_AP: 0.25, mask_AP50: 0.5, best_epoch: 2 },
     ]);
-    // A run with masks and one without are compared by their boxes.
+    // A run with masks and one without are of different kinds.
     const without = readRun(reportRun(join(root, "no masks")));
-    const both = htmlPage(comparisonReport([run, without])).text();
-    expect(both).toContain("no masks is best: AP 0.400, 0.100 above the next");
+    const mixed = htmlPage(comparisonReport([run, without]));
+    const both = mixed.text();
+    expect(both).toContain("The runs are of different kinds, masks and boxes: their AP does not tell which is best.");
+    expect(both).not.toContain("is best:");
+    expect(mixed.texts("tr")).toContain("box AP at the best epoch0.3000.400 ★");
+    expect(mixed.texts("tr").filter((row) => row.startsWith("loss at the end"))).not.toContainEqual(
+      expect.stringContaining("★"),
+    );
     expect(both).toContain("best mask AP");
     expect(both).toContain("Box AP by epoch");
     expect(both).toContain("Box AP50 by epoch");

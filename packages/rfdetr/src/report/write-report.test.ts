@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { htmlPage } from "../testing/pages/html-page.js";
+import { exampleDetails } from "../testing/runs/example-details.js";
 import { reportRun } from "../testing/runs/report-run.js";
 import { reportFigures } from "./report-figures.js";
 import { reportOfEnd, writeReport } from "./write-report.js";
@@ -58,6 +59,46 @@ describe("the report of one run", () => {
         faults: [],
       },
     ]);
+  });
+});
+
+describe("the comparison of runs that are not alike", () => {
+  const rowsOf = (page: ReturnType<typeof htmlPage>, start: string): string[] =>
+    page.texts("tr").filter((row) => row.startsWith(start));
+  const compare = (name: string, other: string): ReturnType<typeof htmlPage> =>
+    htmlPage(readFileSync(writeReport([first, other], join(root, `${name}.html`)).out, "utf8"));
+
+  it("names no winner on different data", () => {
+    const other = reportRun(join(root, "other data"), { summary: { best_epoch: 4 } });
+    const file = join(other, "config.json");
+    const config = JSON.parse(readFileSync(file, "utf8"));
+    writeFileSync(file, JSON.stringify({ ...config, data: { ...config.data, path: "/data/boats" } }));
+    const page = compare("data", other);
+    expect(page.text()).toContain("The runs are on different data: their AP does not tell which is best.");
+    expect(page.text()).not.toContain("is best:");
+    expect(rowsOf(page, "best AP")).toEqual(["best AP0.4000.350"]);
+    // A copy in another place is the same data.
+    writeFileSync(file, JSON.stringify({ ...config, data: { ...config.data, path: "/copy/birds" } }));
+    expect(compare("copy", other).text()).toContain("is best:");
+  });
+
+  it("marks neither time nor memory where the numbers of steps differ", () => {
+    const other = reportRun(join(root, "longer"), { steps: 44, summary: { train_seconds: 60, peak_rss_bytes: 1 } });
+    const page = compare("steps", other);
+    const rows = [...rowsOf(page, "training time"), ...rowsOf(page, "memory of the process")];
+    expect(rows).toHaveLength(2);
+    expect(rows.join()).not.toContain("★");
+  });
+
+  it("has the classes of the best evaluation where it was kept", () => {
+    const other = reportRun(join(root, "kept"));
+    expect(compare("last", other).text()).toContain("AP of each class at the last evaluation");
+    const details = exampleDetails();
+    const per_class = details.per_class.map((each) => ({ ...each, AP: 0.9375 }));
+    writeFileSync(join(other, "evaluation-best.json"), JSON.stringify({ ...details, per_class }));
+    const page = compare("kept", other);
+    expect(page.text()).toContain("at the best evaluation, or the last where the best was not kept");
+    expect(page.text()).toContain("0.938 ★");
   });
 });
 

@@ -4,6 +4,7 @@ import { type Html, html, nameOf, type Part } from "../html/html.js";
 import { type Column, table } from "../html/table.js";
 import { fraction } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
+import { sameData } from "./likeness.js";
 
 /** Runs with their names. */
 export interface Compared {
@@ -34,8 +35,9 @@ function classScores(
   );
   const all = [...new Set(scores.flatMap((each) => [...each.keys()]))];
   if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
+  const comparable = sameData(runs);
   return table(
-    `${figure} of each class at the last evaluation; the best is bold, with a star`,
+    `${figure} of each class at ${evaluationWords(runs)}${comparable ? "; the best is bold, with a star" : ""}`,
     [
       { title: "class", cell: (name: string) => nameOf(name) },
       ...names.map(
@@ -46,6 +48,7 @@ function classScores(
             const values = scores.map((each) => each.get(name) ?? Number.NaN).filter(Number.isFinite);
             const value = scores[i].get(name) ?? null;
             const isBest =
+              comparable &&
               value !== null &&
               values.length > 1 &&
               value === Math.max(...values) &&
@@ -57,4 +60,11 @@ function classScores(
     ],
     all,
   );
+}
+
+/** Which evaluation of each run the figures are of. */
+function evaluationWords(runs: readonly RunRecord[]): string {
+  const kept = runs.filter(({ bestDetails }) => bestDetails !== null).length;
+  if (kept === 0) return "the last evaluation";
+  return kept === runs.length ? "the best evaluation" : "the best evaluation, or the last where the best was not kept";
 }

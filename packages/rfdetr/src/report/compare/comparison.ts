@@ -1,5 +1,4 @@
 // Several runs side by side.
-import { mainColumns } from "../../eval/figures/main-columns.js";
 import { lineChart } from "../charts/draw.js";
 import { figure, type LegendEntry } from "../charts/figure.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
@@ -7,19 +6,22 @@ import { type Chapter, page } from "../html/page.js";
 import { subsection } from "../html/subsection.js";
 import { type Column, table } from "../html/table.js";
 import { brief, fraction, listed } from "../html/words.js";
+import { judgedByBest } from "../records/judged.js";
 import type { RunRecord } from "../records/run-record.js";
 import { bestEpoch, endNotice } from "../sections/overview.js";
 import { type Compared, classes, star } from "./classes.js";
 import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
+import { hasMasks, sameData, sameKind } from "./likeness.js";
 
 /** The comparison as one HTML file that loads nothing. */
-export function comparisonReport(runs: readonly RunRecord[]): string {
+export function comparisonReport(records: readonly RunRecord[]): string {
+  const runs = records.map(judgedByBest);
   const all: Compared = { runs, names: runNames(runs) };
   const chapters = [
     {
       id: "result",
       title: "Result",
-      content: facts("Figures of each run; the better ones are bold, with a star", all, resultFacts(anyOfMasks(runs))),
+      content: facts("Figures of each run; the better ones are bold, with a star", all, resultFacts(runs)),
     },
     { id: "curves", title: "Curves", content: curves(all) },
     { id: "settings", title: "Settings that differ", content: settings(all) },
@@ -42,7 +44,11 @@ ${runs.map((run, i) => {
 }
 
 function sentence({ runs, names }: Compared): Html {
-  // Masks are compared with masks alone.
+  const apart = [
+    ...(sameData(runs) ? [] : ["on different data"]),
+    ...(sameKind(runs) ? [] : ["of different kinds, masks and boxes"]),
+  ];
+  if (apart.length > 0) return html`The runs are ${listed(apart)}: their AP does not tell which is best.`;
   const of = allOfMasks(runs) ? "mask " : "";
   const scores = runs.map((run) => {
     const found = bestEpoch(run);
@@ -214,7 +220,6 @@ function curves(all: Compared): Html | null {
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-const hasMasks = ({ metrics }: RunRecord): boolean => mainColumns(metrics.columns).of !== "";
 const anyOfMasks = (runs: readonly RunRecord[]): boolean => runs.some(hasMasks);
 const allOfMasks = (runs: readonly RunRecord[]): boolean => runs.every(hasMasks);
 

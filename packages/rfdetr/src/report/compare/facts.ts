@@ -7,6 +7,7 @@ import { lostInBfloat16, overallOf, rateSide } from "../numerics/overall.js";
 import type { RunRecord } from "../records/run-record.js";
 import { meanOf, mostOf } from "../records/step-points.js";
 import { type BestEpoch, bestEpoch } from "../sections/overview.js";
+import { hasMasks, sameData, sameKind, sameSteps, stepsOf } from "./likeness.js";
 
 /** A figure by which runs are compared. */
 export interface Fact {
@@ -21,26 +22,45 @@ export interface Fact {
 const finite = (value: number | null | undefined): number | null =>
   value === null || value === undefined || !Number.isFinite(value) ? null : value;
 
-/** The figures of the best epoch, of runs that are judged by masks or by boxes. */
-function bestFigures(of: BestEpoch["of"]): Fact[] {
-  const best = (run: RunRecord): BestEpoch | null => {
+/** The figures of the best epoch. @param masks whether a run has masks: then those of boxes are of all runs */
+function bestFigures(masks: boolean): Fact[] {
+  const ofMasks = (run: RunRecord): BestEpoch | null => {
     const found = bestEpoch(run);
-    return found?.of === of ? found : null;
+    return found?.of === "mask " ? found : null;
   };
+  const ofBoxes = (run: RunRecord): Pick<BestEpoch, "AP50"> & { AP: number | null } => {
+    const found = bestEpoch(run);
+    return found?.boxes ?? (found?.of === "" ? found : { AP: null, AP50: null });
+  };
+  const box = masks ? "box AP" : "AP";
   return [
-    { name: `best ${of}AP`, value: (run) => finite(best(run)?.AP), text: fraction, better: "more" },
-    { name: `${of}AP50 at that epoch`, value: (run) => finite(best(run)?.AP50), text: fraction, better: "more" },
+    { name: "best mask AP", value: (run) => finite(ofMasks(run)?.AP), text: fraction, better: "more" },
+    { name: "mask AP50 at that epoch", value: (run) => finite(ofMasks(run)?.AP50), text: fraction, better: "more" },
+    {
+      name: masks ? "box AP at the best epoch" : "best AP",
+      value: (run) => finite(ofBoxes(run).AP),
+      text: fraction,
+      better: "more",
+    },
+    { name: `${box}50 at that epoch`, value: (run) => finite(ofBoxes(run).AP50), text: fraction, better: "more" },
   ];
 }
 
 /**
- * The figures of the result and of the cost.
- * @param masks whether a run has masks, so that figures of boxes are called so
+ * The figures of the result and of the cost; none is better where the runs cannot be compared by it.
+ * @param masks whether figures of boxes are called so
  */
-export const resultFacts = (masks: boolean): readonly Fact[] => [
-  ...bestFigures("mask "),
-  ...bestFigures(""),
-  { name: "box AP at that epoch", value: (run) => finite(bestEpoch(run)?.boxes?.AP), text: fraction, better: "more" },
+export function resultFacts(runs: readonly RunRecord[], masks = runs.some(hasMasks)): readonly Fact[] {
+  const data = sameData(runs);
+  const comparable = (name: string): boolean => {
+    if (name === "training time" || name === "memory of the process") return sameSteps(runs);
+    return data && (name !== "loss at the end" || sameKind(runs));
+  };
+  return figuresOf(masks).map((fact) => (comparable(fact.name) ? fact : { ...fact, better: null }));
+}
+
+const figuresOf = (masks: boolean): readonly Fact[] => [
+  ...bestFigures(masks),
   { name: "epoch of the best", value: (run) => finite(bestEpoch(run)?.epoch), text: grouped, better: null },
   { name: "mask AP on the test split", value: ({ test }) => finite(test?.masks?.AP), text: fraction, better: "more" },
   {
@@ -52,7 +72,7 @@ export const resultFacts = (masks: boolean): readonly Fact[] => [
   { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
   {
     name: "optimizer steps",
-    value: ({ numerics, summary }) => numerics.lastStep || (summary?.steps ?? null),
+    value: stepsOf,
     text: grouped,
     better: null,
   },
