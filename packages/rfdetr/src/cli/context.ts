@@ -72,7 +72,7 @@ export function numeric(text: string): number | string {
 export function duration(text: string): number {
   const seconds = secondsOf(text);
   if (seconds === null || seconds <= 0)
-    throw new UsageError(`Expected a time such as 8h, 90m or 1h30m for time-budget but received ${text}`);
+    throw new UsageError(`Expected a time such as 8h, 1h30m, 90m or 40s for time-budget but received ${text}`);
   return seconds;
 }
 

@@ -6,7 +6,7 @@ import { writeDetails } from "../../eval/details/details-file.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
 import { maskedDetails } from "../../testing/runs/masked-details.js";
 import { runSummary } from "../../testing/runs/run-events.js";
-import { type DataFaults, mendCommand, nextCommand } from "./next-command.js";
+import { type DataFaults, mendCommand, nextCommand, predictCommand } from "./next-command.js";
 
 const root = mkdtempSync(join(tmpdir(), "next-"));
 const before = process.cwd();
@@ -49,6 +49,15 @@ it("detects at the best threshold of the evaluation, where that is one of the be
   expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b --threshold 0.31");
   writeFileSync("runs/b/evaluation.json", "{}");
   expect(next(epoch)).toBe("npx rfdetr predict IMAGE --weights runs/b");
+});
+
+it("detects in the images of the split that was evaluated", () => {
+  for (const folder of ["rooks/valid", "rooks/test/images", "rooks/images/train"])
+    mkdirSync(folder, { recursive: true });
+  const next = (split: "train" | "valid" | "test"): string => predictCommand("runs/a", "rooks", null, split);
+  expect(next("test")).toBe("npx rfdetr predict rooks/test/images --weights runs/a");
+  expect(next("train")).toBe("npx rfdetr predict rooks/images/train --weights runs/a");
+  expect(next("valid")).toBe("npx rfdetr predict rooks/valid --weights runs/a");
 });
 
 it("continues a run that was interrupted", () => {

@@ -1,6 +1,7 @@
 // Commands that go on where a run has ended: each can be pasted.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Split } from "../../data/formats/dataset.js";
 import { readDetails } from "../../eval/details/details-file.js";
 import { mainDetails, type OperatingFigures } from "../../eval/details/evaluation-details.js";
 import type { TrainResult } from "../../run/train-run.js";
@@ -53,11 +54,17 @@ export function mendCommand(data: string, faults: DataFaults): [command: string,
 
 /**
  * The command that detects with weights.
- * @param data folder of the dataset, whose validation images are shown; null where it is not known
+ * @param data folder of the dataset, whose images are shown; null where it is not known
+ * @param split whose images
  * @param best the figures at the threshold to use; null where that is not known
  */
-export function predictCommand(weights: string, data: string | null, best: OperatingFigures | null): string {
-  const images = validImages(data);
+export function predictCommand(
+  weights: string,
+  data: string | null,
+  best: OperatingFigures | null,
+  split: Split = "valid",
+): string {
+  const images = imagesOf(data, split);
   const threshold = best === null || best.f1 === 0 ? "0.00" : best.threshold.toFixed(2);
   return [
     `${startedAs()} predict ${images === null ? "IMAGE" : shellWord(images)} --weights ${shellWord(shownPath(weights))}`,
@@ -84,10 +91,13 @@ function bestFigures(dir: string, epoch: number | null): OperatingFigures | null
   return null;
 }
 
-/** The folder of validation images of a dataset in a common layout; null for another. */
-function validImages(data: string | null): string | null {
+/** The folder of a split's images of a dataset in a common layout; null for another. */
+function imagesOf(data: string | null, split: Split): string | null {
   if (data === null) return null;
-  const folders = ["valid/images", "val/images", "images/valid", "images/val", "valid", "val", "val2017"];
+  const names = split === "valid" ? ["valid", "val"] : [split];
+  const folders = [(name: string) => `${name}/images`, (name: string) => `images/${name}`, (name: string) => name]
+    .flatMap((layout) => names.map(layout))
+    .concat(names.map((name) => `${name}2017`));
   const found = folders.map((name) => join(data, name)).find((path) => existsSync(path));
   return found === undefined ? null : shownPath(found);
 }

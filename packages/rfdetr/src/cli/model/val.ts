@@ -112,10 +112,10 @@ async function val(flags: ValFlags): Promise<number> {
 }
 
 /** The command that predicts with the weights at their best threshold. */
-async function nextOf({ weights = "", data = "" }: ValFlags, details: EvaluationDetails): Promise<string> {
+async function nextOf({ weights = "", data = "", split }: ValFlags, details: EvaluationDetails): Promise<string> {
   const { predictCommand } = await import("../console/next-command.js");
   const { mainDetails } = await import("../../eval/details/evaluation-details.js");
-  return predictCommand(weights, data, mainDetails(details).best_threshold);
+  return predictCommand(weights, data, mainDetails(details).best_threshold, oneOf("split", split, splits));
 }
 
 async function openFolder(path: string): Promise<EvaluationFolder> {
