@@ -127,6 +127,7 @@ describe("rfdetr", () => {
     ],
     [["val", "--predictions", "p.json"], "--predictions and --annotations together"],
     [["val"], "Expected --weights and --data"],
+    [["val", "--weights", "w"], "Expected --weights and --data together but --data is missing"],
     [["bench", "nothing"], 'Expected one of train, infer, ops, eval, load for what but received "nothing"'],
     [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],
     [["bench", "train", "--against", "keras"], 'Expected one of python for against but received "keras"'],

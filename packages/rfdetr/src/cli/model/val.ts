@@ -89,7 +89,10 @@ async function val(flags: ValFlags): Promise<number> {
   const results = flags.predictions !== undefined || flags.annotations !== undefined;
   if (results && (flags.predictions === undefined || flags.annotations === undefined))
     throw new UsageError("Expected --predictions and --annotations together but received one of them");
-  if (!results && (flags.weights === undefined || flags.data === undefined))
+  const missing = (["weights", "data"] as const).filter((name) => flags[name] === undefined);
+  if (!results && missing.length === 1)
+    throw new UsageError(`Expected --weights and --data together but --${missing[0]} is missing`);
+  if (!results && missing.length === 2)
     throw new UsageError("Expected --weights and --data, or --predictions and --annotations");
   const folder = flags.out === undefined ? null : await openFolder(flags.out);
   try {

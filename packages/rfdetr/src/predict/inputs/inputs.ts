@@ -168,7 +168,9 @@ function resolveOne(input: string): Candidate[] {
     if (exists(path)) return [{ path, named: true }];
   }
   if (!isPattern(input))
-    throw new DataError(`Expected an image, a folder or a pattern but ${input} does not exist${orNearPath(input)}`);
+    throw new DataError(
+      `Expected an image, a video, a folder, a pattern or an address but ${input} does not exist${orNearPath(input)}`,
+    );
   const matches = alternatives(input).flatMap(matching);
   return [...new Set(matches)].sort().map((path) => ({ path, named: false }));
 }
