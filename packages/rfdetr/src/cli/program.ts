@@ -57,7 +57,8 @@ export function buildProgram(finish: (code: number) => void): Command {
     .helpOption("-h, --help", "print help")
     .helpCommand(false)
     .showSuggestionAfterError(false)
-    .configureHelp({ minWidthToWrap: 20 })
+    // Names alone: the arguments of one command would make the column of all of them wide.
+    .configureHelp({ minWidthToWrap: 20, subcommandTerm: (command) => command.name() })
     .configureOutput({
       // What is wrong with the command line is told in this program's words.
       outputError: () => {},
