@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { figure } from "./line-chart.mjs";
+import { deviation, mean } from "./statistics.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -49,9 +50,6 @@ function table(path) {
     Object.fromEntries(cells.map((cell, i) => [header[i], cell === "" ? null : Number(cell)])),
   );
 }
-const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
-const deviation = (list) =>
-  Math.sqrt(list.reduce((sum, v) => sum + (v - mean(list)) ** 2, 0) / Math.max(1, list.length - 1));
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 
 const results = precisions.map((precision) => {

@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { letThreadsSleep, machineLine } from "rfdetr/support";
+import { mean } from "./statistics.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -90,8 +91,6 @@ function quotaGroup(cores) {
     return null;
   }
 }
-
-const mean = (/** @type {number[]} */ list) => list.reduce((a, b) => a + b, 0) / list.length;
 
 async function beside() {
   // It ends by itself when this process is gone.

@@ -13,6 +13,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { deviation, mean } from "./statistics.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -66,9 +67,6 @@ for (const seed of seeds)
     command("train", ...data, "--out", out, "--plain", ...set);
   }
 
-const mean = (list) => list.reduce((a, b) => a + b, 0) / list.length;
-const deviation = (list) =>
-  Math.sqrt(list.reduce((sum, v) => sum + (v - mean(list)) ** 2, 0) / Math.max(1, list.length - 1));
 const results = choices.map((choice) => {
   const runs = seeds.map((seed) => JSON.parse(readFileSync(join(folder(choice, seed), "summary.json"), "utf8")));
   const [AP, AP50] = ["AP", "AP50"].map((figure) => runs.map((summary) => summary[figure]));

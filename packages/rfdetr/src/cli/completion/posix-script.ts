@@ -29,6 +29,22 @@ function valueBranches(commands: readonly CommandWords[], offer: (words: readonl
 const below = (commands: readonly CommandWords[]): string =>
   pattern(commands.flatMap(({ path, commands: own }) => own.map(({ word }) => `${path} ${word}`)));
 
+/**
+ * Reads one word of those before the cursor: `at` becomes the command, `count` the number of its operands.
+ * @param taking pattern of the flags whose value is the next word
+ * @param isNone condition for a word that is no operand
+ */
+const readWord = (commands: readonly CommandWords[], taking: string, isNone: string): string => `\
+    case "$at $word" in
+    ${below(commands)}) at="$at $word" count=0 ;;
+    *)
+      case "$at $last" in
+      ${taking}) ;;
+      *) ${isNone} || ((count++)) ;;
+      esac ;;
+    esac
+    last=$word`;
+
 const indented = (lines: readonly string[]): string => lines.map((line) => `    ${line}`).join("\n");
 
 /** A script for bash. File names are completed where nothing else can stand. */
@@ -52,15 +68,7 @@ _rfdetr() {
   fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
-    case "$at $word" in
-    ${below(commands)}) at="$at $word" count=0 ;;
-    *)
-      case "$at $last" in
-      ${branches.taking}) ;;
-      *) [[ $word == -* || $word == = || $last == = ]] || ((count++)) ;;
-      esac ;;
-    esac
-    last=$word
+${readWord(commands, branches.taking, "[[ $word == -* || $word == = || $last == = ]]")}
   done
   case "$at $before" in
 ${indented(branches.options)}
@@ -107,15 +115,7 @@ _rfdetr() {
   local -a list
   for ((i = 2; i < CURRENT; i++)); do
     word=$words[i]
-    case "$at $word" in
-    ${below(commands)}) at="$at $word" count=0 ;;
-    *)
-      case "$at $last" in
-      ${branches.taking}) ;;
-      *) [[ $word == -* ]] || ((count++)) ;;
-      esac ;;
-    esac
-    last=$word
+${readWord(commands, branches.taking, "[[ $word == -* ]]")}
   done
   if [[ $current == --*=* ]]; then
     before=\${current%%=*}
