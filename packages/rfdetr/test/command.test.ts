@@ -127,6 +127,10 @@ describe("rfdetr", () => {
     ],
     [["val", "--predictions", "p.json"], "--predictions and --annotations together"],
     [["val"], "Expected --weights and --data"],
+    [
+      ["train", "--data", "d", "--time-budget", "40"],
+      "a time such as 8h, 1h30m, 90m or 40s for time-budget but received 40",
+    ],
     [["val", "--weights", "w"], "Expected --weights and --data together but --data is missing"],
     [["bench", "nothing"], 'Expected one of train, infer, ops, eval, load for what but received "nothing"'],
     [["bench", "eval", "--images", "0"], "Expected positive integer for images but received 0 of type number"],

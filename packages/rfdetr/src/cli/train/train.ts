@@ -38,7 +38,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--epochs <n>", "passes over the training images (default: 100)", numeric)
       .option(
         "--time-budget <time>",
-        "time to end in, such as 8h or 1h30m, evaluation included (default: that of all epochs)",
+        "time to end in, such as 8h, 1h30m or 40s, evaluation included (default: that of all epochs)",
         duration,
       )
       .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)

@@ -83,7 +83,9 @@ describe("imageFiles", () => {
   });
 
   it("says which argument leads to nothing", () => {
-    expect(() => names("none.jpg")).toThrow("none.jpg does not exist");
+    expect(() => names("none.jpg")).toThrow(
+      `Expected an image, a video, a folder, a pattern or an address but ${join(folder, "none.jpg")} does not exist`,
+    );
     expect(() => names("a/3.jpgg")).toThrow(`did you mean ${join(folder, "a/3.jpg")}?`);
     expect(() => names("empty")).toThrow("found none in");
     expect(() => names("*.gif")).toThrow("found none in");
