@@ -3,17 +3,22 @@ import type { Command } from "commander";
 import type { Setting } from "../settings/setting.js";
 import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
+import { withValues } from "./completion/values.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "./context.js";
 import { flagOfSetting } from "./train/train-flags.js";
 
 /** Registers `rfdetr settings`. */
 export function addSettings(program: Command, finish: (code: number) => void): void {
-  withOutputFlags(
+  const command = withOutputFlags(
     program
       .command("settings")
       .description("List the settings of a training with their values, defaults and meaning")
       .argument("[name]", "only this setting, in full"),
-  ).action(async (name: string | undefined, flags: OutputFlags) => finish(await show(name, flags)));
+  );
+  const names = async () => Object.keys((await import("../settings/settings.js")).settings);
+  withValues(command, { name: names }).action(async (name: string | undefined, flags: OutputFlags) =>
+    finish(await show(name, flags)),
+  );
 }
 
 async function show(name: string | undefined, flags: OutputFlags): Promise<number> {

@@ -30,22 +30,25 @@ export interface CommandWords {
 }
 
 /** The commands of a program, each before those below it. */
-export function commandWords(program: Command, above = ""): CommandWords[] {
+export async function commandWords(program: Command, above = ""): Promise<CommandWords[]> {
   const path = `${above}${program.name()}`;
-  const help = program.createHelp();
-  const options = help.visibleOptions(program).map((option) => ({
-    flags: [option.long, option.short].flatMap((flag) => flag ?? []),
-    about: inShort(option.description),
-    takesValue: option.required || option.optional,
-    values: valuesOf(option),
-  }));
+  const visible = program.createHelp().visibleOptions(program);
+  const options = await Promise.all(
+    visible.map(async (option) => ({
+      flags: [option.long, option.short].flatMap((flag) => flag ?? []),
+      about: inShort(option.description),
+      takesValue: option.required || option.optional,
+      values: await valuesOf(option),
+    })),
+  );
   const commands = program.commands.map((each) => ({ word: each.name(), about: inShort(each.description()) }));
-  const operands = program.commands.length > 0 ? [] : program.registeredArguments.map(valuesOf);
-  return [
-    { path, commands, options, operands },
-    ...program.commands.flatMap((child) => commandWords(child, `${path} `)),
-  ];
+  const operands = program.commands.length > 0 ? [] : await Promise.all(program.registeredArguments.map(valuesOf));
+  const below = await Promise.all(program.commands.map((child) => commandWords(child, `${path} `)));
+  return [{ path, commands, options, operands }, ...below.flat()];
 }
+
+/** Whether words go on behind their equals sign, so that no space may follow them. */
+export const goOn = (words: readonly string[]): boolean => words.every((word) => word.endsWith("="));
 
 /** Characters of a description that fit beside a word. */
 const room = 70;

@@ -17,8 +17,9 @@ export function addCompletion(program: Command, finish: (code: number) => void):
       .description("Print a script with which a shell completes commands, options and their values")
       .argument("<shell>", shells.join(", ")),
   );
-  withValues(command, { shell: shells }).action((shell: string, flags: OutputFlags) => {
-    const script = scripts[oneOf("shell", shell, shells)](commandWords(program));
+  withValues(command, { shell: shells }).action(async (shell: string, flags: OutputFlags) => {
+    const write = scripts[oneOf("shell", shell, shells)];
+    const script = write(await commandWords(program));
     const console = consoleOf(flags);
     if (console.json) console.data({ shell, script });
     else console.text(script);

@@ -1,5 +1,5 @@
 // Completion for bash and zsh: one function that reads the words before the cursor.
-import { type CommandWords, quoted } from "./command-words.js";
+import { type CommandWords, goOn, quoted } from "./command-words.js";
 
 /** A pattern of `case` for several texts. */
 const pattern = (texts: readonly string[]): string => texts.map(quoted).join(" | ");
@@ -89,6 +89,7 @@ ${indented(branches.operands)}
     fi
   fi
   COMPREPLY=($(compgen -W "$offer" -- "$current"))
+  if [[ \${COMPREPLY[0]-} == *= ]]; then compopt -o nospace; fi
 }
 complete -o bashdefault -o default -F _rfdetr rfdetr
 `;
@@ -96,7 +97,10 @@ complete -o bashdefault -o default -F _rfdetr rfdetr
 
 /** A script for zsh, with what words are for. */
 export function zshScript(commands: readonly CommandWords[]): string {
-  const branches = valueBranches(commands, (words) => `compadd -- ${words.map(quoted).join(" ")}; return`);
+  const branches = valueBranches(
+    commands,
+    (words) => `compadd ${goOn(words) ? "-S '' " : ""}-- ${words.map(quoted).join(" ")}; return`,
+  );
   const described = (pairs: readonly { word: string; about: string }[]): string =>
     pairs.map(({ word, about }) => quoted(`${word.replaceAll(":", "\\:")}:${about}`)).join(" ");
   const flags = commands.map(({ path, options }) => {

@@ -2,13 +2,17 @@
 import type { Argument, Command, Option } from "commander";
 import { InternalError } from "../../support/errors.js";
 
-const known = new WeakMap<Option | Argument, readonly string[]>();
+/** Words, or what loads them: only completion needs them, and a command should start without. */
+type Values = readonly string[] | (() => Promise<readonly string[]>);
+
+const known = new WeakMap<Option | Argument, Values>();
 
 /**
  * Says which values options (`--precision`) and arguments (`action`) of a command take.
+ * @param values a word that ends with an equals sign is the beginning of a value
  * @returns the command
  */
-export function withValues(command: Command, values: Readonly<Record<string, readonly string[]>>): Command {
+export function withValues(command: Command, values: Readonly<Record<string, Values>>): Command {
   for (const [name, list] of Object.entries(values)) {
     const taker =
       command.options.find(({ long }) => long === name) ??
@@ -20,4 +24,7 @@ export function withValues(command: Command, values: Readonly<Record<string, rea
 }
 
 /** The values that an option or an argument takes; null for any. */
-export const valuesOf = (taker: Option | Argument): readonly string[] | null => known.get(taker) ?? null;
+export async function valuesOf(taker: Option | Argument): Promise<readonly string[] | null> {
+  const values = known.get(taker) ?? null;
+  return typeof values === "function" ? await values() : values;
+}

@@ -30,7 +30,7 @@ import {
 import { exitCodes } from "../run-stopper.js";
 import { Interruption } from "./interruption.js";
 import type { PredictOutput } from "./predict-output.js";
-import { readThresholds, type ThresholdRequest } from "./thresholds.js";
+import { readThresholds, recordedWords, type ThresholdRequest } from "./thresholds.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {
   weights: string;
@@ -98,7 +98,12 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says"),
   );
-  withValues(command, { ...flagValues.precision, ...flagValues.device, "--format": resultFormats });
+  withValues(command, {
+    ...flagValues.precision,
+    ...flagValues.device,
+    "--threshold": recordedWords,
+    "--format": resultFormats,
+  });
   withWeightsFlags(command).action(async (inputs: string[], flags: PredictFlags) =>
     finish(await predict(inputs, flags)),
   );

@@ -6,6 +6,8 @@ import { numeric, share } from "../context.js";
 
 /** The recorded threshold for all classes, and each class its own. */
 const [best, bestByClass] = ["best", "best-by-class"];
+/** The words for recorded thresholds. */
+export const recordedWords: readonly string[] = [best, bestByClass];
 
 /** What `--threshold` asks for. */
 export interface ThresholdRequest {

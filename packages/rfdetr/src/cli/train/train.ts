@@ -18,6 +18,7 @@ import {
   wholeNumber,
   withOutputFlags,
 } from "../context.js";
+import { settingOfFlag } from "./train-flags.js";
 import type { WhatFlags } from "./what-to-train.js";
 
 type TrainFlags = OutputFlags & WhatFlags & { maxRestarts: number | string; dryRun?: boolean };
@@ -83,9 +84,19 @@ export function addTrain(program: Command, finish: (code: number) => void): void
         "open the data, build the model, take two steps, say what the run would be, and keep nothing",
       ),
   );
-  withValues(command, { ...flagValues.model, ...flagValues.precision, ...flagValues.device }).action(
-    async (flags: TrainFlags) => finish(await train(flags)),
-  );
+  withValues(command, {
+    ...flagValues.model,
+    ...flagValues.precision,
+    ...flagValues.device,
+    "--set": beginnings,
+  }).action(async (flags: TrainFlags) => finish(await train(flags)));
+}
+
+/** The settings without a flag of their own, as `--set` takes them. */
+async function beginnings(): Promise<string[]> {
+  const { settings } = await import("../../settings/settings.js");
+  const flagged = new Set<string>(Object.values(settingOfFlag));
+  return Object.keys(settings).flatMap((name) => (flagged.has(name) ? [] : [`${name}=`]));
 }
 
 async function train(flags: TrainFlags): Promise<number> {
