@@ -51,3 +51,10 @@ function* nodes(of: Node): Generator<Node> {
 function* elements(of: Node): Generator<PageElement> {
   for (const node of nodes(of)) if (defaultTreeAdapter.isElementNode(node)) yield node;
 }
+
+/** Whether an element stands somewhere inside of another. */
+export const isIn = (element: { parentNode: unknown }, ancestor: unknown): boolean => {
+  for (let at: { parentNode?: unknown } | null = element; at; at = at.parentNode as typeof at)
+    if (at === ancestor) return true;
+  return false;
+};

@@ -1,0 +1,171 @@
+// The folders and files that YOLO datasets come in, as the Python package reads them (`rfdetr.datasets.yolo`).
+import { symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { folder, picture, put } from "../../testing/layout-files.js";
+import { hasSplit, openDataset } from "../open-dataset.js";
+
+describe("YOLO folders", () => {
+  const box = "0 0.5 0.5 0.5 0.5\n";
+  const split = (images: string, labels: string): void => {
+    put(`${images}/a.jpg`, picture);
+    put(`${labels}/a.txt`, box);
+  };
+  const counts = (dataset = folder): number[] =>
+    (["train", "valid"] as const).map((name) => openDataset(dataset, name).images[0].labels.length);
+
+  it("of Roboflow: paths that lead out of the folder mean those in it", () => {
+    put("data.yaml", "train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['cat']\n");
+    split("train/images", "train/labels");
+    split("valid/images", "valid/labels");
+    expect(counts()).toEqual([1, 1]);
+  });
+
+  it("of Roboflow without paths, with val or valid, and data.yml", () => {
+    put("data.yml", "names: [cat]\n");
+    split("train/images", "train/labels");
+    split("val/images", "val/labels");
+    expect(counts()).toEqual([1, 1]);
+  });
+
+  it("of Ultralytics: a path of its own, which may be that of another machine", () => {
+    put("data.yaml", "path: /nowhere/coco8\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n");
+    split("images/train", "labels/train");
+    split("images/val", "labels/val");
+    expect(counts()).toEqual([1, 1]);
+    put("data.yaml", "path: sub\ntrain: images/train\nval: images/val\nnames:\n  0: cat\n");
+    split("sub/images/train", "sub/labels/train");
+    expect(openDataset(folder, "train").images[0].file).toBe(join(folder, "sub/images/train/a.jpg"));
+    expect(openDataset(folder, "valid").images[0].file).toBe(join(folder, "images/val/a.jpg"));
+  });
+
+  it("whose split holds images and labels, and a split of several folders", () => {
+    put("data.yaml", "train: [one, two]\nvalid: one\nnames: [cat]\n");
+    split("one/images", "one/labels");
+    split("two/images", "two/labels");
+    expect(openDataset(folder, "train").images.length).toBe(2);
+    expect(counts()).toEqual([1, 1]);
+  });
+
+  it("inside another folder that is called images", () => {
+    put("images/set/data.yaml", "train: train\nval: train\nnames: [cat]\n");
+    split("images/set/train/images", "images/set/train/labels");
+    expect(counts(join(folder, "images/set"))).toEqual([1, 1]);
+  });
+
+  it("may have images without labels, or with an empty file of them", () => {
+    put("data.yaml", "names: [cat]\n");
+    split("train/images", "train/labels");
+    put("train/images/b.jpg", picture);
+    put("train/images/c.JPG", picture);
+    put("train/labels/c.txt", "\n");
+    expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual([1, 0, 0]);
+  });
+
+  it("give polygons as the boxes around them, clipped to the image", () => {
+    put("data.yaml", "names: [cat, dog]\n");
+    put("train/images/a.jpg", picture);
+    put("train/labels/a.txt", "1 0.1 0.2 0.5 0.1 0.4 0.9\n0 -0.1 0.5 0.5 0.5 0.5 1.2 0.2 1\n");
+    const [{ boxes, labels }] = openDataset(folder, "train").images;
+    expect([...labels]).toEqual([1, 0]);
+    [4, 2, 20, 18, 0, 10, 20, 20].forEach((corner, i) => expect(boxes[i]).toBeCloseTo(corner, 4));
+  });
+
+  it.each([
+    ["train: nowhere\nnames: [cat]\n", 'names "nowhere" for the train images, but there is no such folder or list'],
+    ["train: list.txt\nnames: [cat]\n", "b.jpg is missing"],
+    ["names:\n  0: cat\n  2: dog\n", 'Expected class numbers 0 to 1 in "names"'],
+    ["nc: 3\n", 'Expected a list or mapping "names"'],
+    ["names: []\n", "Expected at least one class"],
+    ["names: [cat, '']\n", "Expected a name for class 1"],
+    ["names: [cat\n", "Expected YAML in"],
+    ["", "received an empty file"],
+  ])("name what is wrong with %j", (yaml, message) => {
+    if (!yaml.startsWith("train")) split("train/images", "train/labels");
+    put("list.txt", "b.jpg\n");
+    put("data.yaml", yaml);
+    expect(() => openDataset(folder, "train")).toThrow(message);
+  });
+
+  it.each([
+    ["a YAML file of another name", "coco8.yaml", "train: train/images\nval: valid/images\nnames: [cat]\n"],
+    ["Windows separators", "data.yaml", "train: train\\\\images\nval: valid\\\\images\nnames: [cat]\n"],
+    ["lists of images", "data.yaml", "train: train.txt\nval: val.txt\nnames: [cat]\n"],
+    ["an empty key", "data.yaml", "train: train/images\nval: valid/images\ntest:\nnames: [cat]\n"],
+    ["a byte order mark", "data.yaml", "\ufefftrain: train/images\nval: valid/images\nnames: [cat]\n"],
+    ["classes.txt alone", "classes.txt", "cat\n"],
+  ])("with %s", (_, name, yaml) => {
+    split("train/images", "train/labels");
+    split("valid/images", "valid/labels");
+    put("train.txt", "./train/images/a.jpg\n");
+    put("val.txt", "valid/images/a.jpg\r\n");
+    put(name, yaml.replaceAll("\\\\", "\\"));
+    expect(counts()).toEqual([1, 1]);
+    expect(hasSplit(folder, "test")).toBe(false);
+  });
+
+  it("may be given by a YAML file that stands elsewhere", () => {
+    split("train/images", "train/labels");
+    split("valid/images", "valid/labels");
+    put("cfg/birds.yaml", "path: ..\ntrain: train/images\nval: valid/images\nnames: [cat]\n");
+    expect(openDataset(join(folder, "cfg/birds.yaml"), "train").images.length).toBe(1);
+    put("cfg/notes.yaml", "a: 1\n");
+    expect(() => openDataset(join(folder, "cfg/notes.yaml"), "train")).toThrow(/notes\.yaml/);
+  });
+
+  it("may have images in sub-folders, with their labels in the same ones, or beside them", () => {
+    put("data.yaml", "names: [cat]\n");
+    split("train/images/x", "train/labels/x");
+    split("train/images/y", "train/labels/y");
+    split("valid/images", "valid/images");
+    expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual([1, 1]);
+    expect(openDataset(folder, "valid").images.map(({ labels }) => labels.length)).toEqual([1]);
+  });
+
+  it("may have key points behind the boxes", () => {
+    put("data.yaml", "kpt_shape: [2, 3]\nnames: [cat]\n");
+    put("train/images/a.jpg", picture);
+    put("train/labels/a.txt", "0 0.5 0.5 0.5 0.5 0.1 0.1 2 0.9 0.9 2\n");
+    expect([...openDataset(folder, "train").images[0].boxes]).toEqual([10, 5, 30, 15]);
+  });
+
+  it("whose images differ only in case have their own labels each", () => {
+    put("data.yaml", "names: [cat, dog]\n");
+    for (const [name, line] of [
+      ["A", box],
+      ["a", "1 0.5 0.5 0.5 0.5\n"],
+    ]) {
+      put(`train/images/${name}.jpg`, picture);
+      put(`train/labels/${name}.txt`, line);
+    }
+    expect(openDataset(folder, "train").images.map(({ labels }) => [...labels])).toEqual([[0], [1]]);
+    put("train/images/B.jpg", picture);
+    put("train/images/b.jpg", picture);
+    put("train/labels/b.txt", box);
+    expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual([1, 0, 1, 1]);
+  });
+
+  it("with links in a circle have every picture once", () => {
+    put("data.yaml", "names: [cat]\n");
+    split("train/images", "train/labels");
+    symlinkSync(".", join(folder, "train/images/self"));
+    symlinkSync("..", join(folder, "train/images/up"));
+    expect(openDataset(folder, "train").images.map(({ labels }) => labels.length)).toEqual([1]);
+  });
+
+  it("take no labels from outside of the dataset", () => {
+    put("images/set/data.yaml", "names: [cat]\n");
+    split("images/set/train/images", "images/set/train/labels");
+    put("images/set/valid/images/a.jpg", picture);
+    put("labels/set/valid/images/a.txt", box);
+    expect(openDataset(join(folder, "images/set"), "valid").images[0].labels.length).toBe(0);
+  });
+
+  it("find a label file whose name composes an accent in another way", () => {
+    put("data.yaml", "names: [cat]\n");
+    put("train/images/cafe\u0301.jpg", picture);
+    put("train/labels/caf\u00e9.txt", box);
+    const { images, warnings } = openDataset(folder, "train");
+    expect([images[0].labels.length, warnings.length]).toEqual([1, 1]);
+  });
+});
