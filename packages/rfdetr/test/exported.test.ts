@@ -114,6 +114,8 @@ describe("RFDETR.load of an exported file", () => {
     expect(() => detector.train({ data: "anywhere" })).toThrow(/can be trained but .*ours\.onnx is an exported file/);
     await expect(RFDETR.create("nano", { weights: file })).rejects.toThrow("load it with RFDETR.load");
     await expect(RFDETR.load(file, { precision: "bf16-mixed" })).rejects.toThrow(/has its own, fp32, from its export/);
+    const emulated = RFDETR.load(file, { numberFormat: "fp8" });
+    await expect(emulated).rejects.toThrow("received fp8: an exported file computes as it was exported");
     await expect(RFDETR.load(file, { device: "cuda:0" })).rejects.toThrow("exported files run on the CPU");
   });
 
@@ -167,5 +169,15 @@ describe("a process that runs exported files only", () => {
     const { status, stderr } = command("predict", picture, "--weights", file, "--precision", "16-mixed");
     expect(status).toBe(2);
     expect(stderr).toContain("has its own, fp32, from its export");
+  });
+
+  it.each([
+    ["predict", picture],
+    ["val", "--data", join(folder, "data")],
+  ])("says that no number format can be emulated in an exported file: rfdetr %s", (...args) => {
+    const { status, stderr } = command(...args, "--weights", file, "--number-format", "mxfp8");
+    expect(status).toBe(2);
+    expect(stderr).toContain("received mxfp8: an exported file computes as it was exported");
+    expect(command(...args, "--weights", file, "--number-format", "none").status).toBe(0);
   });
 });

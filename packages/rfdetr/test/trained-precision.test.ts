@@ -70,6 +70,18 @@ it("a number format is emulated in the evaluation of the weights as in that of t
   expect(await evaluated(weights, "bf16-mixed")).toEqual(own);
   const plain = { data, split: "valid", batch: 1, precision: "bf16-mixed", device: "cpu", numberFormat: null } as const;
   expect(await found(() => evaluateWeights(weights, plain))).not.toEqual(own);
+  const image = join(data, "valid", readdirSync(join(data, "valid")).find((file) => file.endsWith(".jpg")) ?? "");
+  const scores = async (numberFormat?: "fp8" | null) => {
+    const given = numberFormat === undefined ? {} : { numberFormat };
+    const predictor = Predictor.load(weights, { precision: "bf16-mixed", device: "cpu", ...given });
+    const { detections } = await predictor.detect(image, { threshold: 0 });
+    predictor.dispose();
+    return [predictor.info.numberFormat, detections.map(({ score }) => score)] as const;
+  };
+  const [trained, none, other] = [await scores(), await scores(null), await scores("fp8")];
+  expect([trained[0], none[0], other[0]]).toEqual(["mxfp4", null, "fp8"]);
+  expect(none[1]).not.toEqual(trained[1]);
+  expect(other[1]).not.toEqual(none[1]);
 });
 
 describe("weights of a run", () => {

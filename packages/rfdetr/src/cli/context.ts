@@ -1,4 +1,5 @@
 // What all commands share: output flags, console, checks of values, exit codes.
+import { type NumberFormatName, numberFormatNames, numberFormats } from "@rfdetr/amp/names";
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { variants } from "../model/variants.js";
@@ -37,11 +38,18 @@ export const modelHelp =
 /** Values of `--split`. */
 export const splits = ["train", "valid", "test"] as const;
 
+/** Values of `--number-format`. */
+const formats = [...numberFormatNames, "none"] as const;
+
+/** What `--number-format` takes, for the help of the commands that have it. */
+export const numberFormatHelp = `emulate the linear layers in ${either(numberFormatNames)}, or none`;
+
 /** Values of flags that several commands have, for completion. */
 export const flagValues = {
   model: { "--model": variants },
   device: { "--device": ["auto", "cpu", "cuda:0"] },
   precision: { "--precision": precisionNames },
+  numberFormat: { "--number-format": formats },
 } as const;
 
 /** Flags that every command has. */
@@ -186,6 +194,20 @@ export function oneOf<T extends string>(name: string, value: unknown, names: rea
   throw new UsageError(
     `${expected(`one of ${names.join(", ")}`, name, value)}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
   );
+}
+
+/** Reads `--number-format`: null for none, nothing where it is left out. @throws UsageError */
+export function numberFormatOf({ numberFormat: name }: { numberFormat?: string }): {
+  numberFormat?: NumberFormatName | null;
+} {
+  if (name === undefined) return {};
+  const format = oneOf("number-format", name, formats);
+  return { numberFormat: format === "none" ? null : format };
+}
+
+/** Says that linear layers are emulated, if they are. */
+export function showNumberFormat(console: Console, name: NumberFormatName | null): void {
+  if (name !== null) console.fact(`Linear layers are emulated in ${name}: ${numberFormats[name].about}`);
 }
 
 /** Values of `--precision`, and those in words. */

@@ -136,10 +136,13 @@ export class DetectorModel {
 
 async function loadRemote(
   weights: string,
-  { precision = "auto", device = "auto", classNumbering = "auto", classNames, warn }: DetectorOptions,
+  { precision = "auto", numberFormat, device = "auto", classNumbering = "auto", classNames, warn }: DetectorOptions,
 ): Promise<RemoteModel> {
-  const named = classNames === undefined ? {} : { classNames };
-  const model = await RemoteModel.load({ weights, precision, device, classNumbering, ...named });
+  const given = {
+    ...(classNames === undefined ? {} : { classNames }),
+    ...(numberFormat === undefined ? {} : { numberFormat }),
+  };
+  const model = await RemoteModel.load({ weights, precision, device, classNumbering, ...given });
   for (const message of model.info.warnings) (warn ?? process.emitWarning)(message);
   return model;
 }

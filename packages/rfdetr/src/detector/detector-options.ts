@@ -1,7 +1,8 @@
 // What a detector is made with.
 import type { Precision } from "@rfdetr/amp";
+import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import { precisionNames } from "../settings/precision-words.js";
-import { callback, differentTexts, type OptionKinds, oneOf, text } from "../support/options.js";
+import { callback, differentTexts, type OptionKinds, oneOf, orNull, text } from "../support/options.js";
 
 /** What a detector is made with. */
 export interface DetectorOptions {
@@ -20,6 +21,11 @@ export interface DetectorOptions {
    * means `32-true`.
    */
   precision?: Precision | "auto" | boolean;
+  /**
+   * Number format that the linear layers are computed in, as hardware with such units would: emulated to the bit, and
+   * slow. Null for none. Default: that of the training of the weights.
+   */
+  numberFormat?: NumberFormatName | null;
   /** `auto`, `cpu` or `cuda:N`. */
   device?: string;
   /** Names of the classes by index, for an exported file of another program, which has none. For `RFDETR.load` only. */
@@ -32,6 +38,7 @@ export const detectorOptions: OptionKinds<DetectorOptions> = {
   classNumbering: oneOf("auto", "from0", "from1"),
   warn: callback,
   precision: oneOf(...precisionNames, true, false),
+  numberFormat: orNull(oneOf(...numberFormatNames)),
   device: text,
   classNames: differentTexts,
 };

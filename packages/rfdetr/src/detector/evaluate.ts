@@ -41,7 +41,7 @@ const evaluateOptions: OptionKinds<DetectorEvaluateOptions> = {
 export async function evaluateDetector(model: DetectorModel, options: DetectorEvaluateOptions): Promise<CocoSummary> {
   checkOptions("evaluate", options, evaluateOptions, ["data"]);
   const weights = await model.trained();
-  const { classNames, warn = process.emitWarning } = model.options;
+  const { classNames, numberFormat, warn = process.emitWarning } = model.options;
   const asked = {
     split: options.split ?? "valid",
     batch: options.batch ?? 4,
@@ -59,6 +59,7 @@ export async function evaluateDetector(model: DetectorModel, options: DetectorEv
       ...asked,
       data,
       precision: model.options.precision ?? "auto",
+      ...(numberFormat === undefined ? {} : { numberFormat }),
       device: model.options.device ?? "auto",
       reading: model.reading(),
     });

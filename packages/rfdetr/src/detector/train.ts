@@ -75,12 +75,13 @@ export function startTraining(model: DetectorModel, options: DetectorTrainOption
     );
   const { data, signal, maxRestarts, callbacks, ...given } = options;
   const launched = readRankPlace(process.env, 1, given.processes);
-  const precision = model.options.precision;
+  const { precision, numberFormat } = model.options;
   const config = resolveSettings({
     model: model.name,
     weights: model.weights,
     classNumbering: model.reading().classNumbering,
     ...(typeof precision === "boolean" ? { amp: precision } : precision === undefined ? {} : { precision }),
+    ...(numberFormat === undefined ? {} : { numberFormat }),
     ...(model.options.device === undefined ? {} : { device: model.options.device }),
     ...(data === undefined ? {} : { datasetDir: typeof data === "string" ? data : "custom dataset" }),
     ...(launched === null ? {} : { processes: launched.place.size }),

@@ -1,6 +1,6 @@
 // Detects objects in images.
 
-import type { Autocast, Precision, PrecisionRequest } from "@rfdetr/amp";
+import type { Autocast, NumberFormatName, Precision, PrecisionRequest } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { joinPixels } from "../eval/pixels.js";
 import { toSquare } from "../eval/square.js";
@@ -60,6 +60,8 @@ export interface PredictorOptions {
 export class Predictor implements HostedModel {
   readonly classNames: readonly string[];
   readonly precision: Precision;
+  /** The number format that linear layers are emulated in; null for none. */
+  readonly numberFormat: NumberFormatName | null;
   readonly device: string;
   readonly thresholds: RecordedThresholds | null;
   readonly #name: string;
@@ -74,6 +76,7 @@ export class Predictor implements HostedModel {
     this.classNames = classNames;
     this.thresholds = thresholds ?? null;
     this.precision = precision;
+    this.numberFormat = trained.numberFormat;
     this.device = device;
     this.#name = name;
     this.#autocast = trainedAutocast(model, trained, precision);
@@ -85,10 +88,19 @@ export class Predictor implements HostedModel {
     return this.model.config;
   }
 
-  /** Loads a weights file. `auto` (the default) is {@link resolveTrained}. @throws CheckpointError, `ERR_CONFIG` */
+  /**
+   * Loads a weights file. `auto` (the default) is {@link resolveTrained}; the number format is that of the training
+   * unless one, or null for none, is given.
+   * @throws CheckpointError, `ERR_CONFIG`
+   */
   static load(
     weights: string,
-    options: { precision?: PrecisionRequest; device?: string; reading?: ReadOptions } = {},
+    options: {
+      precision?: PrecisionRequest;
+      numberFormat?: NumberFormatName | null;
+      device?: string;
+      reading?: ReadOptions;
+    } = {},
   ): Predictor {
     const device = resolveDevice(options.device ?? "auto");
     const { precision } = resolveTrained(options.precision ?? "auto", readTrainedPrecision(weights), device);
@@ -98,14 +110,16 @@ export class Predictor implements HostedModel {
       if (device !== "cpu") loaded.model.to(device);
       return loaded;
     });
-    return new Predictor(model, { ...loaded, precision, device, name: weights });
+    const { numberFormat = loaded.trained.numberFormat } = options;
+    const trained = { ...loaded.trained, numberFormat };
+    return new Predictor(model, { ...loaded, trained, precision, device, name: weights });
   }
 
   /** What a detector knows of its model. */
   get info(): HostedModel["info"] {
     const { variant: model, resolution } = this.config;
-    const { classNames, precision, device, thresholds } = this;
-    return { model, classNames, resolution, precision, device, thresholds };
+    const { classNames, precision, numberFormat, device, thresholds } = this;
+    return { model, classNames, resolution, precision, numberFormat, device, thresholds };
   }
 
   /**

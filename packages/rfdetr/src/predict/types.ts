@@ -1,5 +1,5 @@
 // What goes into the prediction thread and comes out of it, and what a model of it must do.
-import type { Precision } from "@rfdetr/amp";
+import type { NumberFormatName, Precision } from "@rfdetr/amp";
 import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
@@ -63,6 +63,8 @@ export interface SquareImage {
 export interface ModelRequest {
   weights: string;
   precision: Precision | "auto" | boolean;
+  /** Number format to emulate in linear layers; null for none. Default: that of the training. */
+  numberFormat?: NumberFormatName | null;
   /** `auto`, `cpu` or `cuda:N`. */
   device: string;
   /** The label of the first class in a checkpoint of the Python package. */
@@ -83,6 +85,8 @@ export interface ModelInfo {
   resolution: Shape;
   /** `32-true`, `bf16-mixed`, …; of an exported file that of its export: `fp32`, `fp16`, … */
   precision: string;
+  /** The number format that linear layers are emulated in; null for none. */
+  numberFormat: NumberFormatName | null;
   device: string;
   /**
    * Thresholds with the best F1 in the evaluation of the training, as `threshold` takes them: by class name, and `*`

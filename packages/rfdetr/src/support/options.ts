@@ -84,6 +84,12 @@ export const oneOf = (...values: readonly (string | boolean)[]): OptionKind => (
   fits: (value) => values.includes(value as string),
 });
 
+/** A value of a kind, or null. */
+export const orNull = ({ takes, fits }: OptionKind): OptionKind => ({
+  takes: `${takes}, or null`,
+  fits: (value) => value === null || fits(value),
+});
+
 /**
  * Checks the options of a call. What is undefined counts as left out.
  * @param call name of the call in errors

@@ -154,7 +154,17 @@ describe.skipIf(!has("fish"))("completion in fish", () => {
 
 describe("the words that can be completed", () => {
   it("have values wherever the help names a few", async () => {
-    const few = ["--model", "--precision", "--device", "--split", "--format", "--class-numbering", "--to", "--by"];
+    const few = [
+      "--model",
+      "--precision",
+      "--number-format",
+      "--device",
+      "--split",
+      "--format",
+      "--class-numbering",
+      "--to",
+      "--by",
+    ];
     const all = (command: Command): Command[] => [command, ...command.commands.flatMap(all)];
     for (const command of all(program))
       for (const option of command.options)

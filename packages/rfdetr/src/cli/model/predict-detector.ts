@@ -1,26 +1,38 @@
 // The detector of `rfdetr predict`, with the thresholds that the command line asks for.
+import type { NumberFormatName } from "@rfdetr/amp/names";
 import { RFDETR } from "../../detector/detector.js";
 import type { Selection } from "../../predict/selection.js";
 import type { Console } from "../console/console.js";
-import { type precisions, reading, type WeightsFlags, weightsPath } from "../context.js";
+import { type precisions, reading, showNumberFormat, type WeightsFlags, weightsPath } from "../context.js";
 import { asksForBest, type ThresholdRequest, thresholdInWords, thresholdsOf } from "./thresholds.js";
+
+/** What the command line asks of a detector. */
+export interface DetectorRequest {
+  precision: (typeof precisions)[number];
+  /** Null for none; absent for that of the training. */
+  numberFormat?: NumberFormatName | null;
+  threshold: ThresholdRequest;
+  /** Whether pictures are drawn. */
+  draws: boolean;
+}
 
 /**
  * Loads the weights. Says which recorded thresholds are taken, and which names of classes cannot be drawn.
- * @param draws whether pictures are drawn
  * @throws UsageError where the weights lack the thresholds that are asked for, and what loading throws
  */
 export async function openDetector(
   console: Console,
   flags: WeightsFlags & { weights: string; device: string },
-  asked: { precision: (typeof precisions)[number]; threshold: ThresholdRequest; draws: boolean },
+  { threshold: request, draws, ...asked }: DetectorRequest,
 ): Promise<{ detector: RFDETR; threshold: NonNullable<Selection["threshold"]> }> {
-  const { precision, draws } = asked;
+  const options = { ...asked, device: flags.device, ...reading(console, flags) };
   const weights = await weightsPath(console, flags.weights);
-  const detector = await RFDETR.load(weights, { precision, device: flags.device, ...reading(console, flags) });
+  const detector = await RFDETR.load(weights, options);
   try {
-    const threshold = thresholdsOf(asked.threshold, (await detector.load()).thresholds, flags.weights);
-    if (asksForBest(asked.threshold)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
+    const { thresholds, numberFormat } = await detector.load();
+    showNumberFormat(console, numberFormat);
+    const threshold = thresholdsOf(request, thresholds, flags.weights);
+    if (asksForBest(request)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
     const { fontWarning } = await import("../../pictures/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
     if (fonts !== null) console.warning(fonts);

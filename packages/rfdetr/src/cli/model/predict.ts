@@ -16,6 +16,8 @@ import {
   collect,
   exit,
   flagValues,
+  numberFormatHelp,
+  numberFormatOf,
   numeric,
   type OutputFlags,
   oneOf,
@@ -29,13 +31,15 @@ import {
 } from "../context.js";
 import { exitCodes } from "../run-stopper.js";
 import { Interruption } from "./interruption.js";
+import type { DetectorRequest } from "./predict-detector.js";
 import type { PredictOutput } from "./predict-output.js";
-import { readThresholds, recordedWords, type ThresholdRequest } from "./thresholds.js";
+import { readThresholds, recordedWords } from "./thresholds.js";
 
 interface PredictFlags extends OutputFlags, WeightsFlags {
   weights: string;
   threshold?: string[];
   precision: string;
+  numberFormat?: string;
   batch: number | string;
   tiles?: number | string;
   shape?: string;
@@ -74,6 +78,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
         collect,
       )
       .option("--precision <p>", precisionsInWords, "auto")
+      .option("--number-format <name>", `${numberFormatHelp} (default: as in training)`)
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--batch <n>", "images per batch, or auto, which tries what is fastest", numeric, 1)
       .option("--class <name>", "report this class only; may be repeated", collect)
@@ -100,6 +105,7 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
   );
   withValues(command, {
     ...flagValues.precision,
+    ...flagValues.numberFormat,
     ...flagValues.device,
     "--threshold": recordedWords,
     "--format": resultFormats,
@@ -113,6 +119,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const threshold = readThresholds(flags.threshold ?? []);
   const precision = oneOf("precision", flags.precision, precisions);
   const batch: number | "auto" = flags.batch === "auto" ? "auto" : positiveInteger("batch", flags.batch);
+  const asked = { precision, threshold, ...numberFormatOf(flags) };
   const selection = selectionOf(flags);
   const format = flags.format === undefined ? null : oneOf("format", flags.format, resultFormats);
   const json = flags.json ?? false;
@@ -122,7 +129,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const console = new Console({ json: json || onStdout, ...(flags.plain ? { plain: true } : {}) });
   const { isVideoName } = await import("../../predict/video/video-name.js");
   const options = { batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
-  if (inputs.some(isVideoName)) return predictFrames(console, inputs, flags, { precision, threshold, options });
+  if (inputs.some(isVideoName)) return predictFrames(console, inputs, flags, { ...asked, options });
   for (const flag of ["track", "every", "start", "end"] as const)
     if (flags[flag] !== undefined) throw new UsageError(`Expected a video for --${flag} but received images`);
   const { belowInWords, findImages, kindsInWords } = await import("../../predict/inputs/inputs.js");
@@ -141,7 +148,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   });
   try {
     const { openDetector } = await import("./predict-detector.js");
-    const opened = await openDetector(console, flags, { precision, threshold, draws });
+    const opened = await openDetector(console, flags, { ...asked, draws });
     await using detector = opened.detector;
     const selected = { ...options, threshold: opened.threshold };
     const { NothingFound } = await import("./nothing-found.js");
@@ -230,7 +237,7 @@ async function predictFrames(
   console: Console,
   inputs: readonly string[],
   flags: PredictFlags,
-  asked: { precision: (typeof precisions)[number]; threshold: ThresholdRequest; options: PredictManyOptions },
+  asked: Omit<DetectorRequest, "draws"> & { options: PredictManyOptions },
 ): Promise<number> {
   const { isVideoName } = await import("../../predict/video/video-name.js");
   const other = inputs.find((input) => !isVideoName(input));

@@ -1,19 +1,21 @@
 // `rfdetr val`
 
-import { type NumberFormatName, numberFormatNames, numberFormats } from "@rfdetr/amp/names";
+import type { NumberFormatName } from "@rfdetr/amp/names";
 import type { Command } from "commander";
 import type { CocoEvaluator } from "../../eval/coco/coco.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
 import type { ScoredSplitOptions } from "../../eval/scored-split.js";
 import { isExported } from "../../onnx/exported-model.js";
 import { UsageError } from "../../support/errors.js";
-import { counted, either } from "../../support/format.js";
+import { counted } from "../../support/format.js";
 import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import {
   consoleOf,
   exit,
   flagValues,
+  numberFormatHelp,
+  numberFormatOf,
   numeric,
   type OutputFlags,
   oneOf,
@@ -21,6 +23,7 @@ import {
   precisions,
   precisionsInWords,
   reading,
+  showNumberFormat,
   splits,
   type WeightsFlags,
   weightsPath,
@@ -44,9 +47,6 @@ interface ValFlags extends OutputFlags, WeightsFlags {
   out?: string;
 }
 
-/** Values of `--number-format`. */
-const formats = [...numberFormatNames, "none"] as const;
-
 /** Registers `rfdetr val`. */
 export function addVal(program: Command, finish: (code: number) => void): void {
   const command = withOutputFlags(
@@ -61,10 +61,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--split <name>", "train, valid or test", "valid")
       .option("--batch <n>", "images per batch", numeric, 4)
       .option("--precision <p>", precisionsInWords, "auto")
-      .option(
-        "--number-format <name>",
-        `emulate the linear layers in ${either(numberFormatNames)}, or none (default: as in training)`,
-      )
+      .option("--number-format <name>", `${numberFormatHelp} (default: as in training)`)
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--no-antialias", "resize as RFDETR.predict of the Python package does, not as its evaluation does")
       .option("--no-auto-orient", "leave images as they are stored, whatever their EXIF tag says")
@@ -77,9 +74,9 @@ export function addVal(program: Command, finish: (code: number) => void): void {
   );
   withValues(command, {
     ...flagValues.precision,
+    ...flagValues.numberFormat,
     ...flagValues.device,
     "--split": splits,
-    "--number-format": formats,
   });
   withWeightsFlags(command).action(async (flags: ValFlags) => finish(await val(flags)));
 }
@@ -163,7 +160,7 @@ async function valWeights(console: Console, flags: ValFlags): Promise<Evaluated>
     progress: (done: number, total: number) => console.live(`evaluating ${done}/${total}`),
   };
   const { evaluator, precision: used } = isExported(file)
-    ? await valExported(console, file, asked, precision)
+    ? await valExported(console, file, asked, { precision, ...numberFormatOf(flags) })
     : await valOwn(console, file, asked, precision, flags);
   console.end();
   const details = evaluationDetails(evaluator, { split, data, weights: file, precision: used });
@@ -184,22 +181,15 @@ async function valOwn(
   const trained = readTrainedPrecision(file);
   const { note } = resolveTrained(precision, trained, resolveDevice(flags.device));
   if (note !== null) console.fact(note);
-  const numberFormat = flags.numberFormat === undefined ? undefined : formatOf(flags.numberFormat);
-  const used = numberFormat === undefined ? trained.numberFormat : numberFormat;
-  if (used !== null) console.fact(`Linear layers are emulated in ${used}: ${numberFormats[used].about}`);
+  const { numberFormat = trained.numberFormat } = numberFormatOf(flags);
+  showNumberFormat(console, numberFormat);
   return evaluateWeights(file, {
     ...asked,
     precision,
     device: flags.device,
     reading: reading(console, flags),
-    ...(numberFormat === undefined ? {} : { numberFormat }),
+    numberFormat,
   });
-}
-
-/** The format that a flag names; null for none. @throws UsageError */
-function formatOf(name: string): NumberFormatName | null {
-  const format = oneOf("number-format", name, formats);
-  return format === "none" ? null : format;
 }
 
 /** With onnxruntime-node, without libtorch. */
@@ -207,10 +197,14 @@ async function valExported(
   console: Console,
   file: string,
   asked: ScoredSplitOptions,
-  precision: string,
+  { precision, numberFormat = null }: { precision: string; numberFormat?: NumberFormatName | null },
 ): Promise<{ evaluator: CocoEvaluator; precision: string }> {
   if (precision !== "auto")
     throw new UsageError(`Expected auto for precision but received ${precision}: ${file} has that of its export`);
+  if (numberFormat !== null)
+    throw new UsageError(
+      `Expected no --number-format for ${file} but received ${numberFormat}: an exported file computes as it was exported`,
+    );
   const { evaluateOnnx } = await import("../../onnx/evaluate-onnx.js");
   return evaluateOnnx(file, { ...asked, warn: (message) => console.warning(message) });
 }

@@ -38,6 +38,14 @@ describe("the settings of a command line", () => {
     });
   });
 
+  it("have the flag --number-format for number_format, also to take that of a file back", () => {
+    expect(settingsOf({ amp: true, numberFormat: "fp8" })).toEqual({ number_format: "fp8" });
+    const file = { number_format: "fp8" };
+    expect(settingsOf({ amp: true, config: file, numberFormat: null })).toEqual({ number_format: null });
+    const twice = { amp: true, set: ["number_format=fp8"], numberFormat: "fp8" };
+    expect(() => settingsOf(twice)).toThrow("--set number_format=fp8 and --number-format: leave one out");
+  });
+
   it.each([
     [{ amp: true, set: ["epochs=3"], epochs: 5 }, "Expected epochs once but received --set epochs=3 and --epochs"],
     [{ amp: true, set: ["lr=1", "lr=2"] }, "Expected lr once but received --set lr=1 and --set lr=2: leave one out"],

@@ -12,6 +12,7 @@ export const settingOfFlag = {
   accumulate: "grad_accum_steps",
   lr: "lr",
   precision: "precision",
+  numberFormat: "number_format",
   device: "device",
   seed: "seed",
   resolution: "resolution",

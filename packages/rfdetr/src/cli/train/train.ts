@@ -11,6 +11,8 @@ import {
   exit,
   flagValues,
   modelHelp,
+  numberFormatHelp,
+  numberFormatOf,
   numeric,
   type OutputFlags,
   precisionsInWords,
@@ -46,6 +48,11 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
       .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
       .option("--precision <p>", `${precisionsInWords} (default: auto, what fits)`)
+      .option(
+        "--number-format <name>",
+        `${numberFormatHelp}, forward and backward: slow, to see what such hardware would do (default: none)`,
+        (text) => numberFormatOf({ numberFormat: text }).numberFormat,
+      )
       .option("--no-amp", "train in 32-true")
       .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
       .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
@@ -87,6 +94,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
   withValues(command, {
     ...flagValues.model,
     ...flagValues.precision,
+    ...flagValues.numberFormat,
     ...flagValues.device,
     "--set": beginnings,
   }).action(async (flags: TrainFlags) => finish(await train(flags)));

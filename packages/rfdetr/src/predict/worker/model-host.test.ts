@@ -43,6 +43,7 @@ describe("the models of the prediction thread", () => {
       classNames: ["cat", "dog"],
       resolution: resolveModel("tiny").resolution,
       precision: "32-true",
+      numberFormat: null,
       device: "cpu",
       thresholds: null,
       warnings: [],

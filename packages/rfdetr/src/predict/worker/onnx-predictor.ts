@@ -14,9 +14,19 @@ export class OnnxPredictor implements HostedModel {
   private constructor(readonly model: OnnxModel) {}
 
   /** Loads a file. @throws CheckpointError, ConfigError; UsageError if onnxruntime-node is not installed */
-  static async load({ weights, precision, device, classNames }: ModelRequest): Promise<OnnxPredictor> {
+  static async load({
+    weights,
+    precision,
+    numberFormat = null,
+    device,
+    classNames,
+  }: ModelRequest): Promise<OnnxPredictor> {
     if (device !== "auto" && device !== "cpu")
       throw new ConfigError(`Expected auto or cpu for device but received ${device}: exported files run on the CPU`);
+    if (numberFormat !== null)
+      throw new ConfigError(
+        `Expected no number format for ${weights} but received ${numberFormat}: an exported file computes as it was exported`,
+      );
     const model = await OnnxModel.open(weights, classNames === undefined ? {} : { classNames });
     if (precision === "auto" || precision === true) return new OnnxPredictor(model);
     const own = model.description.precision;
@@ -35,6 +45,7 @@ export class OnnxPredictor implements HostedModel {
       classNames,
       resolution: height === width ? height : resolution,
       precision,
+      numberFormat: null,
       device: this.device,
       thresholds,
     };
