@@ -2,10 +2,14 @@
 import type { Command, CommanderError } from "commander";
 import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
+import { either } from "../support/format.js";
 import { suggest } from "../support/suggest.js";
 import { flagOfSetting } from "./train/train-flags.js";
 
-/** Options of other tools, and what they are here. Used where the command has the option that is named first. */
+/**
+ * Options of other tools, some of one command, and what they are here. Used where the command has the option that is
+ * named first.
+ */
 const neighbours: Readonly<Record<string, string>> = {
   "--name": "--out",
   "--project": "--out",
@@ -34,10 +38,23 @@ const neighbours: Readonly<Record<string, string>> = {
   "--conf": "--threshold",
   "--conf-thres": "--threshold",
   "--verbose": "--plain",
+  "--size": "--resolution",
   "-v": "--version",
+  "predict --imgsz": "--shape",
+  "predict --img-size": "--shape",
+  "predict --image-size": "--shape",
+  "predict --size": "--shape",
+  "predict --resolution": "--shape",
+  "predict --save-txt": "--format yolo",
+  "predict --save-crop": "--crops",
 };
 
 const unnamedImages = "Images are given without an option, such as rfdetr predict photos/ --weights runs/nano";
+/** Commands that are named where another one has the option. */
+const few = 3;
+
+const ownSize = "Weights are evaluated at the resolution that they were trained with";
+const noOverwrite = "A run never writes over another: leave --out out, or name a new folder";
 const noOverlaps = "The model reports an object once: no overlapping boxes are removed, and no IoU threshold is needed";
 
 /** Options of other tools that need no other option here, some of one command. */
@@ -46,6 +63,12 @@ const explained: Readonly<Record<string, string>> = {
   "--iou": noOverlaps,
   "--iou-thres": noOverlaps,
   "--nms": noOverlaps,
+  "train --overwrite": noOverwrite,
+  "train --force": noOverwrite,
+  "train --exist-ok": noOverwrite,
+  "val --imgsz": ownSize,
+  "val --resolution": ownSize,
+  "val --shape": ownSize,
   "predict --source": unnamedImages,
   "predict --input": unnamedImages,
   "predict --images": unnamedImages,
@@ -150,9 +173,11 @@ async function unknownOption(word: string, command: Command): Promise<UsageError
   const [flag] = word.split("=");
   const name = fullName(command);
   const explanation = textOf(explained, flag) ?? textOf(explained, `${command.name()} ${flag}`);
-  const meant = explanation === undefined ? await optionMeant(flag, command) : "";
+  const others = commandsWith(flag, command);
+  const meant = explanation === undefined ? await optionMeant(flag, command, others.length > 0) : "";
+  const see = `${others.length === 0 || others.length > few ? "See" : `${flag} is an option of ${either(others)}; see`} ${name} --help`;
   return new UsageError(`Expected a known option of ${name} but received ${flag}${meant}`, {
-    hint: explanation ?? `See ${name} --help`,
+    hint: explanation ?? see,
   });
 }
 
@@ -179,11 +204,22 @@ const textOf = (table: Readonly<Record<string, string>>, key: string): string | 
 const longOptions = (command: Command): string[] =>
   command.options.flatMap(({ long }) => (typeof long === "string" ? [long] : []));
 
-async function optionMeant(flag: string, command: Command): Promise<string> {
+/** The other commands that have an option, which was then not misspelt. */
+function commandsWith(flag: string, command: Command): string[] {
+  let program = command;
+  while (program.parent !== null) program = program.parent;
+  const all = (each: Command): Command[] => [each, ...each.commands.flatMap(all)];
+  return all(program)
+    .filter((each) => longOptions(each).includes(flag))
+    .map(fullName);
+}
+
+/** @param isElsewhere whether another command has the option */
+async function optionMeant(flag: string, command: Command, isElsewhere: boolean): Promise<string> {
   const options = longOptions(command);
-  const neighbour = textOf(neighbours, flag);
+  const neighbour = textOf(neighbours, `${command.name()} ${flag}`) ?? textOf(neighbours, flag);
   if (neighbour !== undefined && options.includes(neighbour.split(" ")[0])) return orMeant(neighbour);
-  const near = suggest(flag, options);
+  const near = isElsewhere ? undefined : suggest(flag, options);
   if (!options.includes("--set")) return orMeant(near);
   const [{ settingNamed }, { refused }, { settings }] = await Promise.all([
     import("../settings/resolve.js"),
@@ -194,7 +230,8 @@ async function optionMeant(flag: string, command: Command): Promise<string> {
   if (Object.hasOwn(refused, key)) return `: ${refused[key].reason}`;
   if (Object.hasOwn(settings, key)) return orMeant(flagOfSetting(key as SettingName));
   const setting = settingNamed(key);
-  return orMeant(near ?? (setting === undefined ? undefined : flagOfSetting(setting)));
+  const flagMeant = setting === undefined ? undefined : flagOfSetting(setting);
+  return orMeant(near ?? (isElsewhere && !flagMeant?.startsWith("--set ") ? undefined : flagMeant));
 }
 
 /**
