@@ -91,26 +91,12 @@ export class CastCache {
       const value = args[i];
       let cast: unknown = value;
       if (value instanceof Tensor) cast = this.one(value, dtype);
-      else if (Array.isArray(value) && value.length > 0 && typeof value[0] === "object")
-        cast = this.#list(value, dtype);
+      else if (Array.isArray(value) && value.length > 0 && typeof value[0] === "object") cast = this.all(value, dtype);
       if (cast === value) continue;
       changed ??= args.slice();
       changed[i] = cast;
     }
     return changed ?? args;
-  }
-
-  #list(list: unknown[], dtype: DType): unknown[] {
-    let changed: unknown[] | null = null;
-    for (let i = 0; i < list.length; i++) {
-      const value = list[i];
-      if (!(value instanceof Tensor)) continue;
-      const cast = this.one(value, dtype);
-      if (cast === value) continue;
-      changed ??= list.slice();
-      changed[i] = cast;
-    }
-    return changed ?? list;
   }
 
   /** The tensor in `dtype`. A float64 tensor, or one that is not floating-point, is returned as it is. */

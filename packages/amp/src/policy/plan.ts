@@ -34,20 +34,6 @@ export interface PlanOptions {
   masters: boolean;
 }
 
-/** The plans of all operators under one module rule. Each is decided on the first call of its operator. */
-class Table {
-  readonly #plans = new Map<Operator, Plan>();
-  constructor(readonly decide: (op: Operator) => Plan) {}
-  get(op: Operator): Plan {
-    let plan = this.#plans.get(op);
-    if (plan === undefined) {
-      plan = this.decide(op);
-      this.#plans.set(op, plan);
-    }
-    return plan;
-  }
-}
-
 /** The rules that a policy with its overrides gives. */
 export class PolicyRules {
   readonly #patterns: readonly (readonly [RegExp, ModuleRule])[];
@@ -77,12 +63,12 @@ export class PolicyRules {
   }
 }
 
-/** The plans of one policy with its overrides. */
+/** The plans of one policy with its overrides. Each is decided on the first call of its operator. */
 export class Planner {
   readonly #options: PlanOptions;
   readonly #rules: PolicyRules;
-  readonly #tableOfRule = new Map<ModuleRule, Table>();
-  readonly #tableOfModule = new WeakMap<nn.RunningModule, Table>();
+  readonly #plans = new Map<ModuleRule, Map<Operator, Plan>>();
+  readonly #ruleOfModule = new WeakMap<nn.RunningModule, ModuleRule>();
 
   constructor(options: PlanOptions) {
     this.#options = options;
@@ -94,25 +80,18 @@ export class Planner {
    * @param module the module that calls the operator; null outside of modules, where only the policy counts
    */
   plan(op: Operator, module: nn.RunningModule | null): Plan {
-    return (module === null || !this.#rules.hasOverrides ? this.#table("policy") : this.#tableAt(module)).get(op);
+    const rule = module === null || !this.#rules.hasOverrides ? "policy" : this.#ruleOf(module);
+    let plans = this.#plans.get(rule);
+    if (plans === undefined) this.#plans.set(rule, (plans = new Map()));
+    let plan = plans.get(op);
+    if (plan === undefined) plans.set(op, (plan = this.#decide(op, rule)));
+    return plan;
   }
 
-  #tableAt(module: nn.RunningModule): Table {
-    let table = this.#tableOfModule.get(module);
-    if (table === undefined) {
-      table = this.#table(this.#rules.ofModule(module.path));
-      this.#tableOfModule.set(module, table);
-    }
-    return table;
-  }
-
-  #table(rule: ModuleRule): Table {
-    let table = this.#tableOfRule.get(rule);
-    if (table === undefined) {
-      table = new Table((op) => this.#decide(op, rule));
-      this.#tableOfRule.set(rule, table);
-    }
-    return table;
+  #ruleOf(module: nn.RunningModule): ModuleRule {
+    let rule = this.#ruleOfModule.get(module);
+    if (rule === undefined) this.#ruleOfModule.set(module, (rule = this.#rules.ofModule(module.path)));
+    return rule;
   }
 
   #decide(op: Operator, module: ModuleRule): Plan {
