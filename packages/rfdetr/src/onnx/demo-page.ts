@@ -17,6 +17,7 @@ import { workerScript } from "../support/machine/worker-path.js";
 import { checkOptions, differentTexts, filePath, type OptionKinds, text, texts } from "../support/options.js";
 import type { ExportMetadata } from "./metadata.js";
 import { describeHead } from "./onnx-head.js";
+import { hasWebRuntime, webRuntimeFile } from "./web-runtime.js";
 
 /** What a page is made of. */
 export interface DemoPageOptions {
@@ -168,22 +169,10 @@ function checkFolder(out: string): void {
 
 /** The folder `dist` of onnxruntime-web. @throws UsageError */
 function runtimeFolder(): string {
-  if (hasWebRuntime()) return dirname(fileURLToPath(import.meta.resolve(runtimeModule)));
+  if (hasWebRuntime()) return dirname(webRuntimeFile());
   throw new UsageError(
     "Expected the package onnxruntime-web, which the page runs the file with, but it is not installed: run npm install onnxruntime-web",
   );
-}
-
-const runtimeModule = "onnxruntime-web/ort-wasm-simd-threaded.wasm";
-
-/** Whether onnxruntime-web is installed. */
-export function hasWebRuntime(): boolean {
-  try {
-    import.meta.resolve(runtimeModule);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** A compiled module with all modules of this package that it imports. */

@@ -1,6 +1,7 @@
 // The page of a run's detector: its weights exported in both forms.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { hasWebRuntime } from "../../onnx/web-runtime.js";
 import { scratchFolder } from "../../support/files/scratch.js";
 import type { Console } from "../console/console.js";
 
@@ -17,8 +18,8 @@ export async function writeRunPage(
   examples: readonly string[],
   { out, title }: { out: string; title: string },
 ): Promise<boolean> {
-  const { hasWebRuntime, writeDemoPage } = await import("../../onnx/demo-page.js");
   if (!hasWebRuntime()) return false;
+  const { writeDemoPage } = await import("../../onnx/demo-page.js");
   const { exportOnnx } = await import("../../export/export-onnx.js");
   const folder = scratchFolder("page");
   const exportAs = async (name: string, gridSample: boolean): Promise<string> => {

@@ -3,6 +3,7 @@
 import type { Precision } from "@rfdetr/amp";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
+import { hasWebRuntime } from "../../onnx/web-runtime.js";
 import { type TrainedPrecision, trainedAutocast } from "../../weights/trained-precision.js";
 import type { Graph } from "../graph/graph.js";
 import type { ProofImages } from "../proof/proof-images.js";
@@ -11,7 +12,7 @@ import { FormDetections, type FormError, formError, type Picture, picturesOf } f
 import { lowerPrecision } from "./lower-precision.js";
 import { graphOf, type PreciseOptions, preciseGraph } from "./precise-graph.js";
 import { RunningGraph } from "./run-graph.js";
-import { hasWasm, WasmGraph } from "./wasm-graph.js";
+import { WasmGraph } from "./wasm-graph.js";
 
 /** A form of the detector, with what it makes of the detections. */
 export interface DriftForm {
@@ -116,7 +117,7 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
     forms: described,
     detections: detectionsOf(forms, pictures, options.classNames),
     missing: [
-      ...(hasWasm() ? [] : ["WebAssembly has no row: run npm install onnxruntime-web."]),
+      ...(hasWebRuntime() ? [] : ["WebAssembly has no row: run npm install onnxruntime-web."]),
       "WebGPU has no row: it is in browsers only, where the page of rfdetr demo-page shows its error.",
     ],
   };
@@ -157,7 +158,7 @@ function runnersOf(model: RFDETRModel, options: DriftOptions): Runner[] {
     { name: "ONNX float16, islands", from: single, open: precise("fp16") },
     { name: "ONNX float16, whole", from: single, open: whole },
     ...(images.split === null ? [] : [{ name: "ONNX int8", from: single, open: precise("int8") }]),
-    ...(hasWasm() ? [{ name: "ONNX float32, wasm", from: single, open: wasm }] : []),
+    ...(hasWebRuntime() ? [{ name: "ONNX float32, wasm", from: single, open: wasm }] : []),
   ];
 }
 

@@ -1,10 +1,10 @@
 // Runs a graph in WebAssembly, as browsers without WebGPU do: onnxruntime-web in Node, on one thread.
 import { readFileSync, statSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { InferenceSession, TypedTensor } from "onnxruntime-web";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import { toPlanes } from "../../onnx/pixels.js";
 import { rawOutputs } from "../../onnx/raw-outputs.js";
+import { webRuntimeFile } from "../../onnx/web-runtime.js";
 import { imageDeviation, imageMean } from "../../support/image-statistics.js";
 import type { Graph } from "../graph/graph.js";
 import { writeOnnx } from "../write-onnx.js";
@@ -25,7 +25,7 @@ export class WasmGraph {
     ort.env.logLevel = "error";
     ort.env.wasm.numThreads = 1;
     // Node fetches no files.
-    ort.env.wasm.wasmBinary = readFileSync(fileURLToPath(import.meta.resolve(wasmModule))).buffer;
+    ort.env.wasm.wasmBinary = readFileSync(webRuntimeFile()).buffer;
     const options = { executionProviders: ["wasm"], logSeverityLevel: 3 } as const;
     const session = await ort.InferenceSession.create(readFileSync(path), options);
     return new WasmGraph(session, (planes, shape) => new ort.Tensor("float32", planes, shape), statSync(path).size);
@@ -42,17 +42,5 @@ export class WasmGraph {
 
   async release(): Promise<void> {
     await this.session.release();
-  }
-}
-
-const wasmModule = "onnxruntime-web/ort-wasm-simd-threaded.wasm";
-
-/** Whether onnxruntime-web is installed. */
-export function hasWasm(): boolean {
-  try {
-    import.meta.resolve(wasmModule);
-    return true;
-  } catch {
-    return false;
   }
 }
