@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { checkDataset } from "../data/check/check-dataset.js";
 import { checks } from "../data/check/checks.js";
 import { type Content, editCoco, writeCoco, writeLabels } from "./dataset-files.js";
-import { scratchFolder } from "./scratch-folder.js";
+import { testFolder } from "./test-folder.js";
 
 /** A folder for the files of a test, empty before each, and the dataset in it. */
-export const root = scratchFolder({ emptied: true });
+export const root = testFolder({ emptied: true });
 export const folder = join(root, "data");
 
 export const train = (change: (content: Content) => void): void => editCoco(folder, "train", change);

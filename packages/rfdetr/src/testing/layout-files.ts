@@ -2,10 +2,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import sharp from "sharp";
-import { scratchFolder } from "./scratch-folder.js";
+import { testFolder } from "./test-folder.js";
 
 /** The dataset of a test; empty before each. */
-export const folder = scratchFolder({ emptied: true });
+export const folder = testFolder({ emptied: true });
 
 /** A JPEG of 40 × 20 pixels. */
 export const picture = await sharp({ create: { width: 40, height: 20, channels: 3, background: "#808080" } })

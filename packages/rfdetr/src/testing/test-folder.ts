@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach } from "vitest";
 
 /** Makes a folder for the tests of a file, removes it after the last, and empties it after each if wanted. */
-export function scratchFolder({ emptied = false } = {}): string {
+export function testFolder({ emptied = false } = {}): string {
   const folder = mkdtempSync(join(tmpdir(), "test-"));
   if (emptied)
     afterEach(() => {
