@@ -1,34 +1,11 @@
 // The command as its users meet it: in a process of its own.
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { folder, rfdetr, script } from "./command-script.js";
 
-const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "command-"));
-const script = join(folder, "rfdetr.mjs");
-writeFileSync(
-  script,
-  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
-);
 const data = join(folder, "data");
-
-function rfdetr(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { cwd: folder, encoding: "utf8" });
-  return { status, stdout, stderr };
-}
-
 const common = ["--set", "multi_scale=off", "--batch", "2", "--seed", "0", "--plain"];
 const quick = [...common, "--set", "max_steps=3"];
 
@@ -36,7 +13,6 @@ beforeAll(() => {
   rfdetr("data", "synth", data, "--images", "10", "--size", "96");
   expect(rfdetr("train", "--data", data, "--model", "tiny", "--out", "run", ...quick).status).toBe(0);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("rfdetr", () => {
   it("prints help without loading libtorch", () => {
@@ -368,117 +344,5 @@ describe("rfdetr predict and val", () => {
       "precision",
     ])
       expect(result).toHaveProperty(name);
-  });
-});
-
-describe("rfdetr doctor and bench", () => {
-  it("doctor --json recommends a precision with its reason", () => {
-    const { status, stdout } = rfdetr("doctor", "--json");
-    expect(status).toBe(0);
-    const report = JSON.parse(stdout);
-    expect(report.recommended).toEqual({
-      precision: expect.stringMatching(/^(32-true|bf16-mixed|16-mixed)$/),
-      reason: expect.any(String),
-    });
-  });
-
-  it("bench train --json prints the promised fields", () => {
-    const { status, stdout } = rfdetr(
-      "bench",
-      "train",
-      "--model",
-      "tiny",
-      "--steps",
-      "2",
-      "--warmup",
-      "1",
-      "--precision",
-      "32-true",
-      "--json",
-    );
-    expect(status).toBe(0);
-    const result = JSON.parse(stdout);
-    expect(Object.keys(result)).toEqual([
-      "model",
-      "resolution",
-      "batch",
-      "queries",
-      "boxes",
-      "precision",
-      "device",
-      "steps",
-      "seconds",
-      "peak_rss_bytes",
-      "peak_tensor_bytes",
-      "flops_per_step",
-      "peak_flops",
-      "mfu",
-      "losses",
-    ]);
-    expect(result.losses).toHaveLength(3);
-  });
-
-  it("bench eval --json prints the promised fields", () => {
-    const { status, stdout } = rfdetr(
-      "bench",
-      "eval",
-      "--images",
-      "5",
-      "--detections",
-      "4",
-      "--classes",
-      "3",
-      "--json",
-    );
-    expect(status).toBe(0);
-    expect(Object.keys(JSON.parse(stdout))).toEqual([
-      "images",
-      "detections",
-      "classes",
-      "truths",
-      "seconds",
-      "peak_rss_bytes",
-      "stats",
-    ]);
-  });
-});
-
-describe("rfdetr profile", () => {
-  const once = ["--steps", "1", "--warmup", "1", "--batch", "1", "--plain"];
-
-  it("prints where the time of a step on given weights and data goes, and writes a trace", () => {
-    const { status, stdout, stderr } = rfdetr(
-      "profile",
-      "--weights",
-      "run/weights/best.safetensors",
-      "--data",
-      data,
-      "--shapes",
-      "--out",
-      "trace.json",
-      ...once,
-    );
-    expect(stdout).toMatch(/tiny training, .*: batch 1 at \d+ px on cpu/);
-    for (const head of ["phase ", "operator ", "module "]) expect(stdout).toContain(`\n${head}`);
-    expect(stdout).toContain("trace written to trace.json");
-    expect(stderr).toBe("");
-    expect(status).toBe(0);
-    const trace = JSON.parse(readFileSync(join(folder, "trace.json"), "utf8"));
-    expect(trace.otherData).toMatchObject({ model: "tiny", what: "training", batch: 1 });
-    const slice = trace.traceEvents.find((event: { name: string }) => event.name === "aten::linear");
-    expect(slice).toMatchObject({
-      ph: "X",
-      args: { phase: "forward", inputs: expect.any(Array), module: expect.any(String) },
-    });
-  });
-
-  it("prints the figures for machines, and writes no trace unless asked to", () => {
-    rmSync(join(folder, "trace.json"), { force: true });
-    const { status, stdout } = rfdetr("profile", "--model", "tiny", "--infer", "--json", ...once);
-    expect(status).toBe(0);
-    const figures = JSON.parse(stdout);
-    expect(figures).toMatchObject({ what: "prediction", model: "tiny", steps: 1, batch: 1 });
-    expect(figures.modules.map(({ name }: { name: string }) => name)).toContain("RFDETRModel");
-    expect(existsSync(join(folder, "trace.json"))).toBe(false);
   });
 });

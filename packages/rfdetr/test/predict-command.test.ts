@@ -1,34 +1,17 @@
 // `rfdetr predict` as its users meet it: in a process of its own.
 import { spawn, spawnSync } from "node:child_process";
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
-import { fileURLToPath } from "node:url";
 import { scope } from "@rfdetr/torch";
 import sharp from "sharp";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../src/model/rfdetr.js";
 import { resolveModel } from "../src/model/variants.js";
 import { saveWeights } from "../src/weights/weights.js";
+import { folder, script } from "./command-script.js";
 
-const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "predict-"));
-const script = join(folder, "rfdetr.mjs");
-writeFileSync(
-  script,
-  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
-);
 const weights = ["--weights", join(folder, "tiny.safetensors"), "--device", "cpu", "--precision", "32-true"];
 const everything = ["--threshold", "0"];
 
@@ -78,7 +61,6 @@ beforeAll(async () => {
   writeFileSync(join(folder, "many", "0.jpg"), "");
   for (let i = 1; i <= 3000; i++) linkSync(join(folder, "torn", "2.jpg"), join(folder, "many", `${i}.jpg`));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("rfdetr predict", () => {
   it("shows boxes in short and writes pictures in the format and folders of the images, to a new folder each time", () => {

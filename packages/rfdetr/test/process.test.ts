@@ -1,18 +1,10 @@
 // The command as a process: signals, streams that break, errors that nobody catches.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, cpSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { folder, script } from "./command-script.js";
 
-const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "process-"));
-const script = join(folder, "rfdetr.mjs");
-writeFileSync(
-  script,
-  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
-);
 const training = (out: string, steps: number) => [
   ...["train", "--data", "data", "--model", "tiny", "--out", out, "--epochs", "100000", "--batch", "2"],
   ...["--precision", "32-true", "--set", "multi_scale=off", "--set", `max_steps=${steps}`],
@@ -25,7 +17,6 @@ beforeAll(() => {
   run("data", "synth", "data", "--images", "6", "--size", "64");
   expect(run(...training("made", 4)).status).toBe(0);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("a training", () => {
   it.each([

@@ -1,24 +1,9 @@
 // `rfdetr val` as its users meet it: in a process of its own.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { readDetails } from "../src/eval/details/details-file.js";
-
-const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "val-"));
-const script = join(folder, "rfdetr.mjs");
-writeFileSync(
-  script,
-  `import { main } from ${JSON.stringify(entry)};\nprocess.exitCode = await main(process.argv.slice(2));\n`,
-);
-
-function rfdetr(...args: string[]) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, ...args], { cwd: folder, encoding: "utf8" });
-  return { status, stdout, stderr };
-}
+import { folder, rfdetr } from "./command-script.js";
 
 /** Annotations of two of the images of the data, and results that find one object and miss the other. */
 function writeResults(): string[] {
@@ -42,7 +27,6 @@ beforeAll(() => {
   expect(rfdetr("train", "--data", "data", "--model", "tiny", "--out", "run", ...quick).status).toBe(0);
   expect(rfdetr("convert", "run", "weights.pth").status).toBe(0);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("rfdetr val", () => {
   it.each([["run"], ["run/weights/best.safetensors"], ["weights.pth"]])(

@@ -1,3 +1,4 @@
+// The dataset that a test of checks and repairs spoils: a folder of its own, empty before each test.
 import { join } from "node:path";
 import { checkDataset } from "../data/check/check-dataset.js";
 import { checks } from "../data/check/checks.js";

@@ -1,3 +1,4 @@
+// A folder for the files of tests.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// The folders and files that COCO datasets come in, as the Python package reads them (`rfdetr.datasets.coco`).
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { coco, folder, picture, put } from "../../testing/layout-files.js";

@@ -1,3 +1,4 @@
+// The page of a report, for tests of what it says.
 import { join } from "node:path";
 import { readRun } from "../../report/records/run-record.js";
 import { runReport } from "../../report/run-report.js";
