@@ -9,9 +9,9 @@
 
 /**
  * What a fit finds: `efficiency`, the share of a wire's rate that gradients get; `byte`, seconds that a rank and its
- * kernel spend on each byte that it sends; `work`, seconds for each parameter before it is sent, and again before its sum
- * is. What was measured: `rounds`, how many delays of the wire an all-to-all waits for; `hop`, seconds that each takes
- * beside the delay of the wire; `message`, seconds that a rank spends on each message that it sends and gets.
+ * kernel spend on each byte that it sends; `work`, seconds for each parameter before it is sent, and again before its
+ * sum is. What was measured: `rounds`, how many delays of the wire an all-to-all waits for; `hop`, seconds that each
+ * takes beside the delay of the wire; `message`, seconds that a rank spends on each message that it sends and gets.
  * @typedef {{efficiency: number, byte: number, work: number, rounds: number, hop: number, message: number}} Costs
  *
  * @typedef {"float32" | "bfloat16"} Travel

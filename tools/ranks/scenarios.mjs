@@ -5,7 +5,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Command, descendants, endOf, faultsOf, hasRun, isRunning, resumingOf, sleep, trainingOf } from "./command.mjs";
 
-/** Seconds within which everything must have ended: the launcher's 10 after the first end, and some for a busy machine. */
+/**
+ * Seconds within which everything must have ended: the launcher's 10 after the first end, and some for a busy machine.
+ */
 const limit = 30;
 /** `process_timeout` of the runs whose processes stall. */
 const timeout = 5;

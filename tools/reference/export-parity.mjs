@@ -7,9 +7,9 @@
 // PATH is a Python that has rfdetr 1.11.2, onnx, onnxruntime and openvino, and onnxsim for the nodes after it.
 // Python makes a random model and its own .onnx; this program exports the same weights with GridSample and with
 // gathers. Both files pass ONNX's checker and strict shape inference, run in onnxruntime and OpenVINO, and are compared
-// with the package's file: outputs, and what the package's own readers detect in a picture. The package's file is loaded
-// by this program and must detect the same. Fails where the best detections differ by more than 0.01 px or 1e-4, or
-// where a file has more nodes than the package's.
+// with the package's file: outputs, and what the package's own readers detect in a picture. The package's file is
+// loaded by this program and must detect the same. Fails where the best detections differ by more than 0.01 px or 1e-4,
+// or where a file has more nodes than the package's.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

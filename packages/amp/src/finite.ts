@@ -74,6 +74,9 @@ const valuesOf = (scalars: readonly Tensor[]): number[] =>
 /**
  * The names of the floating-point tensors that hold NaN or infinity.
  * @param tensors pairs of name and tensor, such as weights, buffers or inputs
+ *
+ * @example
+ * const names = nonFinite(model.namedParameters()); // empty where all weights are finite
  */
 export function nonFinite(tensors: Iterable<readonly [string, Tensor]>): string[] {
   const all = [...tensors].filter(([, tensor]) => tensor.isFloatingPoint);

@@ -41,6 +41,11 @@ export function isGradEnabled(): boolean {
  * `retainGraph` allows another backward; `createGraph` records this one
  * @returns one gradient for each input; null where the input was not used and `allowUnused` is set
  * @throws OperatorError with libtorch's text
+ *
+ * @example
+ * const x = tensor([1, 2], { requiresGrad: true });
+ * const [slope] = gradients([x.mul(x).sum()], [x]);
+ * slope?.toList(); // [2, 4]
  */
 export function gradients(
   outputs: readonly Tensor[],
@@ -70,7 +75,8 @@ export function gradients(
 
 /**
  * Makes a node of the graph that leads from `outputs` back to `inputs`. Its backward is `backward(outputGradients)`,
- * which returns one gradient (or null) for each input: backward throws a TypeError for anything else. The outputs' own history is cut. Autograd must be on.
+ * which returns one gradient (or null) for each input: backward throws a TypeError for anything else. The outputs' own
+ * history is cut. Autograd must be on.
  * @returns the outputs with their new history
  */
 export function graphNode(
@@ -98,6 +104,11 @@ export function graphNode(
  * Activation checkpointing (Chen et al. 2016, arXiv:1604.06174): runs `body(inputs)` without keeping its intermediate
  * results, and computes them again in backward, as a part of the same module. `body` must be deterministic, and may use
  * no tensor that requires grad except `inputs` and `parameters`.
+ *
+ * @example
+ * const block = new nn.Linear(64, 64);
+ * const x = randn([2, 64]);
+ * checkpoint(([x]) => block.call(x as Tensor).relu(), [x], block.parameters()).sum().backward();
  */
 export function checkpoint(
   body: (inputs: Tensor[]) => Tensor,

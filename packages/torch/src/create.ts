@@ -170,6 +170,9 @@ export const randperm = (n: number, options: TensorOptions = {}): Tensor =>
 /**
  * The numbers start, start + step, … below `end`, on one axis: `arange(4)` is 0 1 2 3. Start is 0 and step 1 by
  * default.
+ *
+ * @example
+ * arange(2, 10, 3).toList(); // [2, 5, 8]
  */
 export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, step?: number, options?: TensorOptions): Tensor;

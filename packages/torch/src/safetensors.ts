@@ -189,6 +189,10 @@ function parseEntry(path: string, name: string, entry: unknown, dataBytes: numbe
  * safely, write to a temporary name and rename.
  * @param written receives the bytes of the file in their order, to make a checksum of what was meant to be written
  * @throws an error of the file system
+ *
+ * @example
+ * const layer = new nn.Linear(4, 2);
+ * saveSafetensors("layer.safetensors", layer.stateDict(), { made_by: "me" });
  */
 export function saveSafetensors(
   path: string,

@@ -62,6 +62,10 @@ const KEPT = -1;
  * Takes a tensor, or all tensors inside arrays, maps, sets and objects, out of every scope. They live until `dispose()`
  * or until they are garbage.
  * @returns `value` itself
+ *
+ * @example
+ * const mean = scope(() => keep(randn([8, 8]).mean()));
+ * mean.dispose();
  */
 export function keep<T>(value: T): T {
   eachOwned(value, (owned) => {

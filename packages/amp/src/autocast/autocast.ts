@@ -354,6 +354,10 @@ export function activeAutocast(): Autocast | null {
 /**
  * Suspends the active autocast, if there is one, while `body` runs, and returns the result of `body`. Tensors in low
  * precision stay so until `body` casts them.
+ *
+ * @example
+ * const autocast = new Autocast("bf16-mixed");
+ * autocast.run(() => withoutAutocast(() => images.float().mean()));
  */
 export function withoutAutocast<T>(body: () => T): T {
   return active === null ? body() : active.suspend(body);

@@ -45,6 +45,10 @@ const blockScale: ElementFormat = numberFormats.fp8.forward;
  * that is not full counts as filled with zeros.
  * @param matrix `[rows, columns]`, float32
  * @param elements the values of the format
+ *
+ * @example
+ * const format = numberFormats.mxfp8;
+ * const { values } = roundMatrix(randn([4, 64]), format.forward, format);
  */
 export function roundMatrix(matrix: Tensor, elements: ElementFormat, { scaling }: NumberFormat): Rounded {
   const x = matrix.contiguous();

@@ -10,6 +10,9 @@ export function recordLine(record: object): string {
 /**
  * Reads a line that {@link recordLine} wrote.
  * @throws SyntaxError for a line that is not JSON, such as the incomplete last line of a killed run
+ *
+ * @example
+ * const { kind, step } = parseRecord('{"v":1,"kind":"step","step":7}');
  */
 export function parseRecord(line: string): { v: number; kind: string } & Record<string, unknown> {
   // Visiting every value takes longer than to read them, and few lines have such numbers.

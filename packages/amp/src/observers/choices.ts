@@ -54,8 +54,8 @@ export class Choices {
   }
 
   /**
-   * Runs `body` with the recorded choices, also on another device, and returns its result. Where it calls other operators than the recorded run,
-   * or on other shapes, the choices are its own from there on.
+   * Runs `body` with the recorded choices, also on another device, and returns its result. Where it calls other
+   * operators than the recorded run, or on other shapes, the choices are its own from there on.
    */
   repeat<T>(body: () => T): T {
     this.#agreement = new Map();

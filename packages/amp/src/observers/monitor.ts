@@ -171,7 +171,15 @@ function records(seen: Map<string, Seen>): ModuleRecord[] {
   });
 }
 
-/** Compares the weights before and after an optimizer step. It holds a copy of them in between. */
+/**
+ * Compares the weights before and after an optimizer step. It holds a copy of them in between.
+ *
+ * @example
+ * const probe = new UpdateProbe([...model.namedParameters()]);
+ * probe.begin();
+ * step();
+ * for (const { name, ratio } of probe.end()) console.log(name, ratio);
+ */
 export class UpdateProbe {
   #before: { name: string; parameter: Tensor; copy: Tensor }[] = [];
 

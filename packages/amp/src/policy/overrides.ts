@@ -8,6 +8,9 @@ import type { Overrides } from "./policy.js";
 /**
  * Compiles a path pattern. It matches the path of a module and the paths of all modules inside it. Dots separate
  * segments. `*` stands for one segment or for part of one, `**` for any number of segments, including none.
+ *
+ * @example
+ * pathPattern("decoder.layers.*.linear1").test("decoder.layers.0.linear1"); // true
  */
 export function pathPattern(pattern: string): RegExp {
   // Stars in a row say no more than one of them, and the regular expression would try every way to share the text out.

@@ -33,7 +33,13 @@ export function openDataset(data: string, split: Split, options: OpenOptions = {
   return openDatasets(data, [split], options)[0];
 }
 
-/** As {@link openDataset}, for several splits; their files are read once. @throws DataError */
+/**
+ * As {@link openDataset}, for several splits; their files are read once. @throws DataError
+ *
+ * @example
+ * const [train, valid] = openDatasets("birds/", ["train", "valid"]);
+ * console.log(train.classNames, train.images.length, valid.images.length);
+ */
 export function openDatasets(data: string, splits: readonly Split[], options: OpenOptions = {}): Dataset[] {
   checkOptions("openDataset", options, { autoOrient: flag, masks: flag } satisfies OptionKinds<OpenOptions>);
   for (const split of splits) checkArgument("split", split, oneOf(...allSplits));
@@ -99,7 +105,12 @@ function warningsOf(findings: readonly Finding[]): string[] {
     });
 }
 
-/** Whether a dataset has a split. @throws DataError if it is no dataset */
+/**
+ * Whether a dataset has a split. @throws DataError if it is no dataset
+ *
+ * @example
+ * if (hasSplit("birds/", "test")) console.log(openDataset("birds/", "test").images.length);
+ */
 export function hasSplit(data: string, split: Split): boolean {
   const list = readDatasetList(data);
   if (list !== null) return list.some(({ path }) => hasSplit(path, split));

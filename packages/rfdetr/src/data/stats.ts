@@ -65,6 +65,9 @@ export function readSplits(data: string, { masks = false }: StatsOptions = {}): 
  * @param data a folder, or the YAML file of a YOLO dataset
  * @returns `faults`: how many entries of the dataset are at fault
  * @throws DataError if it is no dataset, or a split cannot be read
+ *
+ * @example
+ * const { splits, faults } = datasetStats("birds/");
  */
 export function datasetStats(data: string, options: StatsOptions = {}): DatasetStats {
   checkOptions("datasetStats", options, { masks: flag } satisfies OptionKinds<StatsOptions>);

@@ -183,8 +183,8 @@ export class RFDETR {
   predict(source: string, options?: PredictManyOptions): TextPredictions;
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels. Runs
-   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded. Detections of a model
-   * with a segmentation head have a `mask` at the size of the image; `rfdetr/masks` reads it.
+   * in a thread of its own. An image may be at an `http:` or `https:` address, which is downloaded. Detections of a
+   * model with a segmentation head have a `mask` at the size of the image; `rfdetr/masks` reads it.
    * @throws PictureError if the image cannot be read, or downloaded
    * @throws CheckpointError if the weights cannot be loaded
    * @throws UsageError for a wrong option, or the name of a class that the model does not have

@@ -1,4 +1,5 @@
-// The folder in which an export makes its file, beside the file's final path: the file is there as a whole or not at all.
+// The folder in which an export makes its file, beside the file's final path: the file is there as a whole or not at
+// all.
 import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";

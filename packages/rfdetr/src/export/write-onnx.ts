@@ -93,7 +93,9 @@ class File {
   }
 }
 
-/** The parts of a `TensorProto`. The elements are the value's own bytes: every machine that runs this is little-endian. */
+/**
+ * The parts of a `TensorProto`. The elements are the value's own bytes: every machine that runs this is little-endian.
+ */
 function tensorParts({ name, shape, dtype, data }: Value, beside: File | null, file: string): Uint8Array[] {
   const { buffer, byteOffset, byteLength } = data as NonNullable<Value["data"]>;
   const bytes = new Uint8Array(buffer, byteOffset, byteLength);

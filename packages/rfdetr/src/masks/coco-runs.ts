@@ -8,7 +8,12 @@ export interface CocoRuns {
   counts: string;
 }
 
-/** A mask as pycocotools writes it. Source: `rleToString` of the COCO API. */
+/**
+ * A mask as pycocotools writes it. Source: `rleToString` of the COCO API.
+ *
+ * @example
+ * const segmentation = toCocoRuns(encodeMask(Uint8Array.of(0, 1, 0, 1), 2, 2)); // { size: [2, 2], counts: "22" }
+ */
 export function toCocoRuns({ height, width, counts }: Mask): CocoRuns {
   let text = "";
   for (let i = 0; i < counts.length; i++) {
@@ -50,6 +55,10 @@ export function decodeCounts(text: string): number[] | null {
 /**
  * The mask that a COCO segmentation states as runs, with its counts as numbers or as text.
  * @returns null if it is none, or if its counts do not fill the image
+ *
+ * @example
+ * const mask = fromCocoRuns({ size: [2, 2], counts: [2, 2] });
+ * if (mask !== null) console.log(decodeMask(mask)); // 0, 1, 0, 1
  */
 export function fromCocoRuns(segmentation: unknown): Mask | null {
   const { size, counts } = (segmentation ?? {}) as { size?: unknown; counts?: unknown };

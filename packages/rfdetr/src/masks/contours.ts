@@ -74,6 +74,10 @@ function walk(
  * Several polygons as one: a path goes from each to the next and all the way back, so that it has no area. Formats that
  * have one polygon for an object keep its parts and holes so.
  * @param polygons `x, y, x, y, …` of each; at least one
+ *
+ * @example
+ * const squares = [0, 4].map((x) => Float64Array.of(x, 0, x + 2, 0, x + 2, 2, x, 2));
+ * maskArea(outlineMask({ polygons: [joinPolygons(squares)] }, 4, 8)); // 8
  */
 export function joinPolygons(polygons: readonly Float64Array[]): Float64Array {
   const joined: number[] = [];

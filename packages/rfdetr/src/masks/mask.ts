@@ -44,6 +44,9 @@ export function encodeMask(bits: ArrayLike<number>, height: number, width: numbe
 /**
  * The bits of a mask.
  * @returns `[height × width]`, row by row: 1 for the object, 0 for the background
+ *
+ * @example
+ * const bits = decodeMask(encodeMask(Uint8Array.of(0, 1, 0, 1), 2, 2)); // 0, 1, 0, 1
  */
 export function decodeMask({ height, width, counts }: Mask): Uint8Array {
   const bits = new Uint8Array(height * width);
@@ -84,6 +87,10 @@ export function maskOfBounds(bounds: ArrayLike<number>, height: number, width: n
 /**
  * The pixels that lie in any of the masks.
  * @param masks of one size, at least one
+ *
+ * @example
+ * const [left, right] = [Uint8Array.of(1, 0), Uint8Array.of(0, 1)].map((bits) => encodeMask(bits, 1, 2));
+ * maskArea(uniteMasks([left, right])); // 2
  */
 export function uniteMasks(masks: readonly Mask[]): Mask {
   const [{ height, width }] = masks;
@@ -112,14 +119,24 @@ function runsOf({ counts }: Mask): [from: number, to: number][] {
   return runs;
 }
 
-/** Number of pixels of the object. */
+/**
+ * Number of pixels of the object.
+ *
+ * @example
+ * maskArea(encodeMask(Uint8Array.of(0, 1, 0, 1), 2, 2)); // 2
+ */
 export function maskArea({ counts }: Mask): number {
   let area = 0;
   for (let i = 1; i < counts.length; i += 2) area += counts[i];
   return area;
 }
 
-/** The box around the object: left, top, right, bottom in pixels; null if the mask is empty. */
+/**
+ * The box around the object: left, top, right, bottom in pixels; null if the mask is empty.
+ *
+ * @example
+ * maskBox(encodeMask(Uint8Array.of(0, 1, 0, 1), 2, 2)); // 1, 0, 2, 2
+ */
 export function maskBox({
   height,
   counts,

@@ -29,7 +29,12 @@ export function hasPixel(outline: Outline, height: number, width: number): boole
   return outline.polygons.some((points) => enclosesPixel(points, height, width));
 }
 
-/** The outline of a box: left, top, right, bottom in pixels. */
+/**
+ * The outline of a box: left, top, right, bottom in pixels.
+ *
+ * @example
+ * maskArea(outlineMask(boxOutline([2, 2, 6, 6]), 10, 10)); // 16
+ */
 export function boxOutline([left, top, right, bottom]: Iterable<number>): Extract<Outline, { polygons: unknown }> {
   return { polygons: [Float64Array.of(left, top, right, top, right, bottom, left, bottom)] };
 }

@@ -13,7 +13,13 @@ export interface MeasuredMask {
 /** Measures a mask for {@link maskIou}. */
 export const measureMask = (mask: Mask): MeasuredMask => ({ mask, area: maskArea(mask), box: maskBox(mask) });
 
-/** Number of pixels that are of both objects; the masks have one size. */
+/**
+ * Number of pixels that are of both objects; the masks have one size.
+ *
+ * @example
+ * const mask = encodeMask(Uint8Array.of(0, 1, 0, 1), 2, 2);
+ * maskIntersection(mask, mask); // 2
+ */
 export function maskIntersection({ counts: a }: Mask, { counts: b }: Mask): number {
   let shared = 0;
   // Each object run from its first pixel to the one after its last, as positions down the columns.
@@ -45,6 +51,10 @@ export function sharedPixels(a: MeasuredMask, b: MeasuredMask): number {
 /**
  * Intersection over union of two masks of one size; 0 where one is empty. Source: `maskApi.c: rleIou` of pycocotools.
  * @param crowd whether `b` is a crowd region: then the share of `a` that lies in it
+ *
+ * @example
+ * const [a, b] = [Uint8Array.of(1, 1), Uint8Array.of(0, 1)].map((bits) => measureMask(encodeMask(bits, 1, 2)));
+ * maskIou(a, b); // 0.5
  */
 export function maskIou(a: MeasuredMask, b: MeasuredMask, crowd = false): number {
   const shared = sharedPixels(a, b);

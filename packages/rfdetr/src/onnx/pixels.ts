@@ -1,5 +1,5 @@
-// Resized images to the input of an exported file, without libtorch: the floats that `model/images/preprocess.ts` makes with
-// it. No import of Node.
+// Resized images to the input of an exported file, without libtorch: the floats that `model/images/preprocess.ts` makes
+// with it. No import of Node.
 import type { Preprocessing } from "./metadata.js";
 
 /**

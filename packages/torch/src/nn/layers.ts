@@ -42,6 +42,10 @@ export interface ConvOptions {
 
 /**
  * Convolution, `[n, in, h, w]` → `[n, out, h′, w′]`; weight `[out, in/groups, k, k]`, bias `[out]`. As torch.nn.Conv2d.
+ *
+ * @example
+ * const layer = new nn.Conv2d(3, 16, 3, { padding: 1 });
+ * layer.call(randn([2, 3, 32, 32])).shape; // [2, 16, 32, 32]
  */
 export class Conv2d extends Module {
   weight: Parameter;
@@ -116,6 +120,9 @@ export class ConvTranspose2d extends Module {
 /**
  * Layer normalisation of the last axis, of length `size` (Ba et al. 2016); weight and bias `[size]`. As
  * torch.nn.LayerNorm.
+ *
+ * @example
+ * new nn.LayerNorm(256).call(randn([2, 300, 256])).shape; // [2, 300, 256]
  */
 export class LayerNorm extends Module {
   weight: Parameter;
@@ -135,7 +142,12 @@ export class LayerNorm extends Module {
   }
 }
 
-/** Rows of the table `weight`, `[count, size]`, by index: int64 `[…]` → `[…, size]`. As torch.nn.Embedding. */
+/**
+ * Rows of the table `weight`, `[count, size]`, by index: int64 `[…]` → `[…, size]`. As torch.nn.Embedding.
+ *
+ * @example
+ * new nn.Embedding(300, 256).call(arange(300, { dtype: "int64" })).shape; // [300, 256]
+ */
 export class Embedding extends Module {
   weight: Parameter;
   constructor(count: number, size: number) {
@@ -151,6 +163,11 @@ export class Embedding extends Module {
  * Multi-head attention (Vaswani et al. 2017): query `[batch, queries, size]`, key and value `[batch, keys, size]` →
  * `[batch, queries, size]`. As torch.nn.MultiheadAttention with batch_first=True, with its packed projection: the rows
  * of `in_proj_weight`, `[3·size, size]`, are those of query, key and value.
+ *
+ * @example
+ * const layer = new nn.MultiheadAttention(256, 8);
+ * const x = randn([2, 300, 256]);
+ * layer.call(x, x, x).shape; // [2, 300, 256]
  */
 export class MultiheadAttention extends Module {
   inProjWeight: Parameter;
@@ -197,7 +214,13 @@ export class DropPath extends Module {
   }
 }
 
-/** Modules one after the other, with the keys `0`, `1`, …. */
+/**
+ * Modules one after the other, with the keys `0`, `1`, ….
+ *
+ * @example
+ * const head = new nn.Sequential([new nn.Linear(256, 64), new nn.Linear(64, 4)]);
+ * head.call(randn([2, 256])).shape; // [2, 4]
+ */
 export class Sequential extends Module {
   constructor(readonly modules: Module[]) {
     super();

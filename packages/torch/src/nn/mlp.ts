@@ -27,6 +27,10 @@ const isActivation = (name: unknown): name is Activation =>
  * operator has no kernel, they are kept.
  * @returns `[…, out of the last layer]`
  * @throws TypeError when there is no layer, a layer has no bias, or the activation is unknown
+ *
+ * @example
+ * const layers = [new nn.Linear(256, 256), new nn.Linear(256, 4)];
+ * nn.mlp(layers, randn([2, 300, 256]), "relu").shape; // [2, 300, 4]
  */
 export function mlp(
   layers: readonly Linear[],

@@ -13,6 +13,14 @@ export class Parameter extends Tensor {}
 /**
  * Makes a parameter. It lives until disposed of. It shares the memory of `values`; give a function that makes them
  * where nobody else uses them, and the parameter alone holds the memory.
+ *
+ * @example
+ * class Scale extends nn.Module {
+ *   readonly gamma = nn.parameter(() => ones([256]));
+ *   override forward(x: Tensor): Tensor {
+ *     return x.mul(this.gamma);
+ *   }
+ * }
  */
 export function parameter(values: Tensor | (() => Tensor), requiresGrad = true): Parameter {
   return scope(() => {

@@ -28,6 +28,9 @@ export function clipFactor(norm: number, maxNorm: number): number {
  * Scales the gradients in place so that their global norm is at most `maxNorm`; 0 and Infinity leave them. As
  * torch.nn.utils.clip_grad_norm_.
  * @returns the norm before clipping, and the factor, which is 1 when nothing was clipped
+ *
+ * @example
+ * const { norm, factor } = optim.clipGradNorm(model.parameters(), 0.1);
  */
 export function clipGradNorm(parameters: readonly Tensor[], maxNorm: number): { norm: number; factor: number } {
   const norm = gradientNorm(parameters);

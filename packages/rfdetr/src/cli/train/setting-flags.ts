@@ -15,7 +15,8 @@ export type SettingFlags = Record<string, unknown> & {
 };
 
 /**
- * The settings that the flags give, by their names in files: those of `--config`, replaced by those of the command line.
+ * The settings that the flags give, by their names in files: those of `--config`, replaced by those of the command
+ * line.
  * @throws UsageError for a setting that the command line gives twice, ConfigError for a value that cannot be
  */
 export function settingsOf(flags: SettingFlags): Record<string, unknown> {

@@ -54,11 +54,15 @@ export interface FixReport {
 /**
  * Checks a dataset and writes a copy of its train, valid and test splits without their faults, in the layout that it
  * has. Images and annotations at fault are left out; boxes are clipped, and scaled where the annotated size has another
- * scale than the file, with their outlines. With `masks`, an object without an outline gets the rectangle of its box. Image files are linked, or copied where the system cannot link them. The copy passes the check,
- * except that it lacks a split that the dataset lacks.
+ * scale than the file, with their outlines. With `masks`, an object without an outline gets the rectangle of its box.
+ * Image files are linked, or copied where the system cannot link them. The copy passes the check, except that it lacks
+ * a split that the dataset lacks.
  * @throws DataError if the target exists, if a split cannot be read, if a whole class would be left out, or if nothing
  * of a split is left; no copy is written then
  * @throws RunDirectoryError if the copy cannot be written
+ *
+ * @example
+ * const { fixed, changes } = await fixDataset("birds/", "birds-fixed/");
  */
 export async function fixDataset(data: string, target: string, options: CheckOptions = {}): Promise<FixReport> {
   validOptions("fixDataset", options);

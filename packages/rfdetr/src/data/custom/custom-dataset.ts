@@ -30,8 +30,8 @@ export interface CustomRow {
   /** `[n]`: which boxes are regions of many objects (COCO `iscrowd`); default none. */
   crowd?: ArrayLike<boolean>;
   /**
-   * `[n]`: the pixels of each object, for segmentation: a mask of the size of the upright picture (as `encodeMask` makes
-   * one, or with COCO's `size` and `counts`), polygons `x, y, x, y, …` in its pixels, or null; default none.
+   * `[n]`: the pixels of each object, for segmentation: a mask of the size of the upright picture (as `encodeMask`
+   * makes one, or with COCO's `size` and `counts`), polygons `x, y, x, y, …` in its pixels, or null; default none.
    */
   masks?: ArrayLike<Mask | CocoRuns | ArrayLike<number>[] | null>;
   /** What messages and pictures call the image; default: the name of its file. */

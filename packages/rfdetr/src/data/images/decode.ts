@@ -36,6 +36,9 @@ export interface DecodeOptions {
  * that memory is bounded: 67 megapixels are 192 MiB of RGB bytes.
  * @throws DataError naming the file if it is missing, cut off, not an image, or of more than 268 megapixels
  * @throws `ERR_MEMORY` if memory runs out
+ *
+ * @example
+ * const { data, width, height } = await decodeFile("bird.jpg");
  */
 export async function decodeFile(file: string, options: DecodeOptions = {}): Promise<Pixels> {
   checkArgument("file", file, filePath);

@@ -21,7 +21,10 @@ import { groupPictures } from "./group-pictures.js";
 
 /** How a dataset is split. */
 export interface SplitOptions {
-  /** Share of the train split's pictures for validation, from 0 to below 1 (default 0.2, or 0 if there is a valid split). */
+  /**
+   * Share of the train split's pictures for validation, from 0 to below 1 (default 0.2, or 0 if there is a valid
+   * split).
+   */
   valid?: number;
   /** Share for the test split (default 0). */
   test?: number;

@@ -217,7 +217,9 @@ export type CornerBox = [number, number, number, number];
 export interface TruthDetails {
   box: CornerBox;
   label: number;
-  /** `found` by a detection of its class with IoU ≥ 0.5, at any score; `missed`: see `errorKinds`; `unmatched`: neither. */
+  /**
+   * `found` by a detection of its class with IoU ≥ 0.5, at any score; `missed`: see `errorKinds`; `unmatched`: neither.
+   */
   state: "found" | "missed" | "unmatched" | "crowd";
   /** Its mask for pictures, at most 480 pixels a side, where masks were evaluated. */
   mask?: CocoRuns;

@@ -148,7 +148,9 @@ export class Graph {
     this.nodes = this.nodes.flatMap(change);
   }
 
-  /** Lets every reader of `old` read `by` instead. An output of the graph hands its name on, and `old` takes another. */
+  /**
+   * Lets every reader of `old` read `by` instead. An output of the graph hands its name on, and `old` takes another.
+   */
   replace(old: Value, by: Value): void {
     for (const node of this.nodes) node.inputs = node.inputs.map((input) => (input === old ? by : input));
     if (!this.outputs.includes(old)) return;

@@ -7,8 +7,9 @@ import { operatorRules } from "./operators.js";
 import type { Trace, TracedCall, TracedTensor } from "./trace.js";
 
 /**
- * Makes the graph of a trace: `input` → `dets`, `labels` and perhaps `masks`, as the Python package names them. What does not depend on the
- * images is a constant, such as the positional embeddings of this size of image. Run `clean` afterwards.
+ * Makes the graph of a trace: `input` → `dets`, `labels` and perhaps `masks`, as the Python package names them. What
+ * does not depend on the images is a constant, such as the positional embeddings of this size of image. Run `clean`
+ * afterwards.
  * @param policy and overrides: those of the training; each node's origin has the rule that they give it
  * @throws ExportError for an operator that has no row; the message names it and its module
  */

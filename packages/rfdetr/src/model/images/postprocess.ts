@@ -94,8 +94,8 @@ function areFinite(logits: Float32Array | Float64Array): boolean {
 }
 
 /**
- * The masks of the detections with a score above `leastScore`, for each image, and the scores: NaN where the logits of a
- * mask are not finite, so that the detection counts as one that is not finite.
+ * The masks of the detections with a score above `leastScore`, for each image, and the scores: NaN where the logits of
+ * a mask are not finite, so that the detection counts as one that is not finite.
  * @param query `[B, k]` int64 on the CPU: the query of each detection
  * @param scores `[B, k]` on the CPU, descending
  */

@@ -1,5 +1,5 @@
-// The assignment problem in TypeScript, for tracking, which runs on the caller's thread without libtorch. Where libtorch
-// is loaded, `loss/linear-assignment.ts` solves it. No import of Node.
+// The assignment problem in TypeScript, for tracking, which runs on the caller's thread without libtorch. Where
+// libtorch is loaded, `loss/linear-assignment.ts` solves it. No import of Node.
 
 /**
  * Pairs rows with columns so that the sum of their values is the greatest, each row and column at most once: the

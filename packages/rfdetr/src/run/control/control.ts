@@ -55,7 +55,8 @@ export function controlState(folder: string): ControlState | null {
 
 /**
  * Asks a run in progress for something, and waits for its answer. A run looks for commands after each step. While it
- * evaluates it obeys `stop` at once, and others after its next step. A command that was not taken in time is taken back.
+ * evaluates it obeys `stop` at once, and others after its next step. A command that was not taken in time is taken
+ * back.
  * @param folder the folder of the run
  * @throws RunDirectoryError where the folder is not that of a run in progress, belongs to another user, or no answer
  * comes

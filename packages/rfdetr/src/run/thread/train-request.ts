@@ -28,8 +28,9 @@ export interface ThreadRequest extends Omit<TrainRequest, "settings"> {
 }
 
 /**
- * What the training thread sends. `own` names the code of a user in it, once the settings are known. In a group, what has failed (`failing`) comes before the others are asked why, and
- * null when they have answered. `done` comes last, unless it failed.
+ * What the training thread sends. `own` names the code of a user in it, once the settings are known. In a group, what
+ * has failed (`failing`) comes before the others are asked why, and null when they have answered. `done` comes last,
+ * unless it failed.
  */
 export type WorkerMessage =
   | { event: TrainEvent }

@@ -12,7 +12,9 @@ const words: Readonly<Record<string, string>> = {
   array: "a list",
 };
 
-/** The first value that does not fit a schema, in words such as `Expected a number for step but received "x"`; or null. */
+/**
+ * The first value that does not fit a schema, in words such as `Expected a number for step but received "x"`; or null.
+ */
 export function schemaFault(schema: z.ZodType, value: unknown): string | null {
   const issue = schema.safeParse(value).error?.issues[0];
   if (issue === undefined) return null;

@@ -28,6 +28,16 @@ function layerId(name: string, depth: number): number {
  * Groups of equal learning rate and weight decay, in the order: all others, encoder, decoder. The earlier an encoder
  * layer, the lower its learning rate. Biases, norms and embeddings of the encoder do not decay; its LayerScale and the
  * whole decoder do, as in the package (`rfdetr.training.param_groups`).
+ *
+ * @example
+ * const groups = parameterGroups(model, {
+ *   lr: 1e-4,
+ *   lrEncoder: 1.5e-4,
+ *   lrVitLayerDecay: 0.8,
+ *   lrComponentDecay: 0.7,
+ *   weightDecay: 1e-4,
+ * });
+ * const optimizer = new optim.AdamW(groups);
  */
 export function parameterGroups(model: RFDETRModel, settings: GroupSettings): optim.ParameterGroup[] {
   const depth = Math.max(...model.config.outFeatureIndexes) + 1;

@@ -9,6 +9,10 @@ export interface EarlyStoppingState {
 /**
  * Ends training after `patience` evaluations without a gain of more than `minDelta`, as Lightning's EarlyStopping in
  * mode max.
+ *
+ * @example
+ * const stopping = new EarlyStopping(10, 0.001);
+ * for (const ap of [0.2, 0.3, 0.3]) if (stopping.update(ap)) break;
  */
 export class EarlyStopping {
   #best = Number.NEGATIVE_INFINITY;

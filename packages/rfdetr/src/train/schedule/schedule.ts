@@ -16,6 +16,10 @@ export interface ScheduleSettings {
  * Factor of the learning rate at an optimizer step (counted from 0). During warm-up it is step / warm-up steps, so the
  * first step has rate 0, as in the package (`rfdetr.training.module_model`). Then it is constant with one drop, or
  * falls to `minFactor` along a cosine or a line. Steps after the end keep the last value.
+ *
+ * @example
+ * const settings = { lr: 1e-4, lrScheduler: "cosine", lrDrop: 100, minFactor: 0, warmupEpochs: 1 } as const;
+ * const factors = Array.from({ length: 1000 }, (_, step) => scheduleFactor(step, settings, 100, 1000));
  */
 export function scheduleFactor(
   step: number,

@@ -11,6 +11,11 @@ export interface EmaState {
 /**
  * Float32 copies of all weights. The first update copies; update t ≥ 2 moves by 1 − decay·(1 − e^(−t/tau)), a ramp that
  * forgets the random start. `rfdetr.training.callbacks.ema`.
+ *
+ * @example
+ * const ema = new Ema(model, { decay: 0.993, tau: 100 });
+ * step();
+ * ema.update();
  */
 export class Ema {
   readonly decay: number;

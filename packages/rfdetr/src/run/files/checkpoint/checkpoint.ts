@@ -158,8 +158,8 @@ export function momentTensors(state: optim.AdamWState): Map<string, Tensor> {
 }
 
 /**
- * Reads every byte of the run's checkpoint. One that is damaged is put aside as `checkpoint.damaged`, and the one before
- * takes its place.
+ * Reads every byte of the run's checkpoint. One that is damaged is put aside as `checkpoint.damaged`, and the one
+ * before takes its place.
  * @returns the progress and the settings of the checkpoint, and what to tell the user; null where all is well
  * @throws CheckpointError when both are damaged
  */

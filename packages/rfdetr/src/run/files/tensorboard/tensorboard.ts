@@ -73,7 +73,9 @@ export function imageEvent(seconds: number, step: number, { tag, content, width,
 export const startEvent = (seconds: number, step: number) =>
   Buffer.concat([double(1, seconds), int(2, step), message(7, int(1, 1))]);
 
-/** Appends scalars and pictures to `events.out.tfevents.*` in a folder. TensorBoard shows them while the run goes on. */
+/**
+ * Appends scalars and pictures to `events.out.tfevents.*` in a folder. TensorBoard shows them while the run goes on.
+ */
 export class TensorBoardWriter {
   readonly #file: number;
 
