@@ -1,17 +1,21 @@
 // The schema of `evaluation.json`, for reading it back.
 import { z } from "zod";
+import { fraction } from "../../support/files/schema-fault.js";
 import { errorKinds, objectSizes } from "../error-analysis/error-kinds.js";
 import { detailsVersion } from "./evaluation-details.js";
 
 const count = z.number().int().nonnegative();
-const figure = z.number().nullable();
+const figure = fraction.nullable();
+const size = z.number().positive().nullable();
 const text = z.string().nullable();
-const values = z.array(z.number());
+/** Of a curve. */
+const points = 101;
+const values = z.array(fraction).refine(({ length }) => length === points, { error: `${points} values` });
 const errorKind = z.enum(errorKinds);
 const objectSize = z.enum(objectSizes);
 const box = z.tuple([z.number(), z.number(), z.number(), z.number()]);
-const cost = z.object({ count, lost: z.number() });
-const operating = z.object({ threshold: z.number(), precision: z.number(), recall: z.number(), f1: z.number() });
+const cost = z.object({ count, lost: fraction });
+const operating = z.object({ threshold: fraction, precision: fraction, recall: fraction, f1: fraction });
 
 const classDetails = z.object({
   class_id: z.number(),
@@ -34,14 +38,14 @@ const property = z.object({
 });
 
 const errors = z.object({
-  iou: z.number(),
-  background_iou: z.number(),
+  iou: fraction,
+  background_iou: fraction,
   max_detections: count,
   AP50: figure,
   kinds: z.record(errorKind, cost.extend({ sizes: z.record(objectSize, cost) })),
   false_positives: cost,
   false_negatives: cost,
-  costliest: z.object({ kind: errorKind, size: objectSize.nullable(), lost: z.number() }).nullable(),
+  costliest: z.object({ kind: errorKind, size: objectSize.nullable(), lost: fraction }).nullable(),
 });
 
 const curves = z.object({
@@ -62,15 +66,15 @@ const mask = z.object({ size: z.tuple([count, count]), counts: z.string() }).opt
 const image = z.object({
   id: z.union([z.number(), z.string()]),
   file: text,
-  width: figure,
-  height: figure,
+  width: size,
+  height: size,
   worst: z.array(z.object({ kind: errorKind, rank: count })),
   truths: z.array(z.object({ box, label: count, state: z.enum(["found", "missed", "unmatched", "crowd"]), mask })),
   detections: z.array(
     z.object({
       box,
       label: count,
-      score: z.number(),
+      score: fraction,
       state: z.enum(["correct", "ignored", ...errorKinds]).exclude(["missed"]),
       truth: count.nullable(),
       mask,
@@ -85,6 +89,9 @@ const figures = {
   AP_small: figure,
   AP_medium: figure,
   AP_large: figure,
+  AR1: figure.optional(),
+  AR10: figure.optional(),
+  AR100: figure.optional(),
   AR_small: figure,
   AR_medium: figure,
   AR_large: figure,
@@ -100,18 +107,47 @@ const explanation = {
   properties: z.array(property),
   errors,
   curves,
-  confusion: z.object({ confidence: z.number(), iou: z.number(), cells: z.array(z.tuple([count, count, count])) }),
+  confusion: z.object({ confidence: fraction, iou: fraction, cells: z.array(z.tuple([count, count, count])) }),
 };
 
-/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR1`, stay as they are. */
-export const detailsSchema = z.looseObject({
-  version: z.literal(detailsVersion),
-  origin: z.object({ split: text, data: text, weights: text, results: text, precision: text, epoch: figure }),
-  images: count,
-  instances: count,
-  detections: count,
-  ...figures,
-  ...explanation,
-  masks: z.looseObject({ ...figures, ...explanation }).optional(),
-  images_shown: z.array(image),
-});
+/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR300`, stay as they are. */
+export const detailsSchema = z
+  .looseObject({
+    version: z.literal(detailsVersion),
+    origin: z.object({
+      split: text,
+      data: text,
+      weights: text,
+      results: text,
+      precision: text,
+      epoch: count.nullable(),
+    }),
+    images: count,
+    instances: count,
+    detections: count,
+    ...figures,
+    ...explanation,
+    masks: z.looseObject({ ...figures, ...explanation }).optional(),
+    images_shown: z.array(image),
+  })
+  .superRefine((details, context) => {
+    const { per_class, masks, images_shown: images } = details;
+    const background = per_class.length;
+    /** Labels are places in `per_class`. */
+    const check = (label: number, most: number, path: PropertyKey[]): void => {
+      if (label > most) context.addIssue({ code: "custom", message: `a label of at most ${most}`, path });
+    };
+    for (const [part, prefix] of [
+      [details, []],
+      ...(masks === undefined ? [] : [[masks, ["masks"]] as const]),
+    ] as const) {
+      for (const [i, { label }] of part.curves.classes.entries())
+        check(label, background - 1, [...prefix, "curves", "classes", i, "label"]);
+      for (const [i, cell] of part.confusion.cells.entries())
+        for (const side of [0, 1]) check(cell[side], background, [...prefix, "confusion", "cells", i, side]);
+    }
+    for (const [i, image] of images.entries())
+      for (const list of ["truths", "detections"] as const)
+        for (const [k, { label }] of image[list].entries())
+          check(label, background - 1, ["images_shown", i, list, k, "label"]);
+  });

@@ -20,10 +20,17 @@ export function metricsOf(text: string): MetricsTable {
   for (const line of lines) {
     const cells = line.trim().split(",");
     if (line.trim() === "") continue;
-    if (!/^\d+$/.test(cells[0]) || !cells.every(isFigure)) damagedLines++;
+    if (!/^\d+$/.test(cells[0]) || !cells.every((cell, i) => isFigure(cell) && isPossible(columns[i], cell)))
+      damagedLines++;
     else rows.push(Object.fromEntries(columns.map((name, i) => [name, cells[i] ? Number(cells[i]) : null])));
   }
   return { columns, rows, damagedLines };
 }
+
+/** Whether a figure is within its bounds: AP and AR are fractions of 1, or the −1 of early versions for none. */
+const isPossible = (column: string | undefined, cell: string): boolean =>
+  column === undefined ||
+  !/^(val|test)\/(base_)?(mask_)?A[PR]/.test(column) ||
+  (Number(cell) >= -1 && Number(cell) <= 1);
 
 const isFigure = (cell: string): boolean => /^(NaN|-?Infinity)?$/.test(cell) || Number.isFinite(Number(cell));

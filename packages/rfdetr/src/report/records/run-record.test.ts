@@ -118,6 +118,25 @@ describe("the folder of a run", () => {
     );
   });
 
+  it("gives no figure that cannot be", () => {
+    const summary = { AP: 0.5, AP50: 0.75, precision: "32-true", reason: "", epochs: 1, steps: 2, skipped_steps: 0 };
+    const rest = { train_seconds: 1, peak_rss_bytes: 2, stop_reason: "finished" };
+    put("config.json", config);
+    put("summary.json", { ...summary, ...rest, mask_AP: 1.7 });
+    put("metrics.csv", "epoch,val/AP,val/mask_AR\n1,0.5,0.5\n2,1e308,\n3,0.5,7\n4,-1,\n");
+    put("evaluation.json", { AP: 0.5, per_class: [], masks: { AP: -3, per_class: [] } });
+    const record = readRun(folder);
+    expect(record).toMatchObject({ summary: null, evaluation: null });
+    expect(record.metrics.rows.map(({ epoch }) => epoch)).toEqual([1, 4]);
+    expect(record.faults).toEqual([
+      "summary.json cannot be used: summary.json is damaged, or of another program",
+      "2 lines of metrics.csv are damaged and were left out",
+      "evaluation.json cannot be used: evaluation.json is damaged, or of another program",
+    ]);
+    put("summary.json", { ...summary, ...rest, mask_AP: 0.7 });
+    expect(readRun(folder).summary).toMatchObject({ mask_AP: 0.7 });
+  });
+
   it("says what is no file, and does not wait for the writer of a pipe", () => {
     put("config.json", config);
     mkdirSync(join(folder, "evaluation.json"));

@@ -12,7 +12,7 @@ import { holderOf } from "../../run/files/run-lock.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/files/json.js";
 import { orNearPath } from "../../support/files/near-path.js";
-import { schemaFault } from "../../support/files/schema-fault.js";
+import { fraction, schemaFault } from "../../support/files/schema-fault.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { type MetricsTable, metricsOf } from "./metrics-table.js";
 import { NumericsReader, type ReadOptions } from "./numerics-reader.js";
@@ -214,14 +214,16 @@ function running(folder: string): boolean {
   }
 }
 
-const figure = z.number().nullish();
-const figures = { AP: figure, AP50: figure, AP75: figure, instances: figure };
+/** Runs of early versions have the −1 of pycocotools where nothing is defined. */
+const figure = fraction.or(z.literal(-1)).nullish();
+const counted = z.number().nonnegative().nullish();
+const figures = { AP: figure, AP50: figure, AP75: figure, instances: counted };
 const maskSchema = z.looseObject({ ...figures, per_class: z.array(z.looseObject(figures)) });
 const evaluationSchema = z.looseObject({
   ...figures,
   masks: maskSchema.optional(),
-  images: figure,
-  detections: figure,
+  images: counted,
+  detections: counted,
   AP_small: figure,
   AP_medium: figure,
   AP_large: figure,

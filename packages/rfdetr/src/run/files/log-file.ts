@@ -35,7 +35,8 @@ export function* linesOf(path: string, from = 0): Generator<LogLine> {
       let next = 0;
       for (let end = bytes.indexOf(10, next); end >= 0 && end < count; end = bytes.indexOf(10, next)) {
         const whole = held + end - next <= longest ? Buffer.concat([...parts, bytes.subarray(next, end)]) : null;
-        yield { range: [start, at + end + 1], text: whole?.toString("utf8") ?? null };
+        const text = whole?.toString("utf8") ?? null;
+        yield { range: [start, at + end + 1], text: start === 0 && text?.startsWith("\ufeff") ? text.slice(1) : text };
         next = end + 1;
         start = at + next;
         parts = [];
@@ -50,6 +51,37 @@ export function* linesOf(path: string, from = 0): Generator<LogLine> {
     closeSync(file);
   }
 }
+
+/**
+ * Gives a file the line breaks that a run writes. Other programs, such as Excel, save with a byte order mark, and with
+ * a carriage return in each line.
+ */
+export function useOwnLineBreaks(path: string): void {
+  const head = headOf(path);
+  const mark = head.subarray(0, byteOrderMark.length).equals(byteOrderMark) ? byteOrderMark.length : 0;
+  const returns = head[head.indexOf(10) - 1] === 13;
+  if (mark === 0 && !returns) return;
+  const kept: Range[] = [];
+  for (const { range, text } of linesOf(path)) {
+    const start = Math.max(range[0], mark);
+    // A return ends the text of a line; of a line that is too long only the reader knows.
+    if (text?.endsWith("\r")) kept.push([start, range[1] - 2], [range[1] - 1, range[1]]);
+    else kept.push([start, range[1]]);
+  }
+  keepRanges(path, kept);
+}
+
+function headOf(path: string): Buffer {
+  const file = openSync(path, "r");
+  try {
+    const bytes = Buffer.allocUnsafe(chunk);
+    return bytes.subarray(0, readSync(file, bytes, 0, chunk, 0));
+  } finally {
+    closeSync(file);
+  }
+}
+
+const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /**
  * Shortens a file to some of its parts. Where only the end goes, the file is cut, which needs no room on the disk; else

@@ -2,9 +2,10 @@
 import { existsSync } from "node:fs";
 import { z } from "zod";
 import { RfdetrError } from "../../support/errors.js";
+import { fraction } from "../../support/files/schema-fault.js";
 import type { RunDirectory, RunSummary } from "./run-directory.js";
 
-const figure = z.number().nullable();
+const figure = fraction.nullable();
 const count = z.number().int().nonnegative();
 // Fields with a default are missing in runs of earlier versions.
 const schema = z.looseObject({
@@ -18,9 +19,9 @@ const schema = z.looseObject({
   steps: count,
   skipped_steps: count,
   bad_images: count.default(0),
-  train_seconds: z.number(),
+  train_seconds: z.number().nonnegative(),
   processes: count.default(1),
-  peak_rss_bytes: z.number(),
+  peak_rss_bytes: z.number().nonnegative(),
   stop_reason: z.enum(["finished", "max_steps", "time_budget", "early_stopping", "callback", "interrupted", "failed"]),
   best_epoch: count.nullable().default(null),
   error: z.string().nullable().default(null),

@@ -141,4 +141,19 @@ describe("RunDirectory", () => {
     expect(run.keepLines("n.jsonl", (_, index) => (index === 0 ? "damaged" : "keep"))).toBe(1);
     expect(readFileSync(run.file("n.jsonl"), "utf8")).toBe('{"step":2}\n');
   });
+
+  it("keeps the lines of a file that another program saved in its way", () => {
+    const run = RunDirectory.create(join(folder, "a"), "x");
+    run.append("m.csv", "\ufeffepoch,ap\r\n1,0.5\r\n2,0.6\r\n");
+    const lines: (string | null)[] = [];
+    expect(
+      run.keepLines("m.csv", (line) => {
+        lines.push(line);
+        return "keep";
+      }),
+    ).toBe(0);
+    expect(lines).toEqual(["epoch,ap", "1,0.5", "2,0.6"]);
+    run.appendRow("m.csv", { epoch: 3, ap: 0.7, ar: 0.8 });
+    expect(readFileSync(run.file("m.csv"), "utf8")).toBe("epoch,ap,ar\n1,0.5,\n2,0.6,\n3,0.7,0.8\n");
+  });
 });

@@ -15,7 +15,7 @@ import {
 import { readJson } from "../../support/files/json.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { shellWord } from "../../support/format.js";
-import { keepRanges, linesOf, type Range } from "./log-file.js";
+import { keepRanges, linesOf, type Range, useOwnLineBreaks } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
 
 /** Versions of what computes a run. */
@@ -228,6 +228,7 @@ export class RunDirectory {
     const path = this.file(name);
     if (!existsSync(path)) return 0;
     try {
+      useOwnLineBreaks(path);
       const kept: Range[] = [];
       let damaged = 0;
       let index = 0;

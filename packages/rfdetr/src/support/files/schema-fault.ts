@@ -1,5 +1,5 @@
 // Says in words where a value does not fit its schema.
-import type { z } from "zod";
+import { z } from "zod";
 import { shown } from "../shown.js";
 
 const words: Readonly<Record<string, string>> = {
@@ -21,9 +21,19 @@ export function schemaFault(schema: z.ZodType, value: unknown): string | null {
   const name = issue.path.join(".") || "the whole";
   const received = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null)?.[key], value);
   const wanted =
-    issue.code === "invalid_type" ? (words[issue.expected] ?? issue.expected) : (boundOf(issue) ?? "another value");
+    issue.code === "invalid_type"
+      ? (words[issue.expected] ?? issue.expected)
+      : issue.code === "custom"
+        ? issue.message
+        : (boundOf(issue) ?? "another value");
   return `Expected ${wanted} for ${name} but received ${shown(received)}`;
 }
+
+/** A figure that is a fraction of 1, such as AP; sums of rounded numbers may be a little off. */
+export const fraction = z
+  .number()
+  .refine((value) => value > -rounding && value < 1 + rounding, { error: "a number from 0 to 1" });
+const rounding = 1e-6;
 
 /** What a number is to be. */
 function boundOf(issue: z.core.$ZodIssue): string | null {
