@@ -218,8 +218,14 @@ describe("files", () => {
     expect(epoch).toBe(0);
     for (const part of ["details", "epochs", "steps", "watched", "evaluation"])
       expect(await (await get(`/api/runs/${id}/${part}`)).text()).toMatch(/metrics\.csv is a link/);
-    await two.close();
+    rmSync(join(runs, "two", "metrics.csv"));
+    symlinkSync(join(runs, "one", "evaluation.json"), join(runs, "two", "evaluation-best.json"));
+    expect(await (await get(`/api/runs/${id}/evaluation`)).text()).toMatch(/evaluation-best\.json is a link/);
     rmSync(join(runs, "two"), { recursive: true });
+    writeFileSync(join(runs, "two"), "");
+    expect(await (await get(`/api/runs/${id}/details`)).text()).toMatch(/two is a file/);
+    await two.close();
+    rmSync(join(runs, "two"));
   });
 
   it("that are drawings run nothing when they are opened by themselves", async () => {

@@ -15,8 +15,8 @@ const [mostCurves, mostWatched] = [64, 4];
 
 /** What a reader reads. */
 const records = [
-  ...["config.json", "summary.json", "metrics.csv", "numerics.jsonl", "evaluation.json", "test.json", "lock"],
-  ...["pictures", "pictures/pictures.json"],
+  ...["config.json", "summary.json", "metrics.csv", "numerics.jsonl", "evaluation.json", "evaluation-best.json"],
+  ...["test.json", "lock", "pictures", "pictures/pictures.json"],
 ];
 
 /** What a reader has read, and how often what it told was taken back or joined. */
@@ -80,9 +80,18 @@ export class OpenRuns {
 
 /** @throws RunDirectoryError where a record of the run is a link, which may lead out of the folder of the runs */
 function refuseLinks({ path, name }: RunFolder): void {
-  const link = records.find((file) => lstatSync(join(path, file), { throwIfNoEntry: false })?.isSymbolicLink());
+  const link = records.find((file) => isLink(join(path, file)));
   if (link !== undefined)
     throw new RunDirectoryError(`Expected the records of the run ${name} in its folder but ${link} is a link`);
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+  } catch {
+    // Where a file stands in the place of the folder, the reader says so.
+    return false;
+  }
 }
 
 function followed(open: Map<string, Follower>, most: number, run: RunFolder, withWatched: boolean): Follower {
