@@ -52,6 +52,20 @@ afterEach(() => {
 const seconds = (count: number) => vi.advanceTimersByTime(count * 1000);
 
 describe("RunStopper", () => {
+  it("ends the other processes of the run before itself", () => {
+    watch();
+    const ends: string[] = [];
+    Object.assign(stopper.actions, { quit: () => ends.push("others") });
+    vi.spyOn(host, "kill").mockImplementation(() => {
+      ends.push("itself");
+      return true;
+    });
+    host.emit("SIGINT");
+    seconds(2);
+    host.emit("SIGINT");
+    expect(ends).toEqual(["others", "itself"]);
+  });
+
   it.each(["SIGINT", "SIGTERM", "SIGHUP"] satisfies StopSignal[])("stops the run at %s", (signal) => {
     watch();
     host.emit(signal);

@@ -31,6 +31,8 @@ export type HostProcess = Pick<NodeJS.Process, "pid" | "ppid" | "env" | "on" | "
 export interface StopActions {
   /** Asks the run to save a checkpoint and end. */
   stop(signal: StopSignal): void;
+  /** Ends at once what works for the run in other processes; one that was stopped would stay. */
+  quit?(): void;
   /** Tells the user. */
   say(line: string): void;
   /** The command that continues the run; null before its folder is known. */
@@ -137,6 +139,7 @@ export class RunStopper {
   /** By the signal itself: `process.exit` would wait for threads, which may be stuck. Shells show the same code. */
   #die(signal: StopSignal): void {
     this.close();
+    this.actions.quit?.();
     this.host.kill(this.host.pid, signal);
   }
 

@@ -185,6 +185,11 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     this.#stop.ask(signal);
   }
 
+  /** Ends the other processes of the run at once, without saving: this one is about to be killed. */
+  quit(): void {
+    this.#stop.quit();
+  }
+
   /** Whether this process of a group still waits for the others of it: nothing was trained that could be saved. */
   get isJoining(): boolean {
     return this.place !== null && Atomics.load(this.#stop.shared, 1) === 0;

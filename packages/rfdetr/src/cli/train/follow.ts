@@ -24,6 +24,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   let folder: string | null = null;
   const stopper = new RunStopper({
     stop: (signal) => run.stop(signal),
+    quit: () => run.quit(),
     say: (line) => console.prose(line),
     several: run.processes > 1,
     isJoining: () => run.isJoining,

@@ -18,6 +18,7 @@ export class StopRequest {
    */
   readonly shared: Int32Array;
   readonly #listeners = new Set<(signal: StopSignal | null) => void>();
+  readonly #quitters = new Set<() => void>();
 
   constructor(shared = new Int32Array(new SharedArrayBuffer(8))) {
     this.shared = shared;
@@ -37,6 +38,17 @@ export class StopRequest {
     const reason = signal === null ? withoutSignal : constants.signals[signal];
     if (Atomics.compareExchange(this.shared, 0, 0, reason) !== 0) return;
     for (const listener of this.#listeners) listener(signal);
+  }
+
+  /** Ends at once, without saving, what works for the run in other processes: this one is about to be killed. */
+  quit(): void {
+    for (const quitter of this.#quitters) quitter();
+  }
+
+  /** Calls `quitter` when all is to end at once. Returns a function that removes it. */
+  onQuit(quitter: () => void): () => void {
+    this.#quitters.add(quitter);
+    return () => void this.#quitters.delete(quitter);
   }
 
   /** Calls `listener` when somebody in this thread asks. Returns a function that removes it. */

@@ -5,7 +5,8 @@ import { RankError } from "../../support/errors.js";
 import type { RankProcess } from "./rank-process.js";
 
 /** What is known of a process that has ended. */
-export type EndedRank = Pick<RankProcess, "rank" | "failure" | "done" | "exit" | "killed" | "lastLine">;
+export type EndedRank = Pick<RankProcess, "rank" | "failure" | "done" | "exit" | "killed" | "lastLine"> &
+  Partial<Pick<RankProcess, "hung">>;
 
 /** Why a group failed. */
 export interface GroupFailure {
@@ -27,6 +28,8 @@ export async function failureOf(ranks: readonly EndedRank[], timeoutSeconds: num
   if (ranks[0]?.done) return null;
   const own = ranks.find(({ failure }) => failure !== null && !ofOthers.has(failure.code));
   if (own !== undefined) return { error: await sayWhich(own.rank, own.failure as SentError), lost: false };
+  const hung = ranks.find((rank) => rank.hung != null && rank.killed);
+  if (hung !== undefined) return { error: new RankError(`${named(hung.rank)} ${hung.hung}`), lost: true };
   const gone = ranks.find(({ failure, done, killed }) => failure === null && !done && !killed);
   if (gone !== undefined) return { error: goneError(gone), lost: true };
   const silent = ranks.find(({ failure, done, killed }) => failure === null && !done && killed);

@@ -32,6 +32,8 @@ export class RankProcess {
   exit: Exit | null = null;
   /** Whether the launcher has ended it. */
   killed = false;
+  /** Why the launcher gave it up while all were to save and end; null where it did not. */
+  hung: string | null = null;
   /** The last line that it wrote on stderr. */
   lastLine: string | null = null;
   readonly #child: ChildProcess;
@@ -112,10 +114,13 @@ export interface RankProgram {
   script: string;
   /** Milliseconds that processes have to end by themselves after another has failed, or after rank 0 is done. */
   farewell: number;
+  /** Seconds after which a process is given up that was asked to save and end, and hangs. */
+  patience: number;
 }
 
 /** The program of a rank that trains. @throws InternalError if it was not built */
 export const trainingRank = (): RankProgram => ({
   script: workerScript(import.meta.url, "rank-worker.js"),
   farewell: 10_000,
+  patience: 20,
 });
