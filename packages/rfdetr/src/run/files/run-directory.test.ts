@@ -93,7 +93,12 @@ describe("RunDirectory", () => {
   });
 
   it("is continued only where there is a run, and by its own name", () => {
+    expect(() => RunDirectory.open(folder)).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining("start the run again") }),
+    );
+    writeFileSync(join(folder, "notes.txt"), "");
     expect(() => RunDirectory.open(folder)).toThrow("has no config.json");
+    expect(() => RunDirectory.open(folder)).not.toThrow(expect.objectContaining({ hint: expect.anything() }));
     mkdirSync(join(folder, "birds"));
     expect(() => RunDirectory.open(join(folder, "birdz"))).toThrow(
       `${join(folder, "birdz")} does not exist: did you mean ${join(folder, "birds")}?`,

@@ -119,7 +119,12 @@ export class RunDirectory {
       throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} is a part of one`, {
         hint: `Continue the run with \`resume\` ${shellWord(run)}`,
       });
-    throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} has no config.json`);
+    throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} has no config.json`, {
+      // A kill may come before anything is written.
+      ...(statSync(folder).isDirectory() && !occupied(folder)
+        ? { hint: "Nothing was begun in it: start the run again, with this folder as `output_dir`" }
+        : {}),
+    });
   }
 
   /**
