@@ -79,6 +79,16 @@ describe("metadata of a weights file", () => {
     expect(memory().liveBytes).toBe(before);
   });
 
+  it("that a later version may have written is named, and left out", () => {
+    write({ number_format: "fp2", precision: "bf16-mixed" });
+    const warnings: string[] = [];
+    const { trained } = loadModel(path, { warn: (message) => warnings.push(message) });
+    expect(trained).toMatchObject({ precision: "bf16-mixed", numberFormat: null });
+    expect(warnings).toEqual([
+      `The metadata of ${path} have "fp2" for number_format, which this version does not know: the weights are used as if it were not there`,
+    ]);
+  });
+
   it("is compared with the shapes of the tensors before either takes memory", () => {
     write({ model_config: JSON.stringify({ ...config, groupDetr: 4 }) });
     expect(refusal()).toMatch(/FILE do not fit tiny as the file describes it: .* has the shape .* instead of/);

@@ -6,6 +6,7 @@ import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { CheckpointError, ModelConfigError } from "../support/errors.js";
 import { isThresholds, type RecordedThresholds } from "../support/recorded-thresholds.js";
+import { shown } from "../support/shown.js";
 import { nameAll } from "./classes/class-names.js";
 import { countFromZero } from "./classes/class-numbering.js";
 import { faultOfSizes } from "./model-limits.js";
@@ -21,6 +22,8 @@ interface Description {
   trained: TrainedPrecision;
   thresholds: RecordedThresholds | null;
   extra: Record<string, string>;
+  /** What is said of the training in words that this version does not know, as sentences. */
+  unknown: string[];
 }
 
 /** Reads all but the tensors. @throws CheckpointError, SafetensorsError */
@@ -43,8 +46,9 @@ export function describeOwnWeights(path: string): Description {
 }
 
 /** @throws CheckpointError, SafetensorsError */
-export function readOwnWeights(path: string, { classNumbering }: ReadOptions): LoadedWeights {
-  const { entries, classNames, config, trained, thresholds, extra } = describeOwnWeights(path);
+export function readOwnWeights(path: string, { classNumbering, warn }: ReadOptions): LoadedWeights {
+  const { entries, classNames, config, trained, thresholds, extra, unknown } = describeOwnWeights(path);
+  for (const sentence of unknown) warn?.(sentence);
   const wanted = stateShapes(config);
   checkShapes(path, config, entries, wanted);
   const { tensors } = loadSafetensors(path, (name) => wanted.has(name));
@@ -69,7 +73,7 @@ function tableIn<T extends object>(path: string, name: string, of: string, text 
 }
 
 /** What the metadata say of the training, and all else. Whether a model can have its rules shows when one is made. */
-function trainedIn(path: string, metadata: Record<string, string>): Pick<Description, "trained" | "extra"> {
+function trainedIn(path: string, metadata: Record<string, string>): Pick<Description, "trained" | "extra" | "unknown"> {
   const { precision, precision_policy, precision_operators, precision_overrides, number_format, ...extra } = metadata;
   const trained = {
     precision: precisions.find((each) => each === precision) ?? null,
@@ -78,7 +82,16 @@ function trainedIn(path: string, metadata: Record<string, string>): Pick<Descrip
     overrides: tableIn<Record<string, ModuleRule>>(path, "precision_overrides", "rules", precision_overrides),
     numberFormat: numberFormatNames.find((each) => each === number_format) ?? null,
   };
-  return { trained, extra };
+  const read = [
+    ["precision", precision, trained.precision],
+    ["number_format", number_format, trained.numberFormat],
+  ] as const;
+  const unknown = read.flatMap(([name, given, known]) =>
+    given === undefined || known !== null
+      ? []
+      : `The metadata of ${path} have ${shown(given, 40)} for ${name}, which this version does not know: the weights are used as if it were not there`,
+  );
+  return { trained, extra, unknown };
 }
 
 function thresholdsIn(path: string, text: string | undefined): RecordedThresholds | null {
