@@ -96,6 +96,15 @@ describe("RunStopper", () => {
     expect(host.killed).toEqual(["SIGINT"]);
   });
 
+  it("quits at a second signal also where the clock of the machine was set back", () => {
+    watch();
+    host.emit("SIGINT");
+    seconds(2);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    host.emit("SIGINT");
+    expect(host.killed).toEqual(["SIGINT"]);
+  });
+
   it("waits for a long step as long as it computes", () => {
     watch();
     host.emit("SIGTERM");

@@ -94,7 +94,7 @@ export class RunStopper {
   }
 
   #request(signal: StopSignal, why: string = signal): void {
-    const now = Date.now();
+    const now = performance.now();
     if (this.received !== null) {
       if (now - this.#at >= echo) this.#die(signal);
       return;

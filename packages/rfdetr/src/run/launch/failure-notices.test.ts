@@ -6,10 +6,12 @@ import { FailureNotices } from "./failure-notices.js";
 // A process waits for seconds for what others have to say: here half a second passes at each look at the clock.
 beforeEach(() => {
   let now = 0;
-  vi.spyOn(Date, "now").mockImplementation(() => {
+  vi.spyOn(performance, "now").mockImplementation(() => {
     now += 500;
     return now;
   });
+  // The clock of the machine may be set back meanwhile.
+  vi.spyOn(Date, "now").mockImplementation(() => -now);
 });
 afterEach(() => void vi.restoreAllMocks());
 

@@ -99,7 +99,7 @@ export class FailureNotices {
   #ask(): { found: RankError | null; silent: number[] } {
     const { rank, store } = this.#group;
     store.set(`noticed/${rank}`, "");
-    const end = Date.now() + patience;
+    const end = performance.now() + patience;
     for (;;) {
       for (const other of this.#others) {
         const text = store.tryGet(`failure/${other}`);
@@ -109,7 +109,7 @@ export class FailureNotices {
         return { found, silent: [] };
       }
       const silent = this.#others.filter((other) => store.tryGet(`noticed/${other}`) === null);
-      if (silent.length === 0 || Date.now() > end) return { found: null, silent };
+      if (silent.length === 0 || performance.now() > end) return { found: null, silent };
       pause(interval);
     }
   }
@@ -128,9 +128,9 @@ export class FailureNotices {
     store.set(`noticed/${rank}`, "");
     store.set(`left/${rank}`, "");
     if (!this.#place.isStoreServer) return;
-    const end = Date.now() + patience;
+    const end = performance.now() + patience;
     const awaited = this.#others.filter((other) => !silent.includes(other));
-    while (Date.now() < end && awaited.some((other) => store.tryGet(`left/${other}`) === null)) pause(interval);
+    while (performance.now() < end && awaited.some((other) => store.tryGet(`left/${other}`) === null)) pause(interval);
   }
 
   get #others(): number[] {
