@@ -3,8 +3,9 @@
 // The figures that this project aims at, beside what this machine gives: each row says what is measured, what came out
 // and the target.
 //
-//   node bench/table.mjs [--only forward,step,share,quota,folder] [--models nano] [--batch 1] [--python venv/bin/python]
-//                        [--rounds 2] [--steps 10] [--images 64] [--no-busy] [--isa avx2] [--json]
+//   node bench/table.mjs [--only forward,step,share,quota,folder] [--models nano] [--batch 1]
+//                        [--python venv/bin/python] [--rounds 2] [--steps 10] [--images 64] [--no-busy]
+//                        [--isa avx2] [--json]
 //
 // Rows that need bfloat16 units say "not on this CPU" where there are none. The row of the CPU quota needs a Linux
 // with cgroups that this user may write.

@@ -26,6 +26,12 @@ describe("budget", () => {
     ).toEqual(["a.ts:2: line of 121, at most 120", "a.md:3: line of 121, at most 120"]);
   });
 
+  test("text in quotes is short in code, and as long as it is in comments, except for types", () => {
+    const long = "x".repeat(110);
+    const code = `say("${long}", "${long}");\n// Says \`${long}\`.\n/** @type {"${long}"} */\n`;
+    expect(breaches([script("a.ts", code)], [])).toEqual(["a.ts:2: line of 121, at most 120"]);
+  });
+
   test.each([
     ["a.ts", `class A {\n  method(): number {\n${lines(79, "    f();")}  }\n}\n`, "a.ts:2: function method of 81"],
     ["a.ts", `export const arrow = (): void => {\n${lines(79)}};\n`, "a.ts:1: function arrow of 81"],

@@ -72,7 +72,9 @@ export interface ExportResult {
   islands: Island[];
   /** null where onnxruntime-node is not installed: the file is not proved. */
   proof: ExportProof | null;
-  /** With `report`: every precision on the same images. It lies beside the file too, as `.drift.json` and `.drift.txt`. */
+  /**
+   * With `report`: every precision on the same images. It lies beside the file too, as `.drift.json` and `.drift.txt`.
+   */
   drift: Drift | null;
 }
 

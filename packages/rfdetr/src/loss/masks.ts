@@ -86,7 +86,8 @@ interface Pairs {
  * binary cross-entropy, and 1 − Dice, where P = max(h, h·w / pointSampleRatio). Three quarters of the points are where
  * the predicted mask is undecided. Without pairs both are 0, and every feature still has a gradient, of zeros.
  * `together` computes the masks of many images at once, to the same values: a GPU waits for operators, not for numbers;
- * on a CPU an image at a time takes less memory. Sources: PointRend (arXiv:1912.08193), V-Net (arXiv:1606.04797), `rfdetr.models.criterion: SetCriterion.loss_masks`.
+ * on a CPU an image at a time takes less memory. Sources: PointRend (arXiv:1912.08193), V-Net (arXiv:1606.04797),
+ * `rfdetr.models.criterion: SetCriterion.loss_masks`.
  * @returns scalars, with gradient
  */
 export function maskLosses(

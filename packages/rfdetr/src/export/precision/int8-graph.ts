@@ -8,8 +8,8 @@ import { Histogram, type Range } from "./ranges.js";
 import { RunningGraph } from "./run-graph.js";
 
 /**
- * Share of an activation's elements that lie outside of its range. On the demo's detector it flips fewer detections than
- * the whole range and than the range with the least squared error.
+ * Share of an activation's elements that lie outside of its range. On the demo's detector it flips fewer detections
+ * than the whole range and than the range with the least squared error.
  */
 const leftOut = 1e-4;
 
