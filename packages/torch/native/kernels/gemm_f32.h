@@ -131,8 +131,8 @@ ALWAYS_INLINE Vector as_kept(Vector value) {
   return sizeof(T) == sizeof(float) ? value : round_to_bf16(value);
 }
 
-/// Fetches the lines of memory that the epilogue reads and writes: each row of a tile lies in another place. Stores that
-/// have to wait for their lines, where nothing else fetches them, cost a tenth of a product.
+/// Fetches the lines of memory that the epilogue reads and writes: each row of a tile lies in another place. Stores
+/// that wait for lines which nothing else fetches cost a tenth of a product.
 template <class T, int R>
 ALWAYS_INLINE void prefetch_tile(const Output& output, const Tile& tile) {
   const int64_t first = tile.row * output.stride + tile.column;
@@ -263,12 +263,22 @@ void multiply_rows(const Source& left, int64_t rows, int64_t columns, int64_t de
   }
 }
 
+/// The elements of each tile side by side: of a packed panel a tile would read a part of each cache line.
+void part_panels(const float* panels, int64_t rows, int64_t depth, float* tiles) {
+  for (int64_t panel = 0; panel < rows; panel += left_width)
+    for (int64_t k = 0; k < depth; ++k)
+#pragma GCC unroll 8
+      for (int64_t r = 0; r < left_width; r += tile_rows)
+        std::memcpy(tiles + (panel + r) * depth + k * tile_rows, panels + panel * depth + k * left_width + r,
+                    tile_rows * sizeof(float));
+}
+
 void multiply_packed(const Cell* left, int64_t rows, const Cell* right, int64_t columns, int64_t depth,
                      const Output& output) {
-  const auto left_of = [=](int64_t m) {
-    const auto* const panels = reinterpret_cast<const float*>(left);
-    return Left{panels + m / left_width * left_width * depth + m % left_width, 1, left_width};
-  };
+  static thread_local Scratch scratch;
+  const auto [tiles] = scratch.lay_out<RowScratch>((rows + left_width) * depth);
+  part_panels(reinterpret_cast<const float*>(left), rows, depth, tiles);
+  const auto left_of = [tiles = tiles, depth](int64_t m) { return Left{tiles + m * depth, 1, tile_rows}; };
   multiply_tiles<float>({0, rows, columns, depth, reinterpret_cast<const float*>(right)}, left_of, output);
 }
 

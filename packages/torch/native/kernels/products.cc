@@ -166,7 +166,7 @@ void add_weight_gradient(const at::Tensor& gradient, const at::Tensor& input, We
   const int64_t strips = left_strips + right_strips;
 
   // Outputs and inputs of a piece: whole panels of all kernels.
-  constexpr int64_t out_block = 48, fewest_columns = 64;
+  constexpr int64_t out_block = 48, fewest_columns = 128;
   const int64_t down = panels_of(outputs, out_block), enough = 8 * at::get_num_threads();
   int64_t columns = 256;
   while (columns > fewest_columns && down * panels_of(inputs, columns) < enough) columns /= 2;

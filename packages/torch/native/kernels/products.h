@@ -41,8 +41,8 @@ void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& 
 at::Tensor input_gradient(const at::Tensor& gradient, const at::Tensor& weight, at::ScalarType dtype,
                           const Epilogue& epilogue = {}, at::Tensor result = {});
 
-/// Rows that add_weight_gradient sums at once.
-constexpr int64_t rows_at_once = 512;
+/// Rows that add_weight_gradient sums at once. With a power of two, packed panels would share few lines of the caches.
+constexpr int64_t rows_at_once = 488;
 /// The gradients of a weight [M × K] and of a bias [M], float32; undefined at first.
 struct WeightGradient {
   at::Tensor weight, bias;
