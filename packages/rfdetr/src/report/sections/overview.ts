@@ -78,7 +78,7 @@ export function endNotice({ state, summary, numerics }: RunRecord): Html | null 
 
 const ends: Readonly<Record<string, string>> = {
   finished: "all epochs are done",
-  max_steps: "the number of steps was reached",
+  max_steps: "all planned steps are done",
   time_budget: "the time budget was used",
   early_stopping: "early stopping: the figures did not rise any more",
   callback: "a callback stopped it",

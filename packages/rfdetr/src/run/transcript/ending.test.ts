@@ -33,6 +33,13 @@ describe("the last lines of a run", () => {
     ]);
   });
 
+  it("say that the planned steps are done, and no fault, where the steps were given", () => {
+    expect(ending({ stop_reason: "max_steps", steps: 2000 })[1]).toBe(
+      "run        finished the 2,000 planned steps (2 skipped)",
+    );
+    expect(ending({ stop_reason: "time_budget" })[1]).toContain("ended by its time budget after 4,700 steps");
+  });
+
   it("say how many processes trained, and whose memory is told", () => {
     expect(ending({ processes: 2 })[2]).toBe(
       "           1:02:03 of training in 16-mixed by 2 processes, peak memory of rank 0 2.10 GiB",

@@ -9,8 +9,8 @@ import type { RunSummary } from "../files/run-directory.js";
 /** Why a run ended, in words. */
 export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
   finished: "finished",
-  max_steps: "stopped by max_steps",
-  time_budget: "stopped by its time budget",
+  max_steps: "finished all planned steps",
+  time_budget: "ended by its time budget",
   early_stopping: "stopped early, as its figure no longer improved",
   callback: "stopped by a callback",
   interrupted: "interrupted",
@@ -57,13 +57,18 @@ function figuresInWords(boxes: Pair, masks: Pair | null): string {
   return masks === null ? words(boxes) : `${words(masks, "mask ")}, ${words(boxes, "box ")}`;
 }
 
+function howItEnded({ stop_reason: reason, steps }: RunSummary): string {
+  if (reason === "max_steps") return `finished the ${counted(steps, "planned step")}`;
+  return `${endings[reason]} after ${counted(steps, "step")}`;
+}
+
 function runInWords(summary: RunSummary): string[] {
   const { processes } = summary;
   const [by, of] = processes > 1 ? [` by ${processes} processes`, " of rank 0"] : ["", ""];
-  const { steps, skipped_steps: skipped, bad_images: bad, train_seconds: seconds, peak_rss_bytes: memory } = summary;
+  const { skipped_steps: skipped, bad_images: bad, train_seconds: seconds, peak_rss_bytes: memory } = summary;
   const few = skipped === 0 ? "none skipped" : `${grouped(skipped)} skipped`;
   return [
-    `${endings[summary.stop_reason]} after ${counted(steps, "step")} (${few})`,
+    `${howItEnded(summary)} (${few})`,
     `${hms(seconds)} of training in ${summary.precision}${by}, peak memory${of} ${formatBytes(memory)}`,
     ...(bad === 0 ? [] : [`${counted(bad, "image")} could not be read and took no part`]),
   ];
