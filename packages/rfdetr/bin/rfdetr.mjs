@@ -15,6 +15,8 @@ const json = args.includes("--json");
 const command = args.find((arg) => !arg.startsWith("-"));
 const main = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const isCheckout = existsSync(new URL("../src", import.meta.url));
+/** What a newcomer runs first. */
+const demo = "npx rfdetr demo trains a small detector in minutes; npx rfdetr --help lists the commands";
 const wantsVersion = args.includes("--version") || args.includes("-V");
 const commands =
   "train, val, predict, export, data, bench, profile, doctor, numerics, control, report, dash, convert, settings, demo, demo-page, completion, setup".split(
@@ -43,7 +45,7 @@ async function setUp() {
     noPrebuilt: args.includes("--no-prebuilt"),
     json,
   });
-  console.log(json ? JSON.stringify({ ready: true }) : "ready");
+  console.log(json ? JSON.stringify({ ready: true }) : `ready; next: ${demo}`);
 }
 
 async function explainWhatIsMissing() {

@@ -41,6 +41,13 @@ it("waits for the set-up of libtorch only where a command needs it", () => {
   expect(does(["train", "--data", "birds"], { isBuilt: true, isReady: true })).toEqual(["command"]);
 });
 
+it("names the next command where nothing but set-up was asked for", () => {
+  const whole = { isBuilt: true, isReady: true };
+  const next = "ready; next: npx rfdetr demo trains a small detector in minutes; npx rfdetr --help lists the commands";
+  expect(does(["setup"], whole)).toEqual(["set-up", next]);
+  expect(does(["setup", "--json"], whole)).toEqual(["set-up", '{"ready":true}']);
+});
+
 it("sets up a checkout that is not built as it is, whatever the command", () => {
   expect(does(["data", "synth", "birds"], { isBuilt: false, isReady: false })).toEqual(["set-up", "command"]);
 });

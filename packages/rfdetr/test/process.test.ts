@@ -91,6 +91,18 @@ describe("another command", () => {
     expect([status, typeof JSON.parse(stdout)]).toEqual([0, "object"]);
   });
 
+  it("names the command that trains on data that it has made or found good", () => {
+    const said = (...args: string[]): string[] =>
+      spawnSync(process.execPath, [script, "data", ...args], { cwd: folder, encoding: "utf8" }).stdout.split("\n");
+    expect(said("synth", "fresh", "--images", "8", "--size", "64")).toContain(
+      "next       npx rfdetr train --data fresh --model tiny",
+    );
+    expect(said("check", "fresh")).toContain("next       npx rfdetr train --data fresh");
+    expect(said("check", "fresh", "--masks")).toContain("next       npx rfdetr train --data fresh --model seg-nano");
+    expect(said("check", "fresh", "--fix", "mended")).toContain("next       npx rfdetr train --data mended");
+    expect(said("check", "nowhere").join()).not.toContain("next ");
+  });
+
   it("names the check that looks at what it has looked at", () => {
     cpSync(join(folder, "data"), join(folder, "bare"), { recursive: true });
     const file = join(folder, "bare/train/_annotations.coco.json");

@@ -206,5 +206,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     cuda: process.argv.includes("--cuda"),
     libtorch: at > 0 ? process.argv[at + 1] : undefined,
     noPrebuilt: process.argv.includes("--no-prebuilt"),
-  }).then(() => say("ready"));
+  }).then(() =>
+    say("ready; next: npx rfdetr demo trains a small detector, npx vitest run packages/amp runs some tests"),
+  );
 }

@@ -6,7 +6,7 @@ import { writeDetails } from "../../eval/details/details-file.js";
 import { exampleDetails } from "../../testing/runs/example-details.js";
 import { maskedDetails } from "../../testing/runs/masked-details.js";
 import { runSummary } from "../../testing/runs/run-events.js";
-import { type DataFaults, mendCommand, nextCommand, predictCommand } from "./next-command.js";
+import { type DataFaults, mendCommand, nextCommand, predictCommand, trainCommand } from "./next-command.js";
 
 const root = mkdtempSync(join(tmpdir(), "next-"));
 const before = process.cwd();
@@ -87,4 +87,9 @@ it("promises no repaired copy of data without outlines", () => {
   const [command, effect] = mend(["missing files", "no outlines"], { masks: true, repairable: false }) ?? [];
   expect(command).toBe("npx rfdetr data stats 'my birds' --masks");
   expect(effect).toContain("a repaired copy cannot be written");
+});
+
+it("trains on data, with a model where one is named", () => {
+  expect(trainCommand("my birds")).toBe("npx rfdetr train --data 'my birds'");
+  expect(trainCommand("birds", "seg-nano")).toBe("npx rfdetr train --data birds --model seg-nano");
 });

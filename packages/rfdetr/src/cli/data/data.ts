@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Finding } from "../../data/index.js";
 import { counted } from "../../support/format.js";
 import type { Console } from "../console/console.js";
-import { mendCommand } from "../console/next-command.js";
+import { mendCommand, trainCommand } from "../console/next-command.js";
 import { unbroken } from "../console/style.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
 import { addDataConvert } from "./data-convert.js";
@@ -66,6 +66,7 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   console.end();
   if (console.json) console.data({ folder, images: counts });
   console.result(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
+  console.fields([["next", console.bold(trainCommand(folder, "tiny"))]]);
   return exit.done;
 }
 
@@ -101,15 +102,24 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
     const passes = whole ? ", which passes the check" : "";
     console.result(`repaired copy in ${flags.fix}${passes}: ${counts.join(", ")}`);
     console.result("its images are links to the originals, or copies where there can be no links");
+    if (whole) showNext(console, flags.fix ?? folder, masks);
     return whole ? exit.done : exit.failed;
   }
-  if (report.ok) return exit.done;
+  if (report.ok) {
+    showNext(console, folder, masks);
+    return exit.done;
+  }
   const refused = report.findings.filter(({ training }) => training === "refused").map((finding) => finding.check);
   const train = report.splits.train !== undefined;
   const mend = mendCommand(folder, { refused, train, repairable: beyondRepair === null, masks });
   if (mend !== null) console.sentence(`${unbroken(mend[0])} ${mend[1]}`);
   else if (beyondRepair !== null) console.sentence(beyondRepair);
   return exit.failed;
+}
+
+/** What data without faults is for. */
+function showNext(console: Console, data: string, masks: boolean): void {
+  console.fields([["next", console.bold(trainCommand(data, masks ? "seg-nano" : null))]]);
 }
 
 const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
