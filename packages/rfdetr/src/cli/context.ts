@@ -42,7 +42,7 @@ export const splits = ["train", "valid", "test"] as const;
 const formats = [...numberFormatNames, "none"] as const;
 
 /** What `--number-format` takes, for the help of the commands that have it. */
-export const numberFormatHelp = `emulate the linear layers in ${either(numberFormatNames)}, or none`;
+export const numberFormatHelp = `number format to emulate in linear layers: ${either(formats)}`;
 
 /** Values of flags that several commands have, for completion. */
 export const flagValues = {

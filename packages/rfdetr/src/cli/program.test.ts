@@ -56,6 +56,19 @@ it("says the default of every setting that has a flag of its own", () => {
   }
 });
 
+it("shows defaults as they are typed, none of a switch, and what cannot be left out", () => {
+  const help = (...path: string[]) => {
+    const command = all.find(([name]) => name === ["rfdetr", ...path].join(" "))?.[1] as Command;
+    return command.helpInformation().replaceAll(/\s+/g, " ");
+  };
+  for (const [name] of all)
+    expect(help(...name.split(" ").slice(1)), name).not.toMatch(/default: ["[]|default: (false|true)/);
+  expect(help("val")).toContain("train, valid or test (default: valid)");
+  expect(help("bench", "load")).toContain("the first (default: 2 0 1)");
+  expect(help("predict")).toMatch(/an exported \.onnx \(required\)/);
+  expect(help("data", "convert")).toContain("coco or yolo (required)");
+});
+
 it("names the model for trying things out wherever there is a model to choose", () => {
   const flags = all.flatMap(([, { options }]) => options.filter(({ long }) => long === "--model"));
   expect(flags.length).toBeGreaterThan(3);

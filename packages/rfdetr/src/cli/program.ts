@@ -1,6 +1,6 @@
 // The commands, their help, and how a command line is read. Each command loads its modules when it runs, so that help
 // need not load libtorch.
-import { Command } from "commander";
+import { type Argument, Command, type Option } from "commander";
 import { packageVersion } from "../support/machine/version.js";
 import { addCompletion } from "./completion/completion.js";
 import { printable, stderr, stdout } from "./console/output.js";
@@ -58,7 +58,12 @@ export function buildProgram(finish: (code: number) => void): Command {
     .helpCommand(false)
     .showSuggestionAfterError(false)
     // Names alone: the arguments of one command would make the column of all of them wide.
-    .configureHelp({ minWidthToWrap: 20, subcommandTerm: (command) => command.name() })
+    .configureHelp({
+      minWidthToWrap: 20,
+      subcommandTerm: (command) => command.name(),
+      optionDescription: describe,
+      argumentDescription: describe,
+    })
     .configureOutput({
       // What is wrong with the command line is told in this program's words.
       outputError: () => {},
@@ -72,6 +77,19 @@ export function buildProgram(finish: (code: number) => void): Command {
   for (const add of commands) add(program, finish);
   addHelp(program, "rfdetr");
   return program;
+}
+
+/** What the help says of an option or an argument, with its default as one would type it. */
+function describe({
+  description,
+  defaultValue: value,
+  mandatory,
+}: Option | (Argument & { mandatory?: never })): string {
+  const shown = value === false ? [] : [value].flat();
+  if (mandatory) return `${description} (required)`;
+  return shown.length === 0 || value === undefined || value === true
+    ? description
+    : `${description} (default: ${shown.join(" ")})`;
 }
 
 /** Adds examples to the help of each command. */

@@ -25,10 +25,10 @@ export function addDataSplit(data: Command, finish: (code: number) => void): voi
       .argument("<out>", "folder to create; images are linked")
       .option(
         "--valid <share>",
-        "share of the pictures for validation (default 0.2; 0 if there is a valid split)",
+        "share of the pictures for validation (default: 0.2; 0 if there is a valid split)",
         numeric,
       )
-      .option("--test <share>", "share of the pictures for the test split (default 0)", numeric)
+      .option("--test <share>", "share of the pictures for the test split (default: 0)", numeric)
       .option(
         "--by <what>",
         "class: every split gets its share of each class; group: pictures of one sub-folder stay together too",

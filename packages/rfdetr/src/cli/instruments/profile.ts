@@ -18,6 +18,7 @@ import {
   oneOf,
   positiveInteger,
   precisions,
+  precisionsInWords,
   weightsPath,
   withOutputFlags,
 } from "../context.js";
@@ -51,7 +52,7 @@ export function addProfile(program: Command, finish: (code: number) => void): vo
       .option("--data <dir>", "dataset for the batch (default: noise with eight boxes per image)")
       .option("--batch <n>", "images per step", numeric, 2)
       .option("--infer", "profile prediction instead of training")
-      .option("--precision <p>", precisions.join(", "), "auto")
+      .option("--precision <p>", precisionsInWords, "auto")
       .option("--device <d>", "auto, cpu or cuda:N", "auto")
       .option("--steps <n>", "number of recorded steps; figures are per step", numeric, 3)
       .option("--warmup <n>", "steps before them that are not recorded", numeric, 2)

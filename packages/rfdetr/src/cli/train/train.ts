@@ -50,7 +50,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--precision <p>", `${precisionsInWords} (default: auto, what fits)`)
       .option(
         "--number-format <name>",
-        `${numberFormatHelp}, forward and backward: slow, to see what such hardware would do (default: none)`,
+        `${numberFormatHelp}; slow, to see what such hardware would do (default: none)`,
         (text) => numberFormatOf({ numberFormat: text }).numberFormat,
       )
       .option("--no-amp", "train in 32-true")
