@@ -29,6 +29,8 @@ export function wordsToRun(words, isFree) {
     // As many as show that several work together, and as many pixels as show that they need be no square.
     if (words[i - 1] === "--processes") return String(Math.min(2, Number(word)));
     if (words[i - 1] === "--steps") return "1";
+    // Weights of two steps find nothing, and so have no threshold.
+    if (words[i - 1] === "--threshold" && word.startsWith("best")) return "0.5";
     if (words[i - 1] === "--resolution") return command === "train" && !word.includes("x") ? "128" : "96x160";
     if (words[i - 1] === "--epochs" && words.includes("--resume")) return "2";
     return word;

@@ -6,7 +6,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     "rfdetr demo",
     "rfdetr data check birds/",
     "rfdetr train --data birds/ --model nano --epochs 50",
-    "rfdetr predict photos/ --weights runs/nano",
+    "rfdetr predict photos/ --weights runs/nano --threshold best",
   ],
   "rfdetr train": [
     "rfdetr train --data birds/ --model nano --epochs 50",

@@ -32,7 +32,9 @@ describe("--threshold", () => {
   });
 
   it.each([
-    ["high", 'Expected number from 0 to 1, or best, for threshold but received "high"'],
+    ["high", 'Expected number from 0 to 1, best or best-by-class for threshold but received "high"'],
+    ["bset", 'best or best-by-class for threshold but received "bset": did you mean best?'],
+    ["by-class", 'for threshold but received "by-class": did you mean best-by-class?'],
     ["=0.3", 'for threshold but received "=0.3"'],
     ["dog=2", "Expected number from 0 to 1 for threshold of dog but received 2"],
     ["dog=", "for threshold of dog but received"],

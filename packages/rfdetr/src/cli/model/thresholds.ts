@@ -1,7 +1,9 @@
 // `--threshold`: a number for all classes, and numbers for single ones, or those that the training recorded.
 import type { Selection } from "../../predict/selection.js";
 import { UsageError } from "../../support/errors.js";
+import { either } from "../../support/format.js";
 import type { RecordedThresholds } from "../../support/recorded-thresholds.js";
+import { didYouMean } from "../../support/suggest.js";
 import { numeric, share } from "../context.js";
 
 /** The recorded threshold for all classes, and each class its own. */
@@ -26,17 +28,21 @@ export function readThresholds(values: readonly string[]): ThresholdRequest {
     const at = value.lastIndexOf("=");
     const name = value.slice(0, Math.max(at, 0));
     const given = value.slice(at + 1);
-    if (name === "") all = value === best || value === bestByClass ? value : shareOrBest("threshold", value);
-    else single.push([name, given === best ? best : shareOrBest(`threshold of ${name}`, given)]);
+    if (name === "")
+      all = value === best || value === bestByClass ? value : shareOrWord("threshold", value, recordedWords);
+    else single.push([name, given === best ? best : shareOrWord(`threshold of ${name}`, given, [best])]);
   }
   return { all, single };
 }
 
-/** @throws UsageError, which names the word for the recorded threshold where text was given */
-function shareOrBest(name: string, text: string): number {
+/** @param words that may stand in place of a number @throws UsageError, which names them where other text was given */
+function shareOrWord(name: string, text: string, words: readonly string[]): number {
   const value = numeric(text);
   if (typeof value === "number") return share(name, value);
-  throw new UsageError(`Expected number from 0 to 1, or ${best}, for ${name} but received ${JSON.stringify(text)}`);
+  const taken = ["number from 0 to 1", ...words];
+  throw new UsageError(
+    `Expected ${either(taken)} for ${name} but received ${JSON.stringify(text)}${didYouMean(text, words)}`,
+  );
 }
 
 /** Whether recorded thresholds are asked for. */
