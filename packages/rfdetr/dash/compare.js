@@ -125,7 +125,7 @@ export class CompareView {
         h(
           "tr",
           {},
-          ...["Run", "State", "Best AP", "Epoch", "Steps", "Skipped", "Precision"].map((text) =>
+          ...["Run", "State", "Best AP", "Best epoch", "Epoch", "Steps", "Skipped", "Precision"].map((text) =>
             h("th", { scope: "col" }, text),
           ),
         ),
@@ -133,7 +133,7 @@ export class CompareView {
       h(
         "tbody",
         {},
-        ...rows.map(({ id, name, state, best, ofMasks, epoch, step, skipped, precision }, i) =>
+        ...rows.map(({ id, name, state, best, bestEpoch, ofMasks, epoch, step, skipped, precision }, i) =>
           h(
             "tr",
             {},
@@ -146,6 +146,7 @@ export class CompareView {
             ...[
               stateText[state],
               bestText(best, ofMasks),
+              bestEpoch === null ? "–" : whole(bestEpoch),
               whole(epoch),
               whole(step),
               whole(skipped),

@@ -15,6 +15,9 @@ export const score = (value) => (value === null || value === undefined ? "–" :
  */
 export const bestText = (value, ofMasks) => (ofMasks ? `${score(value)} mask` : score(value));
 
+/** Which epoch a figure is of. @param {number | null} epoch */
+export const epochText = (epoch) => (epoch === null ? "" : `epoch ${whole(epoch)}`);
+
 /** @param {number | null | undefined} value */
 export const brief = (value) => {
   if (value === null || value === undefined) return "–";

@@ -2,7 +2,7 @@
 // The images of the last evaluation with truth and detections, which a slider filters; and the pictures of the run.
 import { ask, Latest } from "./client.js";
 import { fill, h, picture, s } from "./dom.js";
-import { whole } from "./format.js";
+import { epochText, whole } from "./format.js";
 import { LabelPlaces } from "./label-places.js";
 import { Tag } from "./label-tag.js";
 
@@ -16,6 +16,9 @@ import { Tag } from "./label-tag.js";
  * @property {SVGElement} frame
  * @property {Tag} tag
  */
+
+/** Detections that are drawn on an image with few true objects; on others twice as many as there are true ones. */
+const mostOfFew = 12;
 
 const kinds = {
   class: "wrong class",
@@ -56,13 +59,18 @@ export class Pictures {
   #best = h("button", { type: "button", class: "button", onclick: () => this.#toBest() }, "Best threshold");
   #classes = h("div", { class: "classes", role: "group", "aria-label": "Classes" });
   #images = h("div", { class: "images" });
-  /** What is drawn on each image, the best detection first. @type {{width: number, height: number, marks: Mark[]}[]} */
+  /**
+   * What is drawn on each image, the best detection first, and how many at most.
+   * @type {{width: number, height: number, most: number, marks: Mark[]}[]}
+   */
   #marks = [];
   #files = h("div", {});
   #none = h("p", { class: "quiet" });
+  #whose = h("p", { class: "quiet whose" });
   #body = h(
     "div",
     {},
+    this.#whose,
     h(
       "div",
       { class: "panel filters" },
@@ -98,6 +106,8 @@ export class Pictures {
     this.#body.hidden = isEmpty;
     this.#none.textContent = isEmpty ? "No images were kept of an evaluation. They come with the first one." : "";
     if (view === null || isEmpty) return;
+    const epoch = epochText(view.origin?.epoch ?? null);
+    this.#whose.textContent = `Detections of the last evaluation${epoch === "" ? "" : `, that of ${epoch}`}.`;
     if (!this.#isSet) {
       this.#threshold = view.threshold ?? 0.5;
       this.#isSet = true;
@@ -189,7 +199,8 @@ export class Pictures {
       ...marks.map(({ frame }) => frame).reverse(),
       ...marks.map(({ tag }) => tag.element).reverse(),
     );
-    this.#marks.push({ width: w, height: t, marks });
+    const most = Math.max(mostOfFew, 2 * truths.length);
+    this.#marks.push({ width: w, height: t, most, marks });
     return h(
       "figure",
       { class: "panel image" },
@@ -217,24 +228,24 @@ export class Pictures {
     );
   }
 
-  /** Hides what is below the slider, and gives the labels of the rest their places. */
+  /** Hides what is below the slider or more than can be told apart, and gives the labels of the rest their places. */
   #filter() {
     this.#shown.value = this.#threshold.toFixed(2);
     for (const [i, figure] of [...this.#images.children].entries()) {
-      const { width, height, marks } = this.#marks[i];
+      const { width, height, most, marks } = this.#marks[i];
       const places = new LabelPlaces(width, height);
-      let shown = 0;
+      let reached = 0;
       for (const { score, corners, frame, tag } of marks) {
-        const isShown = score >= this.#threshold;
+        if (score >= this.#threshold) reached++;
+        const isShown = score >= this.#threshold && reached <= most;
         frame.toggleAttribute("hidden", !isShown);
         tag.element.toggleAttribute("hidden", !isShown);
         if (!isShown) continue;
         tag.place(places, corners);
-        shown++;
       }
       const counts = figure.querySelector(".counts");
       if (counts !== null)
-        counts.textContent = `${whole(shown)} detected${this.#truth.checked ? `, ${whole(figure.querySelectorAll(".truth").length)} true` : ""}`;
+        counts.textContent = `${whole(reached)} detected${reached > most ? `, the best ${whole(most)} drawn` : ""}${this.#truth.checked ? `, ${whole(figure.querySelectorAll(".truth").length)} true` : ""}`;
     }
   }
 
@@ -247,7 +258,7 @@ export class Pictures {
       h(
         "div",
         { class: "gallery" },
-        ...pictures.map(({ file, title, alt, width, height }) =>
+        ...pictures.map(({ file, title, alt, width, height, epoch }) =>
           h(
             "figure",
             { class: "panel" },
@@ -256,7 +267,7 @@ export class Pictures {
               { href: path(file) },
               h("img", { src: `${path(file)}?${this.#version}`, alt, width, height, loading: "lazy" }),
             ),
-            h("figcaption", {}, title),
+            h("figcaption", {}, h("span", {}, title), h("span", { class: "quiet" }, epochText(epoch ?? null))),
           ),
         ),
       ),

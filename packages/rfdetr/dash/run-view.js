@@ -6,7 +6,7 @@ import { ask, Latest } from "./client.js";
 import { Controls } from "./controls.js";
 import { Curves } from "./curves.js";
 import { fill, h } from "./dom.js";
-import { ago, score, whole } from "./format.js";
+import { ago, epochText, score, whole } from "./format.js";
 import { Microscope } from "./microscope.js";
 import { Pictures } from "./pictures.js";
 import { Processes } from "./processes.js";
@@ -127,7 +127,8 @@ export class RunView {
   #show() {
     const [row, details] = [this.#row, this.#details];
     if (row === null || details === null) return;
-    const { name, state, model, precision, epoch, epochs, step, best, ofMasks, skipped, written, error } = row;
+    const { name, state, model, precision, epoch, epochs, step, best, bestEpoch, ofMasks, skipped, written, error } =
+      row;
     this.#title.textContent = name;
     document.title = `${name} · rfdetr dash`;
     this.#state.textContent = stateText[state];
@@ -139,7 +140,10 @@ export class RunView {
     ) => (value === null ? null : h("div", { title: hint }, h("dt", {}, title), h("dd", {}, value)));
     fill(
       this.#facts,
-      fact(ofMasks ? "best mask AP" : "best AP", score(best)),
+      fact(
+        [ofMasks ? "best mask AP" : "best AP", epochText(bestEpoch)].filter((text) => text !== "").join(", "),
+        score(best),
+      ),
       fact("epoch", epochs === null ? whole(epoch) : `${whole(epoch)} of ${whole(epochs)}`),
       fact("step", whole(step)),
       fact("skipped", whole(skipped)),

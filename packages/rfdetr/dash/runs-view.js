@@ -1,7 +1,7 @@
 // @ts-check
 // The list of all runs.
 import { fill, h, s } from "./dom.js";
-import { ago, bestText, whole } from "./format.js";
+import { ago, bestText, epochText, whole } from "./format.js";
 
 /** @import { RunRow } from "../src/dash/wire.js" */
 /** @import { Live } from "./client.js" */
@@ -105,7 +105,22 @@ export class RunsView {
   }
 
   /** @param {RunRow} row */
-  #line({ id, name, state, model, epoch, epochs, best, ofMasks, curve, precision, skipped, written, error }) {
+  #line({
+    id,
+    name,
+    state,
+    model,
+    epoch,
+    epochs,
+    best,
+    bestEpoch,
+    ofMasks,
+    curve,
+    precision,
+    skipped,
+    written,
+    error,
+  }) {
     const share = epochs ? Math.min(1, epoch / epochs) : 0;
     const box = h("input", {
       type: "checkbox",
@@ -131,7 +146,12 @@ export class RunsView {
         h("span", {}, epochs === null ? whole(epoch) : `${whole(epoch)} of ${whole(epochs)}`),
         h("span", { class: "bar", "aria-hidden": "true", style: { "--share": String(share) } }),
       ),
-      h("td", { class: "number strong" }, bestText(best, ofMasks)),
+      h(
+        "td",
+        { class: "number strong" },
+        bestText(best, ofMasks),
+        h("span", { class: "quiet of" }, epochText(bestEpoch)),
+      ),
       h("td", { class: "curve" }, spark(curve)),
       h("td", { class: "precision" }, precision ?? "–"),
       h("td", { class: "number skipped" }, whole(skipped)),

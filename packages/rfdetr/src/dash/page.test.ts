@@ -52,6 +52,8 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     for (const [i, image] of masked.images_shown.entries()) image.file = evaluation.images_shown[i].file;
     masked.images_shown[0].worst = [{ kind: "both", rank: 1 }];
     masked.images_shown[0].detections[1].state = "localisation";
+    const [found] = masked.images_shown[1].detections;
+    masked.images_shown[1].detections = Array.from({ length: 20 }, (_, i) => ({ ...found, score: 0.9 - 0.02 * i }));
     writeExampleRun(join(runs, "twins"), { steps: 120, hosts: [hostile, "oak"], data, evaluation: masked });
     dash = await startDash({ folder: runs, port: 0 });
     browser = await startChromium();
@@ -191,6 +193,33 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       .locator(".image img")
       .first()
       .evaluate((image: { decode(): Promise<void> }) => image.decode());
+    await page.close();
+  });
+
+  it("draws as many detections as can be told apart, the best, and says how many there are", async () => {
+    const page = await open();
+    await page.getByRole("link", { name: "twins" }).click();
+    await page.getByRole("tab", { name: "Pictures" }).click();
+    const image = page.locator(".image").nth(1);
+    await image.locator(".detection:not([hidden])").first().waitFor();
+    expect(await image.locator(".counts").textContent()).toBe("20 detected, the best 12 drawn, 1 true");
+    expect(await image.locator(".detection:not([hidden])").count()).toBe(12);
+    await page.locator("#confidence").fill("0.81");
+    expect(await image.locator(".counts").textContent()).toBe("5 detected, 1 true");
+    await page.close();
+  });
+
+  it("names the epoch of its best figure, and that of the detections that it shows", async () => {
+    const page = await open();
+    await page.locator("tr", { hasText: "planted" }).locator(".of").waitFor();
+    expect(await page.locator("tr", { hasText: "planted" }).locator(".of").textContent()).toMatch(/^epoch \d+$/);
+    await page.getByRole("link", { name: "planted" }).click();
+    expect(await page.locator(".facts dt").first().textContent()).toMatch(/^best AP, epoch \d+$/);
+    await page.getByRole("tab", { name: "Pictures" }).click();
+    await page.locator(".boxes .detection").first().waitFor();
+    expect(await page.locator('[role="tabpanel"]').textContent()).toContain(
+      "Detections of the last evaluation, that of epoch 7.",
+    );
     await page.close();
   });
 

@@ -17,6 +17,8 @@ export interface RunRow {
   step: number;
   /** The best AP so far, 0 to 1: of masks where the model has them. */
   best: number | null;
+  /** The epoch that `best` is of; null where nothing is found yet. */
+  bestEpoch: number | null;
   /** Whether `best` and `curve` are of masks. */
   ofMasks?: true;
   /** AP by epoch, at most 48 points. */
@@ -54,7 +56,7 @@ export interface RunDetails {
   /** Processes that made the last steps. */
   processes: number;
   /** Pictures in the folder of the run. */
-  pictures: { file: string; kind: string; title: string; alt: string; width: number; height: number }[];
+  pictures: { file: string; kind: string; title: string; alt: string; width: number; height: number; epoch?: number }[];
   /** What can be asked of the run while it trains. */
   controls: Control[];
   /** The rules of precision that hold in it now, by pattern of modules. */

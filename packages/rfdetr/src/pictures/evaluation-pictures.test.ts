@@ -10,7 +10,7 @@ import { maskedDetails } from "../testing/runs/masked-details.js";
 import { batchPicture } from "./batch-picture.js";
 import { writeEvaluationPictures } from "./evaluation-pictures.js";
 import { PictureFolder } from "./picture-folder.js";
-import { readPictures } from "./picture-index.js";
+import { type PictureEntry, readPictures } from "./picture-index.js";
 import { pictureFile, rasterize } from "./rasterize.js";
 
 let folder: string;
@@ -98,11 +98,59 @@ describe("pictures of an evaluation", () => {
     expect(texts.get("worst-localisation-1.jpg")).toMatch(/^Wrong mask: 0\.png\. .*wrong mask: bird\.$/);
   });
 
+  it("name the epoch of the evaluation, where it is of a run", async () => {
+    const details = await evaluated();
+    const epochs = (entries: readonly PictureEntry[]) => new Set(entries.map(({ epoch }) => epoch));
+    expect(epochs(await writeEvaluationPictures(out(), details))).toEqual(new Set([7]));
+    expect(epochs(readPictures(out()))).toEqual(new Set([7]));
+    details.origin.epoch = null;
+    expect(epochs(await writeEvaluationPictures(out(), details))).toEqual(new Set([undefined]));
+  });
+
+  it("draw as many detections as can be told apart, the best, and say how many are not drawn", async () => {
+    const details = await evaluated(480, 480);
+    const [image] = details.images_shown;
+    details.best_threshold = { threshold: 0.05, precision: 0.01, recall: 0.5, f1: 0.02 };
+    const [first] = image.detections;
+    const boxes = Array.from({ length: 50 }, (_, i) => ({
+      ...first,
+      box: [4 + 9 * i, 8, 8 + 9 * i, 470] as [number, number, number, number],
+      score: 0.9 - 0.01 * i,
+      state: "background" as const,
+    }));
+    image.worst = [{ kind: "background", rank: 1 }];
+    image.detections = boxes;
+    details.images_shown = [image];
+    const entries = await writeEvaluationPictures(out(), details);
+    const many = readFileSync(join(out(), "validation-1.jpg"));
+    const [pairs, worst] = ["validation-1.jpg", "worst-background-1.jpg"].map(
+      (name) => entries.find(({ file }) => file === name)?.alt,
+    );
+    expect(image.truths).toHaveLength(3);
+    expect(pairs).toContain("confidence from 0.05. 0.png: 3 true objects, 12 detections; 38 weaker not drawn.");
+    expect(worst).toContain("no object there: bird; 38 weaker not drawn.");
+    // The same picture as that of the best twelve, but for the caption.
+    image.detections = boxes.slice(0, 12);
+    await writeEvaluationPictures(out(), details);
+    const few = readFileSync(join(out(), "validation-1.jpg"));
+    const [one, other] = await Promise.all(
+      [many, few].map((file) => sharp(file).raw().toBuffer({ resolveWithObject: true })),
+    );
+    expect(few.equals(many)).toBe(false);
+    const { width, height } = one.info;
+    const top = (height - 486 + 16) * width * 3;
+    expect(one.data.subarray(top).equals(other.data.subarray(top))).toBe(true);
+    image.truths = Array.from({ length: 20 }, () => image.truths[0]);
+    image.detections = boxes;
+    const crowded = (await writeEvaluationPictures(out(), details)).find(({ file }) => file === "validation-1.jpg");
+    expect(crowded?.alt).toContain("20 true objects, 40 detections; 10 weaker not drawn.");
+  });
+
   it("name no threshold where none helps", async () => {
     const details = await evaluated();
     details.best_threshold = { threshold: 0, precision: 0, recall: 0, f1: 0 };
     const pairs = (await writeEvaluationPictures(out(), details)).find(({ kind }) => kind === "validation");
-    expect(pairs?.alt).toContain("at the right: all, as no threshold helps yet.");
+    expect(pairs?.alt).toContain("at the right: any confidence, as no threshold helps yet.");
   });
 
   it("have the same size for images of 8 and of 5000 pixels", async () => {

@@ -12,6 +12,7 @@ import { f1Figure, precisionRecallFigure } from "../eval/figures/curve-figures.j
 import { type CocoRuns, fromCocoRuns } from "../masks/coco-runs.js";
 import type { Mask } from "../masks/mask.js";
 import { PictureError } from "../support/errors.js";
+import { counted } from "../support/format.js";
 import type { LabelledBox } from "./drawing/box-overlay.js";
 import { PictureFolder, type PictureText } from "./picture-folder.js";
 import type { PictureEntry } from "./picture-index.js";
@@ -23,6 +24,8 @@ const [sheets, imagesOfSheet] = [3, 4];
 const worstOfKind = 3;
 /** Wrong detections that are drawn where none reaches the threshold. */
 const fewest = 3;
+/** Detections that are drawn on an image with few true objects; on others twice as many as there are true ones. */
+const mostOfFew = 12;
 const side = 480;
 
 /** What a picture of each kind of error shows. @param what is judged */
@@ -52,7 +55,8 @@ export async function writeEvaluationPictures(
   details: EvaluationDetails,
   { autoOrient = true }: { autoOrient?: boolean } = {},
 ): Promise<readonly PictureEntry[]> {
-  const pictures = new PictureFolder(folder);
+  const { epoch } = details.origin;
+  const pictures = new PictureFolder(folder, epoch === null ? {} : { epoch });
   await pictures.figure("precision-recall.svg", "precision-recall", precisionRecallFigure(details));
   await pictures.figure("f1.svg", "f1", f1Figure(details));
   await pictures.figure("confusion.svg", "confusion", confusionFigure(details));
@@ -112,6 +116,12 @@ function maskOf(runs: CocoRuns | undefined): { mask?: Mask } {
   return mask === null ? {} : { mask };
 }
 
+/** Detections of an image, the best first. */
+type Detections = readonly DetectionDetails[];
+
+/** How many detections are not drawn, if any. */
+const leftOut = (count: number): string => (count === 0 ? "" : `; ${count} weaker not drawn`);
+
 class Drawing {
   readonly #names: readonly string[];
   /** Detections are drawn from this score on: the threshold to use. */
@@ -150,7 +160,7 @@ class Drawing {
   /** @param kind of error that stands out; null draws all alike */
   pair(image: ImageDetails, kind: ErrorKind | null): Pair {
     const file = image.file as string;
-    const wrong = kind === null || kind === "missed" ? [] : this.#wrong(image, kind);
+    const { wrong, drawn, left } = this.#choose(image, kind);
     const concerned = new Set(wrong.map(({ truth }) => truth));
     const stands = image.truths.map(({ state }, i) => (kind === "missed" ? state === "missed" : concerned.has(i)));
     const some = stands.includes(true);
@@ -159,44 +169,65 @@ class Drawing {
       const drawn = { box, classId: label, className: this.#names[label], ...maskOf(mask) };
       return { ...drawn, ...(look === undefined ? {} : { look }) };
     });
-    const reached = image.detections.filter(({ score }) => score >= this.#threshold);
-    const drawn = [...wrong, ...reached.filter((each) => !wrong.includes(each))];
     const detections = drawn.map((each): LabelledBox => {
       const { box, label, score, mask } = each;
       const faint = wrong.length > 0 && !wrong.includes(each);
       const drawn = { box, score, classId: label, className: this.#names[label], ...maskOf(mask) };
       return { ...drawn, ...(faint ? { look: "faint" } : {}) };
     });
-    const what = kind === null ? `predicted, ${this.#shown}` : this.#fault(image, kind);
-    return { image: file, truths, detections, captions: [`truth: ${basename(file)}`, what] };
+    const what = kind === null ? this.#caption : this.#fault(wrong, image, kind);
+    return {
+      image: file,
+      truths,
+      detections,
+      captions: [`truth: ${basename(file)}`, left === 0 ? what : `${left} not drawn; ${what}`],
+    };
   }
 
-  /** Which detections are drawn. */
+  /** The same over a picture, which has room for some fifty letters. */
+  get #caption(): string {
+    return this.#helps ? `predicted from ${this.#threshold.toFixed(2)}` : "predicted, no threshold helps yet";
+  }
+
+  /** Which detections are drawn, unless they are too many. */
   get #shown(): string {
-    return this.#helps ? `confidence from ${this.#threshold.toFixed(2)}` : "all, as no threshold helps yet";
+    return this.#helps ? `confidence from ${this.#threshold.toFixed(2)}` : "any confidence, as no threshold helps yet";
+  }
+
+  /**
+   * The detections that are drawn of an image: the wrong ones of a kind, then those that reach the threshold, the best
+   * first, and no more of them than can be told apart.
+   */
+  #choose(image: ImageDetails, kind: ErrorKind | null): { wrong: Detections; drawn: Detections; left: number } {
+    const wrong = kind === null || kind === "missed" ? [] : this.#wrong(image, kind);
+    const reached = image.detections.filter(({ score }) => score >= this.#threshold);
+    const all = [...wrong, ...reached.filter((each) => !wrong.includes(each))];
+    const drawn = all.slice(0, Math.max(mostOfFew, 2 * image.truths.length));
+    return { wrong: wrong.filter((each) => drawn.includes(each)), drawn, left: all.length - drawn.length };
   }
 
   /** The wrong detections of a kind that reach the threshold, or the best of them. */
-  #wrong({ detections }: ImageDetails, kind: ErrorKind): DetectionDetails[] {
+  #wrong({ detections }: ImageDetails, kind: ErrorKind): Detections {
     const all = detections.filter(({ state }) => state === kind);
     const reached = all.filter(({ score }) => score >= this.#threshold);
     return reached.length > 0 ? reached : all.slice(0, fewest);
   }
 
   /** The error in words. */
-  #fault(image: ImageDetails, kind: ErrorKind): string {
+  #fault(wrong: Detections, image: ImageDetails, kind: ErrorKind): string {
     const labels =
       kind === "missed"
         ? image.truths.filter(({ state }) => state === "missed").map(({ label }) => label)
-        : this.#wrong(image, kind).map(({ label }) => label);
+        : wrong.map(({ label }) => label);
     const names = [...new Set(labels)].map((label) => this.#names[label]);
     return `${this.#headings[kind].toLowerCase()}: ${names.join(", ")}`;
   }
 
   textOfSheet(images: readonly ImageDetails[], n: number): PictureText {
-    const found = images.map(({ file, truths, detections }) => {
-      const drawn = detections.filter(({ score }) => score >= this.#threshold);
-      return `${basename(file as string)}: ${truths.length} true objects, ${drawn.length} detections`;
+    const found = images.map((image) => {
+      const { drawn, left } = this.#choose(image, null);
+      const objects = counted(image.truths.length, "true object");
+      return `${basename(image.file as string)}: ${objects}, ${counted(drawn.length, "detection")}${leftOut(left)}`;
     });
     return {
       kind: "validation",
@@ -207,10 +238,11 @@ class Drawing {
 
   textOfWorst(image: ImageDetails, kind: ErrorKind): PictureText {
     const name = basename(image.file as string);
+    const { wrong, left } = this.#choose(image, kind);
     return {
       kind: "worst",
       title: `${this.#headings[kind]}: ${name}`,
-      alt: `${name} with its ${image.truths.length} true boxes at the left, and with detections at the right: ${this.#fault(image, kind)}.`,
+      alt: `${name} with its ${counted(image.truths.length, "true box", "true boxes")} at the left, and with detections at the right: ${this.#fault(wrong, image, kind)}${leftOut(left)}.`,
     };
   }
 }

@@ -17,8 +17,14 @@ export type PictureText = Pick<PictureEntry, "title" | "alt"> & { kind: PictureK
 export class PictureFolder {
   readonly #entries: PictureEntry[] = [];
 
-  /** Makes the folder if it is not there. */
-  constructor(readonly path: string) {
+  /**
+   * Makes the folder if it is not there.
+   * @param about what holds for all pictures that are written
+   */
+  constructor(
+    readonly path: string,
+    readonly about: Pick<PictureEntry, "epoch"> = {},
+  ) {
     makeFolder(path);
   }
 
@@ -27,7 +33,7 @@ export class PictureFolder {
     const { title, alt, width, height, svg } = figure;
     if (file.endsWith(".svg")) {
       this.#write(file, svg);
-      this.#entries.push({ file, kind, title, alt, width, height });
+      this.#entries.push({ file, kind, title, alt, width, height, ...this.about });
     } else await this.photo(file, { kind, title, alt }, await rasterize(figure, "jpeg"));
   }
 
@@ -35,7 +41,7 @@ export class PictureFolder {
   async photo(file: string, { kind, title, alt }: PictureText, content: Buffer): Promise<void> {
     const { width, height } = await sharp(content).metadata();
     this.#write(file, content);
-    this.#entries.push({ file, kind, title, alt, width, height });
+    this.#entries.push({ file, kind, title, alt, width, height, ...this.about });
   }
 
   /**

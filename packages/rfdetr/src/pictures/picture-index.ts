@@ -34,6 +34,8 @@ export interface PictureEntry {
   /** Pixels, also height; of an SVG, its natural size. */
   width: number;
   height: number;
+  /** The epoch whose evaluation it shows, counted from 1; absent for others. */
+  epoch?: number;
 }
 
 /** Name of the index in its folder. */
@@ -46,6 +48,7 @@ const entrySchema = z.object({
   alt: z.string(),
   width: z.number().positive(),
   height: z.number().positive(),
+  epoch: z.number().int().positive().optional(),
 }) satisfies z.ZodType<PictureEntry>;
 
 /**

@@ -70,6 +70,22 @@ describe("the report of a run", () => {
     ]);
   });
 
+  it("says which epoch the pictures of an evaluation are of, and whether that is the best", () => {
+    const folder = reportRun(join(root, "epochs"));
+    const index = (epoch: number) => [
+      { file: "validation-1.jpg", kind: "validation", title: "Truth", alt: "x", width: 8, height: 8, epoch },
+      { file: "labels.svg", kind: "labels", title: "Labels", alt: "x", width: 8, height: 8 },
+    ];
+    writeFileSync(join(folder, "pictures", "validation-1.jpg"), "x");
+    const wordsOf = (epoch: number): string => {
+      writeFileSync(join(folder, "pictures", "pictures.json"), JSON.stringify(index(epoch)));
+      return pageOf(folder).text();
+    };
+    expect(wordsOf(3)).toContain("With the best weights, those of epoch 3.");
+    expect(wordsOf(2)).toContain("With the weights of epoch 2.");
+    expect(wordsOf(2).match(/With the /g)).toHaveLength(1);
+  });
+
   it("names the pictures that it has no room for", () => {
     const folder = reportRun(join(root, "large"));
     writeFileSync(join(folder, "pictures", "labels.svg"), " ".repeat(7 << 20));

@@ -24,13 +24,19 @@ function rowOf(name: string, metrics?: string): RunRow {
 describe("the row of a run", () => {
   it("has the best AP of the masks where the run has masks, and says so", () => {
     const row = rowOf("masks", "epoch,val/AP,val/mask_AP\n1,0.5,0.25\n2,0.75,\n3,0.25,0.375\n");
-    expect(row).toMatchObject({ best: 0.375, curve: [0.25, null, 0.375], ofMasks: true });
+    expect(row).toMatchObject({ best: 0.375, bestEpoch: 3, curve: [0.25, null, 0.375], ofMasks: true });
   });
 
   it("has that of the boxes where there are no masks", () => {
     const row = rowOf("boxes");
-    expect(row).toMatchObject({ best: 0.4, curve: [0.1, 0.3, 0.4, 0.35] });
+    expect(row).toMatchObject({ best: 0.4, bestEpoch: 3, curve: [0.1, 0.3, 0.4, 0.35] });
     expect(row).not.toHaveProperty("ofMasks");
+  });
+
+  it("names the epoch of the best AP, the first of equal ones, and none while nothing is found", () => {
+    const row = (values: string) => rowOf(`epochs-${values}`, `epoch,val/AP\n${values}\n`);
+    expect(row("1,0.25\n2,0.5\n3,0.5")).toMatchObject({ best: 0.5, bestEpoch: 2 });
+    expect(row("1,0\n2,0")).toMatchObject({ best: 0, bestEpoch: null });
   });
 });
 

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } fro
 import { mainColumns } from "../../eval/figures/main-columns.js";
 import { metricsOf } from "../../report/records/metrics-table.js";
 import { summaryOf } from "../../run/files/read-summary.js";
+import type { RunSummary } from "../../run/files/run-directory.js";
 import { holderOf } from "../../run/files/run-lock.js";
 import type { RunRow, RunState } from "../wire.js";
 import { ownFile, type RunFolder, type RunFolders } from "./run-folders.js";
@@ -69,7 +70,6 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
   const { rows, columns } = metricsOf(textOf(run, "metrics.csv"));
   const main = mainColumns(columns);
   const curve = rows.map((row) => row[main.AP] ?? null);
-  const scores = curve.filter((value) => value !== null && Number.isFinite(value)) as number[];
   const last = rows.at(-1);
   const model = settings.model_name ?? settings.model;
   return {
@@ -81,7 +81,10 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
     epoch: last?.epoch ?? 0,
     epochs: typeof settings.epochs === "number" ? settings.epochs : null,
     step: Math.max(lastStep(run), last?.step ?? 0),
-    best: scores.length === 0 ? (summary?.mask_AP ?? summary?.AP ?? null) : Math.max(...scores),
+    ...bestOf(
+      rows.map(({ epoch }, i) => ({ epoch, value: curve[i] })),
+      summary,
+    ),
     ...(main.of === "" ? {} : { ofMasks: true as const }),
     curve: thinned(curve),
     skipped: Math.max(summary?.skipped_steps ?? 0, last?.skipped_steps ?? 0),
@@ -94,6 +97,19 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
       evaluation: Math.round(found.get("evaluation.json")?.mtimeMs ?? 0),
     },
   };
+}
+
+/** The best AP, and the first epoch that has it. */
+function bestOf(
+  curve: readonly { epoch: number | null; value: number | null }[],
+  summary: RunSummary | null,
+): Pick<RunRow, "best" | "bestEpoch"> {
+  const known = curve.filter(({ value }) => value !== null && Number.isFinite(value));
+  const [{ epoch, value: best }] = [
+    ...known.sort((a, b) => Number(b.value) - Number(a.value)),
+    { epoch: summary?.best_epoch ?? null, value: summary?.mask_AP ?? summary?.AP ?? null },
+  ];
+  return { best, bestEpoch: best === null || best === 0 ? null : epoch };
 }
 
 function stateOf(reason: string | undefined): RunState {

@@ -30,11 +30,11 @@ const groups: Readonly<Partial<Record<PictureEntry["kind"], string>>> = {
 };
 
 /** The pictures that fit, in groups; null without any. */
-export function pictures({ folder, pictures, details }: RunRecord): Html | null {
-  const shown = new Map<string, Html[]>();
+export function pictures({ folder, pictures, details, summary }: RunRecord): Html | null {
+  const shown = new Map<string, { figures: Html[]; epochs: Set<number> }>();
   const left: string[] = [];
   let bytes = 0;
-  for (const { file, kind, title, alt, width, height } of pictures) {
+  for (const { file, kind, title, alt, width, height, epoch } of pictures) {
     if (drawn.has(kind) && (kind === "results" || details !== null)) continue;
     const content = contentOf(join(folder, "pictures", file), budget - bytes);
     if (content === null) {
@@ -46,12 +46,23 @@ export function pictures({ folder, pictures, details }: RunRecord): Html | null 
     const size = html`width="${Math.round(width)}" height="${Math.round(height)}"`;
     const group = groups[kind] ?? "Others";
     const picture = html`<figure><figcaption>${title}</figcaption><img src="${source}" alt="${alt}" ${size}></figure>`;
-    shown.set(group, [...(shown.get(group) ?? []), picture]);
+    const { figures, epochs } = shown.get(group) ?? { figures: [], epochs: new Set() };
+    if (epoch !== undefined) epochs.add(epoch);
+    shown.set(group, { figures: [...figures, picture], epochs });
   }
   if (shown.size === 0) return null;
-  const parts = [...shown].map(([group, figures]) => subsection(group, html`<div class="pictures">${figures}</div>`));
+  const parts = [...shown].map(([group, { figures, epochs }]) =>
+    subsection(group, html`${whose([...epochs], summary?.best_epoch)}<div class="pictures">${figures}</div>`),
+  );
   const why = `Left out, because pictures take ${formatBytes(budget)} of a report at most`;
   return html`${parts}${left.length > 0 && html`<p>${why}: ${listed(left)} in the folder <code>pictures</code>.</p>`}`;
+}
+
+/** Whose detections the pictures of a group show. */
+function whose(epochs: readonly number[], best: number | null | undefined): Html | null {
+  if (epochs.length === 0) return null;
+  const weights = epochs.length === 1 && epochs[0] === best ? "best weights, those of epoch" : "weights of epoch";
+  return html`<p>With the ${weights} ${listed(epochs.map(String))}.</p>`;
 }
 
 /** @returns null for a file that is larger than what is left, or cannot be read */
