@@ -54,7 +54,7 @@ describe("rfdetr val", () => {
       0,
       [
         "Best threshold for all classes: 0.00 (F1 0.667, precision 1.000, recall 0.500)",
-        "Missed objects cost most: 49.5 AP50",
+        "Missed objects cost most: 49.5 hundredths of AP50",
         "2 images, 2 objects, 1 detection",
         expect.stringMatching(/^evaluation\.json and \d+ pictures are in of-results$/),
         "",

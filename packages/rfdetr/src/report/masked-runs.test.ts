@@ -41,8 +41,8 @@ describe("the report of a run with masks", () => {
   });
 
   it("says what errors of masks cost, and of boxes", () => {
-    expect(text).toContain("Inexact masks of objects cost most: 25.0 AP50 of masks.");
-    expect(text).toContain(" Missed small objects cost most: 12.5 AP50 of boxes.");
+    expect(text).toContain("Inexact masks of objects cost most: 25.0 hundredths of AP50 of masks.");
+    expect(text).toContain(" Missed small objects cost most: 12.5 hundredths of AP50 of boxes.");
     expect(text).toContain("AP50 of masks lost to each kind of error");
     expect(text).toContain("AP50 of boxes lost to each kind of error");
     expect(text).toContain("The class is right, the mask only overlaps the object.");

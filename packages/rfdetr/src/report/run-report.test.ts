@@ -29,7 +29,9 @@ describe("the report of a run", () => {
   it("has the figures of each class with the threshold to use, and what errors cost", () => {
     expect(text).toContain("One threshold for all classes: 0.42.");
     expect(text).toContain("No objects to evaluate on: plane.");
-    expect(text).toContain("Missed small objects cost most: 12.5 AP50. At all sizes together, such errors cost 12.5.");
+    expect(text).toContain(
+      "Missed small objects cost most: 12.5 hundredths of AP50. At all sizes together, such errors cost 12.5.",
+    );
     expect(page.texts("caption")).toEqual(
       expect.arrayContaining([
         "Figures of each class, the best first",

@@ -24,8 +24,8 @@ describe("what val prints", () => {
     expect(lines).toContain("bird 4 0.200 0.313 0.188 0.250 0.400 0.31");
     expect(lines.join(" ")).toContain("Best threshold for all classes, by masks: 0.31 (F1 0.333");
     expect(lines.join(" ")).toContain("Best threshold for all classes, by boxes: 0.42 (F1 0.638");
-    expect(lines).toContain("Inexact masks of objects cost most: 25.0 AP50 of masks");
-    expect(lines).toContain("Missed small objects cost most: 12.5 AP50 of boxes");
+    expect(lines).toContain("Inexact masks of objects cost most: 25.0 hundredths of AP50 of masks");
+    expect(lines).toContain("Missed small objects cost most: 12.5 hundredths of AP50 of boxes");
   });
 
   it("has the figures of masks of each of several datasets", () => {

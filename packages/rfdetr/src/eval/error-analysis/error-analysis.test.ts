@@ -240,17 +240,21 @@ describe("the error analysis", () => {
 describe("what costs most", () => {
   it("is said in one sentence", () => {
     expect(costliestWords({ kind: "missed", size: "small", lost: 0.0812 })).toBe(
-      "Missed small objects cost most: 8.1 AP50",
+      "Missed small objects cost most: 8.1 hundredths of AP50",
     );
     expect(costliestWords(null)).toBeNull();
     expect(costliestWords({ kind: "class", size: null, lost: 0.03 })).toBe(
-      "Objects taken for another class cost most: 3.0 AP50",
+      "Objects taken for another class cost most: 3.0 hundredths of AP50",
     );
     const inexact = { kind: "localisation", size: "large", lost: 0.2 } as const;
-    expect(costliestWords(inexact, "boxes")).toBe("Inexact boxes of large objects cost most: 20.0 AP50 of boxes");
-    expect(costliestWords(inexact, "masks")).toBe("Inexact masks of large objects cost most: 20.0 AP50 of masks");
+    expect(costliestWords(inexact, "boxes")).toBe(
+      "Inexact boxes of large objects cost most: 20.0 hundredths of AP50 of boxes",
+    );
+    expect(costliestWords(inexact, "masks")).toBe(
+      "Inexact masks of large objects cost most: 20.0 hundredths of AP50 of masks",
+    );
     expect(costliestWords({ kind: "both", size: null, lost: 0.03 }, "masks")).toBe(
-      "Detections with wrong class and mask cost most: 3.0 AP50 of masks",
+      "Detections with wrong class and mask cost most: 3.0 hundredths of AP50 of masks",
     );
   });
 });

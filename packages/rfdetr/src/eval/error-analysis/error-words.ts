@@ -13,7 +13,7 @@ const words: Record<ErrorKind, (size: string, what: "box" | "mask") => string> =
 };
 
 /**
- * What costs most in one sentence, with AP in hundredths: "Missed small objects cost most: 8.1 AP50".
+ * What costs most in one sentence: "Missed small objects cost most: 8.1 hundredths of AP50".
  * @param of whether boxes or masks were judged, which needs saying where there are both
  * @returns null where no error costs anything
  */
@@ -26,5 +26,5 @@ export function costliestWords(
   const what = of === "masks" ? "mask" : "box";
   const [first, ...rest] = words[kind](size === null ? "" : `${size} `, what);
   const whose = of === undefined ? "" : ` of ${of}`;
-  return `${first.toUpperCase()}${rest.join("")} cost most: ${(lost * 100).toFixed(1)} AP50${whose}`;
+  return `${first.toUpperCase()}${rest.join("")} cost most: ${(lost * 100).toFixed(1)} hundredths of AP50${whose}`;
 }
