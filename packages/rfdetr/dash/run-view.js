@@ -199,10 +199,11 @@ class Settings {
     this.#isShown = true;
     const rows = Object.entries({
       hardware,
-      seed,
       "precision because": reason,
       classes: classes.join(", "),
       ...settings,
+      // The one that was drawn, where none was set.
+      seed,
     });
     fill(
       this.element,

@@ -54,7 +54,8 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     masked.images_shown[0].detections[1].state = "localisation";
     const [found] = masked.images_shown[1].detections;
     masked.images_shown[1].detections = Array.from({ length: 20 }, (_, i) => ({ ...found, score: 0.9 - 0.02 * i }));
-    writeExampleRun(join(runs, "twins"), { steps: 120, hosts: [hostile, "oak"], data, evaluation: masked });
+    const hosts = [hostile, "oak"];
+    writeExampleRun(join(runs, "twins"), { steps: 120, hosts, data, evaluation: masked, settings: { seed: null } });
     dash = await startDash({ folder: runs, port: 0 });
     browser = await startChromium();
   });
@@ -328,6 +329,18 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       "Gradient norm of each processrank 0rank 1",
       "Gradient noise scale, images",
     ]);
+    await page.close();
+  });
+
+  it("has the seed that was drawn among the settings, and room for values in a narrow window", async () => {
+    const page = await open("", { width: 390 });
+    await page.getByRole("link", { name: "twins" }).click();
+    await page.getByRole("tab", { name: "Settings" }).click();
+    const row = page.locator(".settings tr", { has: page.locator("th", { hasText: /^seed$/ }) });
+    await row.waitFor();
+    expect(await row.locator("td").textContent()).toBe("1");
+    const width = await row.locator("td").evaluate((cell: { clientWidth: number }) => cell.clientWidth);
+    expect(width).toBeGreaterThan(150);
     await page.close();
   });
 
