@@ -1,5 +1,12 @@
 // Mixed precision of the detector: its own exceptions to the autocast policy.
-import { Autocast, type AutocastOptions, checkOverrides, type Overrides, type Precision } from "@rfdetr/amp";
+import {
+  Autocast,
+  type AutocastOptions,
+  checkOverrides,
+  type Overrides,
+  type Precision,
+  pathPattern,
+} from "@rfdetr/amp";
 import type { RFDETRModel } from "../rfdetr.js";
 
 /**
@@ -27,8 +34,8 @@ export interface ModelAutocastOptions extends AutocastOptions {
 }
 
 /**
- * Makes an autocast for a detector, with {@link modelOverrides}. A user's override for the same pattern replaces the
- * model's.
+ * Makes an autocast for a detector, with those of {@link modelOverrides} that match a module of it. A user's override
+ * for the same pattern replaces the model's.
  * @param model the detector; its modules get their paths
  * @param options precision, policy and overrides
  * @throws PolicyError if a user's override matches no module of `model`; the message lists similar paths
@@ -40,21 +47,12 @@ export interface ModelAutocastOptions extends AutocastOptions {
  * const outputs = noGrad(() => autocast.run(() => model.call(randn([1, 3, 384, 384]))));
  */
 export function modelAutocast(model: RFDETRModel, options: ModelAutocastOptions): Autocast {
-  const { precision, overrides, ...others } = options;
-  if (overrides !== undefined) {
-    model.name("");
-    checkOverrides(
-      overrides,
-      [...model.namedModules()].map(([, module]) => module.path),
-    );
-  }
-  return new Autocast(precision, { ...others, overrides: { ...overridesOf(model), ...overrides } });
-}
-
-/** Those of {@link modelOverrides} whose modules the model has. */
-function overridesOf({ config }: RFDETRModel): Overrides {
-  const own = Object.entries(modelOverrides).filter(
-    ([pattern]) => config.segmentationHead || !pattern.startsWith("segmentation_head."),
+  const { precision, overrides = {}, ...others } = options;
+  model.name("");
+  const paths = [...model.namedModules()].map(([, module]) => module.path);
+  checkOverrides(overrides, paths);
+  const own = Object.entries(modelOverrides).filter(([pattern]) =>
+    paths.some((path) => pathPattern(pattern).test(path)),
   );
-  return Object.fromEntries(own);
+  return new Autocast(precision, { ...others, overrides: { ...Object.fromEntries(own), ...overrides } });
 }
