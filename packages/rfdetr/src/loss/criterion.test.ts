@@ -7,7 +7,8 @@ import type { Outputs } from "../model/outputs.js";
 import { centreToCorners, cornersToCentre, overlaps } from "./boxes.js";
 import type { ClassificationKind } from "./classification.js";
 import { Criterion } from "./criterion.js";
-import { HungarianMatcher } from "./matcher.js";
+import { elementsAtOnce } from "./masks.js";
+import { costTemporaries, HungarianMatcher } from "./matcher.js";
 
 const toyLogits = (): Tensor =>
   tensor(
@@ -118,7 +119,7 @@ describe("HungarianMatcher", () => {
     const matched = new HungarianMatcher().match(layers, targets, 2);
     // A piece has at most a million costs.
     const costs = 4 * layers.length * 3 * queries * 130;
-    expect(memory().peakBytes - before).toBeLessThan(2 * costs + 16 * 4 * 1_000_000);
+    expect(memory().peakBytes - before).toBeLessThan(2 * costs + costTemporaries * 4 * 1_000_000);
     layers.forEach(({ predLogits, predBoxes }, layer) => {
       const alone = targets.flatMap((target, image) => {
         const own = { predLogits: predLogits.narrow(0, image, 1), predBoxes: predBoxes.narrow(0, image, 1) };
@@ -128,6 +129,12 @@ describe("HungarianMatcher", () => {
       const { batch, query, target } = matched[layer];
       expect(Array.from(batch, (image, i) => [image, query[i], target[i]])).toEqual(alone);
     });
+  });
+
+  it("computes on a GPU as many costs at once as take 512 MiB", () => {
+    const bytes = elementsAtOnce("cuda:0", costTemporaries) * 4 * costTemporaries;
+    expect(bytes).toBeGreaterThan(0.9 * 2 ** 29);
+    expect(bytes).toBeLessThanOrEqual(2 ** 29);
   });
 
   it("accepts images without targets, more targets than queries, and non-finite predictions", () => {

@@ -26,12 +26,17 @@ export function raised({ spatialFeatures, queryFeatures, bias }: MaskFeatures): 
 }
 
 /**
- * Largest number of costs, or of sampled logits, to compute at once; it takes a dozen temporaries of this size. A
- * training step with 13 groups of 200 queries has six million logits for an image of 768 pixels. On a CPU four times as
- * many elements were no faster, and with a hundred boxes for each image they set the peak memory of a step. Another
- * device waits for operators, so that it gets fewer and larger ones.
+ * Largest number of costs, or of sampled logits, to compute at once. A training step with 13 groups of 200 queries has
+ * six million logits for an image of 768 pixels. On a CPU four times as many elements were no faster, and with a
+ * hundred boxes for each image they set the peak memory of a step. Another device waits for operators, so that it gets
+ * fewer and larger ones: as many elements as take 512 MiB.
+ * @param temporaries float32 numbers that an element takes meanwhile
  */
-export const elementsAtOnce = (device: string): number => (device === "cpu" ? 1_000_000 : 32_000_000);
+export const elementsAtOnce = (device: string, temporaries: number): number =>
+  device === "cpu" ? 1_000_000 : Math.floor(2 ** 29 / (4 * temporaries));
+
+/** Of a sampled logit: see {@link elementsAtOnce}. */
+export const logitTemporaries = 6;
 
 /**
  * Matching costs of every pair of a query and a target of an image, over P points that all share. With logits x at the
@@ -56,7 +61,7 @@ export function maskCosts(
   const columns = truth.to(features.dtype).transpose(1, 2);
   const truths = columns.sum(1, true);
   const [batch, queries] = query.shape;
-  const atOnce = Math.max(1, Math.floor(elementsAtOnce(bias.device) / (batch * count)));
+  const atOnce = Math.max(1, Math.floor(elementsAtOnce(bias.device, logitTemporaries) / (batch * count)));
   const parts: Tensor[] = [];
   for (let first = 0; first < queries; first += atOnce)
     parts.push(

@@ -4,7 +4,14 @@ import { noGrad, ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Target } from "../data/target.js";
 import type { Prediction } from "../model/outputs.js";
 import { centreToCorners, overlaps } from "./boxes.js";
-import { defaultMaskOptions, elementsAtOnce, type MaskLossOptions, maskCosts, raised } from "./masks.js";
+import {
+  defaultMaskOptions,
+  elementsAtOnce,
+  logitTemporaries,
+  type MaskLossOptions,
+  maskCosts,
+  raised,
+} from "./masks.js";
 import { type DrawPoints, randomPoints } from "./points.js";
 import { TrueMasks } from "./true-masks.js";
 
@@ -30,6 +37,9 @@ export interface Matching {
   /** Index of the target among the targets of the image. */
   target: Int32Array;
 }
+
+/** Float32 numbers that the cost of a pair takes while it is computed. @internal for tests */
+export const costTemporaries = 16;
 
 /** α of the focal classification cost (Lin et al. 2017, arXiv:1708.02002). Its γ is 2. */
 const alpha = 0.25;
@@ -92,7 +102,7 @@ export class HungarianMatcher {
       target: new Int32Array(pairs),
     }));
     if (pairs === 0) return result;
-    const elements = elementsAtOnce(layers[0].predLogits.device);
+    const elements = elementsAtOnce(layers[0].predLogits.device, costTemporaries);
     const images = Math.min(batch, Math.max(1, Math.floor(elements / (queries * most))));
     const atOnce = Math.max(1, Math.floor(elements / (batch * queries * most)));
     const problems = layers.flatMap((_, layer) =>
@@ -191,7 +201,7 @@ export class HungarianMatcher {
     if (points === null || layer.predMasks === undefined) return;
     const { spatialFeatures, queryFeatures, bias } = layer.predMasks;
     const sampled = queryFeatures.shape[1] * points.shape[1];
-    const atOnce = Math.max(1, Math.floor(elementsAtOnce(bias.device) / sampled));
+    const atOnce = Math.max(1, Math.floor(elementsAtOnce(bias.device, logitTemporaries) / sampled));
     for (let first = 0; first < targets.length; first += atOnce) {
       const some = targets.slice(first, first + atOnce);
       const most = Math.max(...some.map(({ labels }) => labels.length));
