@@ -100,7 +100,12 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   const { classNames, config, trained } = loaded;
   const [height, width] = options.resolution ?? sidesOf(config.resolution);
   checkInputSize(config, height, width);
-  const images = await proofImages(dataOf(options), classNames, [height, width], batch === "dynamic" ? 4 : batch);
+  const images = await proofImages(
+    dataOf(options, config.segmentationHead),
+    classNames,
+    [height, width],
+    batch === "dynamic" ? 4 : batch,
+  );
   const metadata = metadataOf(precision, { ...loaded, resolution: [height, width] });
   const own = new OwnOutputs(model);
   const telling = (doing: Doing) => (done: number, total: number) => options.progress?.(doing, done, total);
@@ -184,8 +189,11 @@ const maskSize = ({ maskDownsampleRatio: ratio }: ModelConfig, [height, width]: 
   [Math.floor(height / ratio), Math.floor(width / ratio)] satisfies [number, number];
 
 /** The dataset of a proof; null where drawn images prove the file. */
-function dataOf({ data, split = "valid", onBadImage }: ExportOptions): Parameters<typeof proofImages>[0] {
-  return data === undefined ? null : { data, split, ...(onBadImage && { onBadImage }) };
+function dataOf(
+  { data, split = "valid", onBadImage }: ExportOptions,
+  masks: boolean,
+): Parameters<typeof proofImages>[0] {
+  return data === undefined ? null : { data, split, masks, ...(onBadImage && { onBadImage }) };
 }
 
 /** What the input of every file has gone through. */

@@ -60,3 +60,9 @@ export function maskIou(a: MeasuredMask, b: MeasuredMask, crowd = false): number
   const shared = sharedPixels(a, b);
   return shared === 0 ? 0 : shared / (crowd ? a.area : a.area + b.area - shared);
 }
+
+/** Intersection over union of two detections of one mask; 1 where both found nothing. */
+export function maskAgreement(a: Mask, b: Mask): number {
+  const [one, other] = [measureMask(a), measureMask(b)];
+  return one.area + other.area === 0 ? 1 : maskIou(one, other);
+}

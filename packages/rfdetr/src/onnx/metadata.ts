@@ -30,7 +30,16 @@ export interface ExportProof {
   max_mask_logit_error?: number;
   /** Least intersection over union of a mask of the file with that of the model. */
   min_mask_iou?: number;
-  AP?: { ours: number; export: number };
+  /** Average precision of the boxes, where the images have annotations; −1 where these have no object. */
+  AP?: ProofFigure;
+  /** The same by the overlap of masks, where the model has masks. Old files lack it. */
+  mask_AP?: ProofFigure;
+}
+
+/** A figure of the model in float32, and of the file. */
+export interface ProofFigure {
+  ours: number;
+  export: number;
 }
 
 /** Metadata of an exported file. */

@@ -142,6 +142,7 @@ function show(console: Console, result: ExportResult, data?: string): void {
         ? {}
         : { max_mask_logit_error: proof.max_mask_logit_error, min_mask_iou: proof.min_mask_iou }),
       AP: proof?.AP ?? null,
+      ...(proof?.mask_AP === undefined ? {} : { mask_AP: proof.mask_AP }),
       ...(drift === null ? {} : { drift: { images: drift.images, threshold: drift.threshold, forms: drift.forms } }),
     });
   if (drift !== null) console.result(driftText(drift));

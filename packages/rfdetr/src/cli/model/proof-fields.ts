@@ -1,10 +1,10 @@
 // What the proof of an exported file shows, for people.
-import type { ExportProof } from "../../onnx/metadata.js";
+import type { ExportProof, ProofFigure } from "../../onnx/metadata.js";
 import { counted, fraction } from "../../support/format.js";
 
-/** The lines of a proof, each a name and what it says. */
+/** The lines of a proof, each a name and what it says. As in `val`, AP of masks stands before AP of boxes. */
 export function proofFields(proof: ExportProof): (readonly [name: string, text: string])[] {
-  const { AP, best_score: best, threshold, min_mask_iou: iou, max_mask_logit_error: logits } = proof;
+  const { AP, mask_AP: maskAP, best_score: best, threshold, min_mask_iou: iou, max_mask_logit_error: logits } = proof;
   const masks = iou !== undefined && logits !== undefined;
   return [
     ["boxes", `off by at most ${proof.max_box_error_px.toPrecision(2)} px`],
@@ -18,8 +18,14 @@ export function proofFields(proof: ExportProof): (readonly [name: string, text: 
         ? `none, which shows nothing: no score reaches ${threshold}, the best is ${best.toPrecision(2)}`
         : `${counted(proof.flips, "detection")} on the other side of ${threshold}`,
     ],
-    ...(AP === undefined
-      ? []
-      : [["AP", `${fraction(AP.export)}${masks ? " of boxes" : ""}; the weights: ${fraction(AP.ours)}`] as const]),
+    ...figure("mask AP", maskAP),
+    ...figure(masks ? "box AP" : "AP", AP),
   ];
+}
+
+/** A figure of both sides; −1 where the images have no object, of which there is none. */
+function figure(name: string, values: ProofFigure | undefined): (readonly [name: string, text: string])[] {
+  if (values === undefined) return [];
+  const [own, file] = [values.ours, values.export].map((value) => fraction(value < 0 ? null : value));
+  return [[name, `${file}; the weights: ${own}`]];
 }

@@ -1,7 +1,6 @@
 // How far the detections of two forms of a detector are apart.
 import { pairDetections } from "../../eval/pair-detections.js";
-import type { Mask } from "../../masks/mask.js";
-import { maskIou, measureMask } from "../../masks/overlap.js";
+import { maskAgreement } from "../../masks/overlap.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 
 /** A detection of the first form with its partner in the second. */
@@ -49,7 +48,7 @@ export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, thres
     const box = [...first.boxes.subarray(i * 4, i * 4 + 4)] as Pair["box"];
     const boxPx = j === undefined ? null : Math.max(...box.map((side, k) => Math.abs(side - second.boxes[j * 4 + k])));
     const masks = [first.masks?.[i], j === undefined ? undefined : second.masks?.[j]];
-    const iou = masks[0] && masks[1] && { maskIou: iouOf(masks[0], masks[1]) };
+    const iou = masks[0] && masks[1] && { maskIou: maskAgreement(masks[0], masks[1]) };
     pairs.push({ label: first.labels[i], score, box, other, boxPx, ...iou });
   }
   const partnerOf = new Map([...partners].map(([i, j]) => [j, i]));
@@ -58,10 +57,4 @@ export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, thres
     if (score >= threshold && (i === undefined || first.scores[i] < threshold)) flips++;
   });
   return { pairs, flips };
-}
-
-/** Two empty masks are the same. */
-function iouOf(a: Mask, b: Mask): number {
-  const [one, other] = [measureMask(a), measureMask(b)];
-  return one.area + other.area === 0 ? 1 : maskIou(one, other);
 }

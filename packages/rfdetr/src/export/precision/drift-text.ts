@@ -43,12 +43,15 @@ const header = ["form", "box max", "box p99", "score max", "score p99", "lost", 
 
 /** How far the masks of each form overlap with those of the first, where the model has masks. */
 function maskLines(forms: readonly DriftForm[]): string[] {
-  const rows = forms.flatMap(({ name, error }) =>
-    error?.mask_iou === undefined ? [] : [[name, error.mask_iou.min.toFixed(4), error.mask_iou.mean.toFixed(4)]],
-  );
+  const rows = forms.flatMap(({ name, error, mask_AP: AP }) => {
+    const iou = error?.mask_iou;
+    if (iou === undefined && AP === undefined) return [];
+    const overlaps = iou === undefined ? ["", ""] : [iou.min, iou.mean].map((value) => value.toFixed(4));
+    return [[name, ...overlaps, AP === undefined ? "" : AP.toFixed(4)]];
+  });
   return rows.length === 0
     ? []
-    : ["", "Masks against libtorch in float32", textTable(["form", "IoU min", "IoU mean"], rows)];
+    : ["", "Masks against libtorch in float32", textTable(["form", "IoU min", "IoU mean", "mask AP"], rows)];
 }
 
 function row({ name, AP, milliseconds, bytes }: DriftForm, error: DriftForm["error"]): string[] {

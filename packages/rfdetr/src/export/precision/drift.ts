@@ -17,8 +17,10 @@ import { WasmGraph } from "./wasm-graph.js";
 /** A form of the detector, with what it makes of the detections. */
 export interface DriftForm {
   name: string;
-  /** Average precision on the images; null without ground truth. */
+  /** Average precision of the boxes on the images; null without ground truth. */
   AP: number | null;
+  /** That of the masks, where the model has some and the images have ground truth. */
+  mask_AP?: number;
   /** Median of a forward pass of one image. */
   milliseconds: number;
   /** Of the file; null where there is none. */
@@ -85,7 +87,7 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
   const forms = new Map<string, FormDetections>();
   const described: DriftForm[] = [];
   for (const { name, from, open } of runners) {
-    const form = new FormDetections(options.images, model.config.numSelect);
+    const form = new FormDetections(options.images.split, model.config.numSelect);
     const running = await open();
     const milliseconds: number[] = [];
     try {
@@ -104,7 +106,7 @@ export async function measureDrift(model: RFDETRModel, options: DriftOptions): P
     forms.set(name, form);
     described.push({
       name,
-      AP: form.AP,
+      ...form.figures(),
       milliseconds: median(milliseconds),
       bytes: running.bytes,
       error: first === undefined ? null : withoutPairs(formError(first, form, threshold)),

@@ -51,11 +51,11 @@ export class FormDetections {
   readonly detections: ScoredBoxes[] = [];
   readonly #evaluator: CocoEvaluator | null;
 
+  /** @param split what figures are computed for; null where none are wanted */
   constructor(
-    readonly images: ProofImages,
+    readonly split: ProofImages["split"],
     readonly numSelect: number,
   ) {
-    const { split } = images;
     this.#evaluator = split && new CocoEvaluator({ classNames: split.classNames, maxDets: [1, 10, 100] });
   }
 
@@ -63,15 +63,16 @@ export class FormDetections {
     this.detections.push(selectBoxes(outputs, { width, height }, this.numSelect, leastScore));
     if (this.#evaluator === null) return;
     const [originalHeight, originalWidth] = batch.origSizes[index];
-    const { boxes, logits } = outputs;
-    const found = selectBoxes({ boxes, logits }, { width: originalWidth, height: originalHeight }, this.numSelect);
-    const classes = this.images.split?.classes;
+    const found = selectBoxes(outputs, { width: originalWidth, height: originalHeight }, this.numSelect);
+    const classes = this.split?.classes;
     scoreImage(this.#evaluator, batch, index, found, (all) => (classes === undefined ? all : relabel(all, classes)));
   }
 
-  /** Average precision; null without ground truth. */
-  get AP(): number | null {
-    return this.#evaluator === null ? null : (this.#evaluator.summarize().AP ?? -1);
+  /** Average precision of boxes, null without ground truth; and where the model has masks, that of these. */
+  figures(): { AP: number | null; mask_AP?: number } {
+    if (this.#evaluator === null) return { AP: null };
+    const { AP, masks } = this.#evaluator.summarize();
+    return { AP: AP ?? -1, ...(masks && { mask_AP: masks.AP ?? -1 }) };
   }
 }
 

@@ -58,7 +58,7 @@ export async function int8Graph(options: Int8Options): Promise<{ graph: Graph; i
     throw new UsageError("Expected a dataset for data but received none: int8 is calibrated on your images");
   const pictures: Picture[] = [];
   for await (const picture of picturesOf(images, options.calibrationImages)) pictures.push(picture);
-  const search = await Search.calibrate(options, images, pictures);
+  const search = await Search.calibrate(options, pictures);
   const islands: Int8Island[] = [];
   let candidates: Int8Island[] | null = null;
   while (!search.holds(await search.errorOf(search.without(islands)))) {
@@ -77,7 +77,6 @@ class Search {
   #done = 0;
   private constructor(
     readonly options: Int8Options,
-    readonly images: ProofImages,
     readonly pictures: readonly Picture[],
     /** Ranges of the calibrated values of each product. */
     readonly ranges: readonly (readonly Range[])[],
@@ -87,14 +86,14 @@ class Search {
   ) {}
 
   /** Runs the model in float32. */
-  static async calibrate(options: Int8Options, images: ProofImages, pictures: readonly Picture[]): Promise<Search> {
+  static async calibrate(options: Int8Options, pictures: readonly Picture[]): Promise<Search> {
     const graph = options.graph(1);
     const products = productsOf(graph);
     if (products.length === 0)
       throw new ExportError("Expected layers that mixed precision lowers but the overrides keep all in float32");
     const values = [...new Set(products.flatMap(calibratedValues))];
     const histograms = new Map(values.map((value) => [value, new Histogram()]));
-    const reference = new FormDetections(images, options.numSelect);
+    const reference = new FormDetections(null, options.numSelect);
     const running = await RunningGraph.open(graph, options.path, values);
     try {
       for (const [done, picture] of pictures.entries()) {
@@ -108,7 +107,7 @@ class Search {
     }
     const rangeOf = new Map([...histograms].map(([value, histogram]) => [value, histogram.percentile(leftOut)]));
     const ranges = products.map((product) => calibratedValues(product).map((value) => rangeOf.get(value) as Range));
-    return new Search(options, images, pictures, ranges, products.map(blockOf), reference);
+    return new Search(options, pictures, ranges, products.map(blockOf), reference);
   }
 
   /** The blocks that are int8. */
@@ -120,7 +119,7 @@ class Search {
   async errorOf(blocks: ReadonlySet<string>): Promise<FormError> {
     const graph = this.options.graph(1);
     quantise(graph, this.rangesIn(graph, blocks));
-    const form = new FormDetections(this.images, this.options.numSelect);
+    const form = new FormDetections(null, this.options.numSelect);
     const running = await RunningGraph.open(graph, this.options.path);
     try {
       for (const picture of this.pictures) form.add(picture, await running.run(picture.pixels, picture.size));

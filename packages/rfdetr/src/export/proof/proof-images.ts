@@ -20,12 +20,12 @@ const most = 100;
 const drawnSeeds = [11, 12];
 
 /**
- * The first hundred images of a split, or two drawn ones.
+ * The first hundred images of a split, or two drawn ones. Where the model has masks, so has the ground truth.
  * @param classNames those of the weights
  * @throws DataError if the split cannot be read, or has a class that the weights do not know
  */
 export async function proofImages(
-  data: { data: string; split: Split; onBadImage?: (message: string) => void } | null,
+  data: { data: string; split: Split; masks: boolean; onBadImage?: (message: string) => void } | null,
   classNames: readonly string[],
   size: readonly [height: number, width: number],
   batch: number,

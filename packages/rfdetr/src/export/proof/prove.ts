@@ -20,7 +20,7 @@ import {
   type RawOutputs,
   worseOf,
 } from "../../onnx/goldens.js";
-import type { ExportProof } from "../../onnx/metadata.js";
+import type { ExportProof, ProofFigure } from "../../onnx/metadata.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { exceptions } from "../export-precisions.js";
 import { maskLogits } from "../graph/mask-logits.js";
@@ -110,7 +110,7 @@ export async function prove(
         const [height, width] = batch.origSizes[i];
         const change = (found: ScoredBoxes): ScoredBoxes =>
           images.split?.classes === undefined ? found : relabel(found, images.split.classes);
-        const select = ({ boxes, logits }: RawOutputs) => selectBoxes({ boxes, logits }, { width, height }, numSelect);
+        const select = (raw: RawOutputs) => selectBoxes(raw, { width, height }, numSelect);
         scoreImage(scores.ours, batch, i, select(outputs), change);
         scoreImage(scores.export, batch, i, select(theirs[i]), change);
       }
@@ -128,15 +128,26 @@ export async function prove(
     threshold,
     best_score: sum.best,
     ...(sum.mask && { max_mask_logit_error: sum.mask.logit, min_mask_iou: 1 - sum.mask.apart }),
-    ...(scores === null ? {} : { AP: figures(scores) }),
+    ...(scores === null ? {} : figures(scores)),
     holds: sum.beyond * exceptions <= sum.queries,
     worst,
   };
 }
 
-/** Average precision of both; −1, as in pycocotools, where the images have no objects. */
-function figures(scores: { ours: CocoEvaluator; export: CocoEvaluator }): { ours: number; export: number } {
-  return { ours: scores.ours.summarize().AP ?? -1, export: scores.export.summarize().AP ?? -1 };
+/** Average precision of both, of boxes and of masks; −1, as in pycocotools, where the images have no objects. */
+function figures(scores: {
+  ours: CocoEvaluator;
+  export: CocoEvaluator;
+}): Required<Pick<ExportProof, "AP">> & Pick<ExportProof, "mask_AP"> {
+  const [ours, theirs] = [scores.ours.summarize(), scores.export.summarize()];
+  const both = (a: number | null | undefined, b: number | null | undefined): ProofFigure => ({
+    ours: a ?? -1,
+    export: b ?? -1,
+  });
+  return {
+    AP: both(ours.AP, theirs.AP),
+    ...(ours.masks && { mask_AP: both(ours.masks.AP, theirs.masks?.AP) }),
+  };
 }
 
 function evaluator({ classNames }: { classNames: string[] }): CocoEvaluator {
