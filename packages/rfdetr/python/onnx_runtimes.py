@@ -42,7 +42,9 @@ def export() -> dict:
     import torch
 
     torch.manual_seed(0)
-    detector = getattr(rfdetr, f"RFDETR{options.model.capitalize()}")(pretrain_weights=None)
+    # Of its classes, such as SegNano and Seg2XLarge.
+    variant = options.model.title().replace("-", "").replace("Xl", "XL")
+    detector = getattr(rfdetr, f"RFDETR{variant}")(pretrain_weights=None)
     with tempfile.TemporaryDirectory() as folder:
         detector.export(output_dir=folder, batch_size=options.batch, verbose=False)
         (written,) = [name for name in os.listdir(folder) if name.endswith(".onnx")]

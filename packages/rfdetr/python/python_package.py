@@ -4,6 +4,8 @@ python`. Prints one JSON line.
     python_package.py train --model nano --batch 2 --precision bf16-mixed --steps 6 --warmup 2
     python_package.py infer --model nano --precision 32-true --steps 10 --warmup 3
 
+A model with masks, such as `seg-nano`, trains on ellipses that fill the boxes, with the losses and matching costs of
+masks. With random weights no score reaches the threshold, so that `predict` resizes no mask, on either side.
 `bf16-mixed` puts the package's own modules under torch.autocast, which it never does by itself on a CPU.
 """
 
@@ -35,6 +37,8 @@ options = parser.parse_args()
 import rfdetr  # noqa: E402
 import torch  # noqa: E402
 
+# Of its classes, such as SegNano and Seg2XLarge.
+variant = options.model.title().replace("-", "").replace("Xl", "XL")
 half = options.precision == "bf16-mixed"
 device = torch.device(options.device)
 on_gpu = device.type == "cuda"
@@ -68,8 +72,9 @@ def train() -> dict:
     from torch.optim.swa_utils import AveragedModel
 
     torch.manual_seed(0)
-    model_config = getattr(configs, f"RFDETR{options.model.capitalize()}Config")(pretrain_weights=None)
-    train_config = configs.TrainConfig(
+    model_config = getattr(configs, f"RFDETR{variant}Config")(pretrain_weights=None)
+    masks = model_config.segmentation_head
+    train_config = (configs.SegmentationTrainConfig if masks else configs.TrainConfig)(
         dataset_dir=None, batch_size=options.batch, grad_accum_steps=1, multi_scale=False
     )
     module = RFDETRModelModule(model_config, train_config).train().to(device)
@@ -81,9 +86,9 @@ def train() -> dict:
     average = AveragedModel(module, use_buffers=callback._use_buffers, multi_avg_fn=callback._multi_avg_fn)
 
     side = model_config.resolution
-    mask = torch.zeros(options.batch, side, side, dtype=torch.bool, device=device)
-    images = NestedTensor(torch.randn(options.batch, 3, side, side).to(device), mask)
-    targets = [{k: v.to(device) for k, v in target(image, side).items()} for image in range(options.batch)]
+    padding = torch.zeros(options.batch, side, side, dtype=torch.bool, device=device)
+    images = NestedTensor(torch.randn(options.batch, 3, side, side).to(device), padding)
+    targets = [{k: v.to(device) for k, v in target(image, side, masks).items()} for image in range(options.batch)]
 
     seconds: dict[str, list[float]] = {name: [] for name in ("step", "forward", "loss", "backward", "optimizer")}
     losses = []
@@ -110,13 +115,14 @@ def train() -> dict:
                 seconds[name].append(value)
     return {
         "batch": options.batch,
+        "masks": masks,
         "seconds": {name: spread(values) for name, values in seconds.items()},
         "losses": losses,
         **({"peak_tensor_bytes": torch.cuda.max_memory_allocated(device)} if on_gpu else {}),
     }
 
 
-def target(image: int, side: int) -> dict[str, torch.Tensor]:
+def target(image: int, side: int, masks: bool) -> dict[str, torch.Tensor]:
     size = torch.rand(options.boxes, 2) * 0.3 + 0.05
     centre = torch.rand(options.boxes, 2) * (1 - size) + size / 2
     shape = torch.tensor([side, side])
@@ -128,7 +134,16 @@ def target(image: int, side: int) -> dict[str, torch.Tensor]:
         "iscrowd": torch.zeros(options.boxes, dtype=torch.int64),
         "orig_size": shape,
         "size": shape,
+        **({"masks": ellipses(centre, size, side)} if masks else {}),
     }
+
+
+def ellipses(centre: torch.Tensor, size: torch.Tensor, side: int) -> torch.Tensor:
+    """The largest ellipse in each box: what `bench train` of this program takes for masks."""
+    at = (torch.arange(side) + 0.5) / side
+    x = ((at - centre[:, :1]) / size[:, :1] * 2).square()[:, None, :]
+    y = ((at - centre[:, 1:]) / size[:, 1:] * 2).square()[:, :, None]
+    return x + y <= 1
 
 
 def infer() -> dict:
@@ -136,7 +151,7 @@ def infer() -> dict:
     from PIL import Image
 
     torch.manual_seed(0)
-    detector = getattr(rfdetr, f"RFDETR{options.model.capitalize()}")(pretrain_weights=None)
+    detector = getattr(rfdetr, f"RFDETR{variant}")(pretrain_weights=None)
     network = detector.model.model.eval()
     side = detector.model.resolution
     images = torch.randn(options.batch, 3, side, side)

@@ -43,7 +43,8 @@ export async function against(
   { batch, ...shape }: { batch: number; [name: string]: unknown },
 ): Promise<void> {
   const programs = [...new Set((flags.against ?? []).map((name) => oneOf("against", name, peersOf[what])))];
-  const model = oneOf("model", flags.model, ["nano", "small", "medium", "large"]);
+  const { comparedModels } = await import("../../instruments/peers/programs.js");
+  const model = oneOf("model", flags.model, comparedModels);
   const asked =
     flags.precision.join() === "auto"
       ? precisions

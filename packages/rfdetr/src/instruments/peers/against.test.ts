@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { variants } from "../../model/variants.js";
 import { compare } from "./against.js";
-import type { Peer, Printed } from "./programs.js";
+import { comparedModels, type Peer, type Printed } from "./programs.js";
 
 const step = (median: number, mebibytes: number): Printed => ({
   seconds: { step: { median } },
@@ -14,6 +15,11 @@ const measured = (busy: boolean, printed: Partial<Record<"rfdetr" | Peer, Printe
   precision: "32-true" as const,
   busy,
   printed: new Map(Object.entries(printed) as ["rfdetr" | Peer, Printed[]][]),
+});
+
+it("has the models of the Python package, with masks and without", () => {
+  const others = ["base", "large-deprecated", "xlarge", "2xlarge", "demo", "tiny", "seg-demo", "seg-tiny"];
+  expect(variants.filter((name) => !others.includes(name)).sort()).toEqual([...comparedModels].sort());
 });
 
 describe("compare", () => {

@@ -12,6 +12,12 @@ export const peers = ["python", "openvino", "onnxruntime"] as const;
 /** A program of {@link peers}. */
 export type Peer = (typeof peers)[number];
 
+/** Variants that are compared: those of the Python package that are not superseded. */
+export const comparedModels = [
+  ...["nano", "small", "medium", "large"],
+  ...["seg-preview", "seg-nano", "seg-small", "seg-medium", "seg-large", "seg-xlarge", "seg-2xlarge"],
+] as const;
+
 /** What the compared programs are asked for. */
 export interface Work {
   what: "train" | "infer";
