@@ -35,7 +35,7 @@ export {
 export type { CalibratedPrecision } from "./observers/calibrated-precision.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { type ChoiceAgreement, Choices } from "./observers/choices.js";
-export { compareModules, type ModuleError } from "./observers/compare-modules.js";
+export { compareModules, type ModuleError, worstModules } from "./observers/compare-modules.js";
 export { Monitor, UpdateProbe, type WatchedStep } from "./observers/monitor.js";
 export { type Replay, replay } from "./observers/replay.js";
 export {

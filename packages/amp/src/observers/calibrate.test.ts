@@ -4,7 +4,7 @@ import { Autocast } from "../autocast/autocast.js";
 import type { Precision } from "../names.js";
 import { calibrate, recommend } from "./calibrate.js";
 import type { CalibratedPrecision } from "./calibrated-precision.js";
-import { compareModules } from "./compare-modules.js";
+import { compareModules, worstModules } from "./compare-modules.js";
 
 class Dropout extends nn.Module {
   override forward(x: Tensor): Tensor {
@@ -189,6 +189,41 @@ it("modules are compared by their own outputs", () => {
     for (const { relative_error } of half) expect(Math.log2(relative_error)).toBeLessThan(-6);
     net.train();
   });
+});
+
+it("modules after one that calls another number of operators are compared all the same", () => {
+  class Twice extends nn.Module {
+    again = false;
+    override forward(x: Tensor): Tensor {
+      return this.again ? ops.tanh(ops.gelu(x)) : ops.gelu(x);
+    }
+  }
+  class Pair extends nn.Module {
+    first = new Twice();
+    second = new Twice();
+    override forward(x: Tensor): Tensor {
+      return this.second.call(x.add(this.first.call(x).mul(0)));
+    }
+  }
+  const pair = new Pair();
+  const run = (again: boolean) => () => {
+    pair.first.again = again;
+    pair.call(tensor([3, 1]));
+  };
+  const errors = compareModules(run(false), run(true));
+  expect(errors.map(({ path, relative_error }) => [path, relative_error])).toEqual([
+    ["first", 0],
+    ["(model)", 0],
+    ["second", 0],
+  ]);
+});
+
+it("the worst modules are ten, and the worst of each part that has none among them", () => {
+  const error = (path: string, relative_error: number) => ({ path, relative_error, amax: 1 });
+  const many = Array.from({ length: 12 }, (_, i) => error(`encoder.${i}`, 12 - i));
+  const errors = [error("head.0", 0.25), error("head.1", 0.5), ...many, error("norm", Number.NaN)];
+  const paths = ["norm", ...many.slice(0, 9).map(({ path }) => path), "head.1"];
+  expect(worstModules(errors).map(({ path }) => path)).toEqual(paths);
 });
 
 it("the largest value of a module stays NaN once one value is", () => {

@@ -19,7 +19,7 @@ import type { ModuleRecord } from "../numerics/module-record.js";
 import { precisionsOf } from "../policy/auto-precision.js";
 import type { CalibratedPrecision } from "./calibrated-precision.js";
 import { Choices } from "./choices.js";
-import { compareModules } from "./compare-modules.js";
+import { compareModules, worstModules } from "./compare-modules.js";
 import { Monitor } from "./monitor.js";
 
 /** The training step that {@link calibrate} measures. */
@@ -241,7 +241,7 @@ function tryPrecision(
           () => steps.forward(plain),
           () => steps.forward(autocast),
         );
-  const modules = errors.sort((a, b) => order(b.relative_error) - order(a.relative_error)).slice(0, 10);
+  const modules = worstModules(errors);
   autocast.clearCache();
   const loss_error = relative(loss, exact.loss);
   const found = { loss, loss_error, gradient_cosine, rounding_cosine, choices, nonfinite, modules };
@@ -342,5 +342,3 @@ const relative = (value: number, exact: number): number => Math.abs(value - exac
 
 const norm = (gradients: readonly (Tensor | null)[]): number =>
   noGrad(() => scope(() => Math.hypot(...gradients.map((g) => g?.norm().item() ?? 0))));
-/** A key for sorting in which NaN is the largest error. */
-const order = (error: number): number => (Number.isNaN(error) ? Number.POSITIVE_INFINITY : error);

@@ -29,6 +29,6 @@ export interface CalibratedPrecision {
   scale: number;
   /** The share of the gradient values, 0 to 1, that the precision rounds to zero at this scale. */
   underflow_share: number;
-  /** The ten modules with the largest errors, worst first; empty for `32-true`. */
+  /** The modules with the largest errors, as `worstModules` takes them; empty for `32-true`. */
   modules: ModuleError[];
 }

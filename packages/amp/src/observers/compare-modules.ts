@@ -20,13 +20,16 @@ export interface ModuleError {
 
 interface Sample {
   path: string;
+  /** Of which operator, in which module. */
+  place: string;
   values: Float64Array;
 }
 
 /**
  * Runs `exact` and `other` and compares the outputs of their operators, module by module. Both must call the same
- * modules in the same order. `other` makes the choices of `exact` ({@link Choices}): where it ranked candidates in another
- * order, all later modules would see other rows.
+ * modules in the same order; what only one of them calls in a module, such as a conversion, is not compared. `other`
+ * makes the choices of `exact` ({@link Choices}): where it ranked candidates in another order, all later modules would
+ * see other rows.
  * @returns one entry for each module, in the order of the other run
  * @example
  * import { Autocast, compareModules } from "@rfdetr/amp";
@@ -42,9 +45,11 @@ export function compareModules(exact: () => unknown, other: () => unknown): Modu
   const found = new Map<string, { error: number; norm: number; amax: number }>();
   const compared = record(() => choices.repeat(other));
   choices.dispose();
-  compared.forEach((sample, i) => {
-    const truth = reference[i];
-    if (truth === undefined || truth.path !== sample.path || truth.values.length !== sample.values.length) return;
+  const truths = new Map<string, Sample[]>();
+  for (const sample of reference) truths.set(sample.place, [...(truths.get(sample.place) ?? []), sample]);
+  for (const sample of compared) {
+    const truth = truths.get(sample.place)?.shift();
+    if (truth?.values.length !== sample.values.length) continue;
     const sums = found.get(sample.path) ?? { error: 0, norm: 0, amax: 0 };
     sample.values.forEach((value, j) => {
       const expected = truth.values[j] ?? Number.NaN;
@@ -53,7 +58,7 @@ export function compareModules(exact: () => unknown, other: () => unknown): Modu
       sums.amax = Math.max(sums.amax, Math.abs(value));
     });
     found.set(sample.path, sums);
-  });
+  }
   return [...found].map(([path, { error, norm, amax }]) => ({
     path,
     relative_error: norm === 0 ? (error === 0 ? 0 : Number.POSITIVE_INFINITY) : Math.sqrt(error / norm),
@@ -61,12 +66,30 @@ export function compareModules(exact: () => unknown, other: () => unknown): Modu
   }));
 }
 
+/**
+ * The ten modules with the largest errors, worst first, and after them the worst of each part of the model that is not
+ * among them.
+ */
+export function worstModules(errors: readonly ModuleError[]): ModuleError[] {
+  // NaN is the largest error.
+  const size = ({ relative_error: error }: ModuleError): number => (Number.isNaN(error) ? Infinity : error);
+  const parts = new Set<string>();
+  return [...errors]
+    .sort((a, b) => size(b) - size(a) || 0)
+    .filter(({ path }, i) => {
+      const seen = parts.size;
+      parts.add(path.split(".", 1)[0] as string);
+      return i < 10 || parts.size > seen;
+    });
+}
+
 function record(body: () => unknown): Sample[] {
   const samples: Sample[] = [];
   const stop = observe((event) => {
     if (event.by === "cast" || event.op.inPlace || event.module === null || quietOperators.has(event.op.base)) return;
+    const path = placeName(event.module.path);
     for (const output of floatingTensors(event.result))
-      samples.push({ path: placeName(event.module.path), values: sampled(output) });
+      samples.push({ path, place: `${path} ${event.op.name}`, values: sampled(output) });
   });
   try {
     noGrad(() => scope(() => void body()));

@@ -1,6 +1,8 @@
 import type { Calibration, Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
-import { advice, onImages, otherChoices, remarks, sparesNothing, worstModules } from "./doctor-report.js";
+import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
+import { onImages, verdict } from "./doctor-evaluation.js";
+import { advice, formatsVerdict, otherChoices, remarks, sparesNothing, worstModules } from "./doctor-report.js";
 
 type Row = Calibration["precisions"][number];
 const row = (precision: Precision, speedup: number, memory_ratio: number, nonfinite = false) =>
@@ -28,6 +30,33 @@ describe("the tables of the doctor", () => {
     );
   });
 
+  it("show the worst of the modules that predict masks, wherever it stands", () => {
+    const errors = ["a", "b", "c", "d", "segmentation_head.blocks.0", "segmentation_head.bias"];
+    const modules = errors.map((path, i) => ({ path, relative_error: 0.5 / (i + 1), amax: 1 }));
+    const shown = "bf16-mixed, largest errors of modules, in percent of their output: a 50 %, b 25 %, c 17 %";
+    expect(worstModules({ name: "bf16-mixed", modules })).toBe(`${shown}, segmentation_head.blocks.0 10 %`);
+    expect(worstModules({ name: "bf16-mixed", modules: modules.slice(0, 4) })).toBe(shown);
+    const first = modules.slice(4);
+    expect(worstModules({ name: "int8", modules: first }).match(/segmentation_head/g)).toHaveLength(2);
+  });
+
+  it("say of masks what converting the whole model does to them", () => {
+    const mode = (name: EvaluatedMode["mode"], box: number, mean?: number) =>
+      ({
+        mode: name,
+        box_error_px: box,
+        norm_error: { median: 0.5 },
+        nonfinite_images: 0,
+        ...(mean && { mask_iou: { mean, least: 0 } }),
+      }) as EvaluatedMode;
+    expect(verdict([mode("fp16_eval", 1, 0.75), mode("whole_model_half", 2, 0.5)])).toBe(
+      "Converting the whole model to float16: boxes are off by 2.0 px, norms by 0.50, and masks overlap by 0.5000; under float16 autocast boxes are off by 1.0 px, norms by 0.50, and masks overlap by 0.7500",
+    );
+    expect(verdict([mode("fp16_eval", 1), mode("whole_model_half", 2)])).toBe(
+      "Converting the whole model to float16: boxes are off by 2.0 px and norms by 0.50; under float16 autocast boxes are off by 1.0 px and norms by 0.50",
+    );
+  });
+
   it("say how many choices are those of float64, and never all where one is not", () => {
     const made = (path: string, operator: string, same: number) => ({ path, operator, same, places: 1000 });
     const choices = [
@@ -49,6 +78,16 @@ describe("the tables of the doctor", () => {
       false,
     ]);
   });
+});
+
+it("the verdict on number formats says in a sentence what each costs beside bfloat16, least first", () => {
+  const format = (name: string, rounding_cosine: number, nonfinite = false) =>
+    ({ format: name, rounding_cosine, nonfinite }) as Calibration["formats"][number];
+  const bf16 = { ...row("bf16-mixed", 1, 1), rounding_cosine: Math.cos(Math.asin(0.01)) };
+  const formats = [format("mxfp4", 0.6), format("fp8", 0.8), format("nvfp4", Number.NaN, true)];
+  expect(formatsVerdict({ ...measured("bf16-mixed", bf16), formats })).toBe(
+    "Cost of the formats, least first: bf16-mixed alone turns the gradient by 1 %, fp8 turns it by 60 %, mxfp4 turns it by 80 %, nvfp4 is not finite",
+  );
 });
 
 describe("the advice of the doctor", () => {

@@ -6,8 +6,6 @@ import { formatBytes } from "@rfdetr/amp/text";
 import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { HardwarePeaks } from "../../instruments/bench/hardware-peaks.js";
-import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
-import { counted, fraction, grouped } from "../../support/format.js";
 import type { MemoryPrice, Subject } from "../../train/measure/calibrate-step.js";
 import type { Console } from "../console/console.js";
 
@@ -55,15 +53,19 @@ export function remarks({ precision, nonfinite, scale }: Calibration["precisions
   ].join("; ");
 }
 
-/** The modules with the largest errors of a precision. @internal for tests */
-export const worstModules = ({
+/**
+ * The modules with the largest errors of a precision, and the worst of those that predict masks. @internal for tests
+ */
+export function worstModules({
   name,
   modules,
-}: { name: string } & Pick<Calibration["precisions"][number], "modules">): string =>
-  `${name}, largest errors of modules, in percent of their output: ${modules
-    .slice(0, 3)
-    .map((m) => `${m.path} ${Number((100 * m.relative_error).toPrecision(2))} %`)
-    .join(", ")}`;
+}: { name: string } & Pick<Calibration["precisions"][number], "modules">): string {
+  const shown = modules.slice(0, 3);
+  const head = modules.find(({ path }) => path.split(".", 1)[0] === "segmentation_head");
+  if (head !== undefined && !shown.includes(head)) shown.push(head);
+  const errors = shown.map((m) => `${m.path} ${Number((100 * m.relative_error).toPrecision(2))} %`);
+  return `${name}, largest errors of modules, in percent of their output: ${errors.join(", ")}`;
+}
 
 /** How many of its choices a precision makes as float64 does. @internal for tests */
 export function otherChoices({ precision, choices }: Calibration["precisions"][number]): string {
@@ -123,7 +125,8 @@ export function precisions(console: Console, what: string, { precisions: rows }:
 }
 
 /** Prints a table of what number formats do to the training step. */
-export function formats(console: Console, { formats: rows }: Calibration): void {
+export function formats(console: Console, calibration: Calibration): void {
+  const { formats: rows } = calibration;
   console.result();
   console.sentence(
     "The same step with linear layers in number formats, emulated in bf16-mixed; errors against float64:",
@@ -138,9 +141,28 @@ export function formats(console: Console, { formats: rows }: Calibration): void 
   console.table(["format", "loss error", "gradient cosine", "same choices", ""], cells);
   for (const { format, modules } of rows)
     if (modules.length > 0) console.sentence(console.dim(worstModules({ name: format, modules })));
+  console.sentence(formatsVerdict(calibration));
   console.sentence(
     "rfdetr train --set number_format=NAME trains in one, rfdetr val --number-format NAME evaluates in it",
   );
+}
+
+/**
+ * What each format costs, in a sentence: how far it turns the gradient, at the choices of float64, as the sine of the
+ * angle. @internal for tests
+ */
+export function formatsVerdict({ formats: rows, precisions: all }: Calibration): string {
+  const turned = (cosine: number): string => {
+    const sine = Math.sqrt(Math.max(0, 1 - cosine * cosine));
+    return `${Number((100 * sine).toPrecision(2))} %`;
+  };
+  const finite = rows.filter((row) => !row.nonfinite).sort((a, b) => b.rounding_cosine - a.rounding_cosine);
+  const broken = rows.filter((row) => row.nonfinite).map(({ format }) => format);
+  const costs = finite.map(({ format, rounding_cosine: cosine }) => `${format} turns it by ${turned(cosine)}`);
+  const mixed = all.find(({ precision, nonfinite }) => precision === "bf16-mixed" && !nonfinite);
+  const base = mixed === undefined ? [] : [`bf16-mixed alone turns the gradient by ${turned(mixed.rounding_cosine)}`];
+  const not = broken.length === 0 ? [] : [`${broken.join(" and ")} ${broken.length === 1 ? "is" : "are"} not finite`];
+  return `Cost of the formats, least first: ${[...base, ...costs, ...not].join(", ")}`;
 }
 
 /**
@@ -182,75 +204,6 @@ export function moments(console: Console, model: Subject["model"]): Record<optim
   );
   return { float32: plain, "8bit": coded };
 }
-
-const meanings: Record<EvaluatedMode["mode"], string> = {
-  fp32: "everything in float32",
-  autocast: "the default: matrix products in low precision, weights and norms in float32",
-  fp16_eval: "the obsolete setting: float16 autocast, no weight converted",
-  whole_model_half: "every weight and operator in float16, norms included",
-};
-
-/** Prints a table of the ways to evaluate, what each means, and a verdict. */
-export function evaluation(
-  console: Console,
-  rows: readonly EvaluatedMode[],
-  { trained, seen }: { trained: boolean; seen: { images: number; of: number } | null },
-): void {
-  console.end();
-  console.result();
-  console.sentence(
-    `Evaluation${seen === null ? " of the training batch" : ` ${onImages(seen)}`}, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
-  );
-  const cells = rows.map((row) => [
-    row.mode,
-    number(row.box_error_px),
-    number(row.box_error_max_px),
-    number(row.score_error),
-    `${(100 * row.lost_share).toFixed(1)} %`,
-    row.mode === "fp32" ? "" : number(row.norm_error.median),
-    row.mode === "fp32" ? "" : number(row.norm_error.largest),
-    fraction(row.AP),
-    row.milliseconds.toFixed(1),
-    formatBytes(row.weight_bytes),
-    row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
-  ]);
-  const header = [
-    "mode",
-    "box px",
-    "worst px",
-    "score",
-    "lost",
-    "norms",
-    "worst norm",
-    "AP",
-    "ms/image",
-    "weights",
-    "",
-  ];
-  console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "score"]);
-  for (const { mode } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode]}`));
-  console.sentence(verdict(rows));
-}
-
-/** What the table shows about converting the whole model, in a sentence. */
-function verdict(rows: readonly EvaluatedMode[]): string {
-  const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
-  const [autocast, whole] = [of("fp16_eval"), of("whole_model_half")];
-  const title = "Converting the whole model to float16";
-  if (whole.nonfinite_images > autocast.nonfinite_images)
-    return `${title}: ${whole.nonfinite_images} images have no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
-  const errors = ({ box_error_px, norm_error }: EvaluatedMode) =>
-    `boxes are off by ${number(box_error_px)} px and norms by ${number(norm_error.median)}`;
-  return `${title}: ${errors(whole)}; under float16 autocast ${errors(autocast)}`;
-}
-
-/** Which images were evaluated: figures of a part are not those of the split. @internal for tests */
-export function onImages({ images, of }: { images: number; of: number }): string {
-  if (images >= of) return `on all ${counted(of, "image")} of valid`;
-  return `on ${grouped(images)} of ${counted(of, "image")} of valid (--images ${of} takes all: AP of a part differs)`;
-}
-
-const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");
 
 /** The training batch of a subject as images to evaluate, without anything to score: used when there is no dataset. */
 export function noise({ batch: { images, height, width, targets } }: Subject): EvaluationBatch {

@@ -149,6 +149,7 @@ async function measure(
   const { compareEvaluationModes } = await import("../../instruments/precision/compare-evaluations.js");
   const { readHardware } = await import("@rfdetr/amp");
   const report = await import("./doctor-report.js");
+  const { evaluation: showEvaluation } = await import("./doctor-evaluation.js");
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
   const { precision } = resolved;
   console.live("reading");
@@ -167,7 +168,7 @@ async function measure(
   }
   const progress = (what: string) => console.live(`measuring ${what}`);
   const calibration = calibrateSubject(subject, { formats: formatsOf(flags.formats), progress });
-  const { variant, resolution } = subject.model.config;
+  const { variant, resolution, segmentationHead: masks } = subject.model.config;
   const emulates = device === "cpu" && !readHardware("cpu").fp16;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration, emulates);
   if (calibration.formats.length > 0) report.formats(console, calibration);
@@ -175,7 +176,7 @@ async function measure(
   console.live("measuring what sparing memory costs");
   const prices = memoryPrices(subject, { precision: calibration.recommended.precision });
   report.memory(console, calibration.recommended.precision, prices);
-  const seen = flags.data === undefined ? null : await evaluationImages(flags.data, resolution, images, batch);
+  const seen = flags.data === undefined ? null : await evaluationImages(flags.data, resolution, images, batch, masks);
   const evaluation = compareEvaluationModes({
     model: subject.model,
     classNames: subject.classNames,
@@ -185,7 +186,7 @@ async function measure(
     batches: seen?.batches ?? [report.noise(subject)],
     progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
   });
-  report.evaluation(console, evaluation, { trained: subject.trained, seen });
+  showEvaluation(console, evaluation, { trained: subject.trained, seen });
   const { recommended, precisions, formats, exact } = calibration;
   console.result();
   for (const sentence of report.advice(calibration, precision)) console.sentence(sentence);

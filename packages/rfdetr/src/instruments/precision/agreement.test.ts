@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { encodeMask } from "../../masks/mask.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { agreement } from "./agreement.js";
 
@@ -34,6 +35,15 @@ describe("agreement of two sets of detections", () => {
 
   it("counts a detection as lost when no box of its class overlaps by half", () => {
     expect(agreement([image], [detected([[10, 10, 50, 50], 0.9, 2], [[80, 80, 120, 120], 0.6, 2])]).lost_share).toBe(1);
+  });
+
+  it("has the overlap of the masks of detections that both found, where the model has masks", () => {
+    const masked = (...masks: number[][]) => ({ ...image, masks: masks.map((bits) => encodeMask(bits, 2, 2)) });
+    const first = masked([1, 1, 0, 0], [0, 0, 0, 0]);
+    expect(agreement([first], [first]).mask_iou).toEqual({ mean: 1, least: 1 });
+    const second = masked([1, 0, 0, 0], [0, 0, 0, 0]);
+    expect(agreement([first], [second]).mask_iou).toEqual({ mean: 0.75, least: 0.5 });
+    expect(agreement([image], [image])).not.toHaveProperty("mask_iou");
   });
 
   it("uses each box once: two detections of the reference cannot share a mate", () => {

@@ -1,5 +1,6 @@
 // How much two sets of detections of the same images differ.
 import { pairDetections } from "../../eval/pair-detections.js";
+import { maskAgreement } from "../../masks/overlap.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 
 /** Differences over all images; NaN where no detection was found in both. */
@@ -12,6 +13,8 @@ export interface Disagreement {
   score_error: number;
   /** Share of the reference's detections without a partner: no box of the class overlaps by half. */
   lost_share: number;
+  /** Intersection over union of the masks of detections found in both, where the model has masks. */
+  mask_iou?: { mean: number; least: number };
   /** Images with a score or box that is not finite. */
   nonfinite_images: number;
 }
@@ -23,6 +26,7 @@ const least = 10;
 /** Compares the detections of `reference` with their partners in `other`, image by image. */
 export function agreement(reference: readonly ScoredBoxes[], other: readonly ScoredBoxes[]): Disagreement {
   let [boxes, largest, scores, pairs, all, bad] = [0, 0, 0, 0, 0, 0];
+  const ious: number[] = [];
   reference.forEach((image, i) => {
     const found = other[i];
     if (![...found.scores, ...found.boxes].every(Number.isFinite)) bad++;
@@ -32,6 +36,7 @@ export function agreement(reference: readonly ScoredBoxes[], other: readonly Sco
     pairs += partners.size;
     for (const [d, mate] of partners) {
       scores += Math.abs(image.scores[d] - found.scores[mate]);
+      if (image.masks && found.masks) ious.push(maskAgreement(image.masks[d], found.masks[mate]));
       for (let c = 0; c < 4; c++) {
         const difference = Math.abs(image.boxes[d * 4 + c] - found.boxes[mate * 4 + c]);
         boxes += difference / 4;
@@ -45,6 +50,7 @@ export function agreement(reference: readonly ScoredBoxes[], other: readonly Sco
     box_error_max_px: largest,
     score_error: mean(scores),
     lost_share: all === 0 ? 0 : (all - pairs) / all,
+    ...(ious.length > 0 && { mask_iou: { mean: mean(ious.reduce((a, b) => a + b)), least: Math.min(...ious) } }),
     nonfinite_images: bad,
   };
 }

@@ -78,14 +78,18 @@ export function castsOf({ model, batch, rules, device }: Subject, precision: Pre
   return map;
 }
 
-/** The first `count` images of the valid split, resized, in batches; and how many of how many. */
+/**
+ * The first `count` images of the valid split, resized, in batches; and how many of how many.
+ * @param masks whether the ground truth has masks
+ */
 export async function evaluationImages(
   data: string,
   size: Shape,
   count: number,
   batch: number,
+  masks: boolean,
 ): Promise<{ batches: EvaluationBatch[]; images: number; of: number }> {
-  const opened = await openEvaluationData(data, "valid", size, batch);
+  const opened = await openEvaluationData(data, "valid", size, batch, { masks });
   const batches: EvaluationBatch[] = [];
   let images = 0;
   for await (const next of opened.batches()) {

@@ -2,6 +2,10 @@ import { createHash } from "node:crypto";
 import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { EvaluationBatch } from "../../eval/batch.js";
+import { outputsOf } from "../../eval/evaluate.js";
+import { postprocess, toArrays } from "../../model/images/postprocess.js";
+import { inFloat32 } from "../../model/outputs.js";
+import { modelAutocast } from "../../model/precision/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
@@ -27,13 +31,31 @@ function batchOf(count: number): EvaluationBatch {
   };
 }
 
-function compare(model: RFDETRModel): Map<EvaluationMode, EvaluatedMode> {
+/** A batch whose objects are the best masks that the model finds, with boxes that are elsewhere. */
+function ofOwnMasks(model: RFDETRModel): EvaluationBatch {
+  const batch = batchOf(2);
+  const autocast = modelAutocast(model.eval(), { precision: "32-true" });
+  const found = noGrad(() =>
+    scope(() => {
+      const outputs = inFloat32(outputsOf(batch, { model, autocast, device: "cpu" }));
+      return postprocess(outputs, batch.origSizes, model.config.numSelect).map(toArrays);
+    }),
+  );
+  const truths = found.map(({ labels, masks = [] }) => {
+    const best = labels.findIndex((label) => label < classNames.length);
+    const object = { labels: labels.slice(best, best + 1), masks: masks.slice(best, best + 1) };
+    return { boxes: Float32Array.of(0, 0, 2, 2), area: Float64Array.of(1000), crowd: Uint8Array.of(0), ...object };
+  });
+  return { ...batch, truths };
+}
+
+function compare(model: RFDETRModel, batch = batchOf(2)): Map<EvaluationMode, EvaluatedMode> {
   const rows = compareEvaluationModes({
     model,
     classNames,
     precision: "bf16-mixed",
     device: "cpu",
-    batches: [batchOf(2)],
+    batches: [batch],
   });
   return new Map(rows.map((row) => [row.mode, row]));
 }
@@ -58,6 +80,23 @@ describe("ways to evaluate in low precision", () => {
     const weights = model.parameters().reduce((sum, parameter) => sum + 4 * parameter.numel, 0);
     expect(of("fp16_eval").weight_bytes).toBeGreaterThan(1.3 * weights);
     expect(of("fp32").weight_bytes).toBeGreaterThanOrEqual(weights);
+  });
+
+  it("measures masks where the model has some: their overlap with those of float32, and their AP", () => {
+    manualSeed(0);
+    const segmenting = new RFDETRModel({ ...resolveModel("seg-tiny"), numClasses: classNames.length, numSelect: 20 });
+    const rows = compare(segmenting, ofOwnMasks(segmenting));
+    const of = (mode: EvaluationMode) => rows.get(mode) as EvaluatedMode;
+    expect(of("fp32").mask_iou).toEqual({ mean: 1, least: 1 });
+    for (const mode of ["autocast", "fp16_eval", "whole_model_half"] as const) {
+      expect(of(mode).mask_iou?.mean).toBeLessThan(1);
+      expect(of(mode).mask_iou?.mean).toBeGreaterThan(0.5);
+      expect(of(mode).mask_AP).toBeGreaterThan(0);
+      expect(of(mode).modules.some(({ path }) => path.startsWith("segmentation_head"))).toBe(true);
+    }
+    expect(of("fp32").mask_AP).toBeGreaterThan(0.1);
+    expect(of("fp32").AP).toBe(0);
+    expect(compare(model).get("fp32")).not.toHaveProperty("mask_AP");
   });
 
   it("leaves the weights as they were, to the bit, and the model in the mode it had", () => {

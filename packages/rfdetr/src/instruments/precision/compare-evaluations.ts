@@ -1,6 +1,14 @@
 // The ways to evaluate in low precision, side by side: what each does to boxes, scores, AP and the outputs of norms.
 
-import { Autocast, compareModules, defaultPolicy, type ModuleError, type Policy, type Precision } from "@rfdetr/amp";
+import {
+  Autocast,
+  compareModules,
+  defaultPolicy,
+  type ModuleError,
+  type Policy,
+  type Precision,
+  worstModules,
+} from "@rfdetr/amp";
 import { keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import { CocoEvaluator } from "../../eval/coco/coco.js";
@@ -25,9 +33,12 @@ export interface EvaluatedMode extends Disagreement {
   mode: EvaluationMode;
   /** What it computes in. */
   precision: Precision | "float16";
-  /** COCO AP; null if the images have no annotations to score. */
+  /** COCO AP of the boxes; null if the images have no annotations to score. */
   AP: number | null;
   AP50: number | null;
+  /** The same by the overlap of masks, where the model has masks and the images have annotations. */
+  mask_AP?: number | null;
+  mask_AP50?: number | null;
   /** Forward of one image, median over the batches. */
   milliseconds: number;
   /** Float16 products ran on rounded float32 operands: values are those of float16, the time is not. */
@@ -36,7 +47,7 @@ export interface EvaluatedMode extends Disagreement {
   weight_bytes: number;
   /** Relative error of the outputs of the norms in encoder and projector, which run before anything is ranked. */
   norm_error: { largest: number; median: number; module: string | null };
-  /** The ten modules with the largest error, worst first. */
+  /** See {@link worstModules}. */
   modules: ModuleError[];
 }
 
@@ -91,11 +102,12 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
         ...agreement(reference, pass.detected),
         AP: summary.AP,
         AP50: summary.AP50,
+        ...(summary.masks && { mask_AP: summary.masks.AP, mask_AP50: summary.masks.AP50 }),
         milliseconds: median(pass.milliseconds),
         emulated: autocast.emulated,
         weight_bytes: pass.weightBytes,
         norm_error: worstNorm(errors.filter(({ path }) => norms.has(path))),
-        modules: [...errors].sort(byError).slice(0, 10),
+        modules: worstModules(errors),
       };
     });
   } finally {

@@ -1,0 +1,82 @@
+// What `rfdetr doctor` shows of the ways to evaluate.
+
+import { formatBytes } from "@rfdetr/amp/text";
+import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
+import { counted, fraction, grouped } from "../../support/format.js";
+import type { Console } from "../console/console.js";
+
+const meanings: Record<EvaluatedMode["mode"], string> = {
+  fp32: "everything in float32",
+  autocast: "the default: matrix products in low precision, weights and norms in float32",
+  fp16_eval: "the obsolete setting: float16 autocast, no weight converted",
+  whole_model_half: "every weight and operator in float16, norms included",
+};
+
+/** Prints a table of the ways to evaluate, what each means, and a verdict. */
+export function evaluation(
+  console: Console,
+  rows: readonly EvaluatedMode[],
+  { trained, seen }: { trained: boolean; seen: { images: number; of: number } | null },
+): void {
+  console.end();
+  console.result();
+  console.sentence(
+    `Evaluation${seen === null ? " of the training batch" : ` ${onImages(seen)}`}, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
+  );
+  const masks = rows.some(({ mask_iou }) => mask_iou !== undefined);
+  const cells = rows.map((row) => [
+    row.mode,
+    number(row.box_error_px),
+    number(row.box_error_max_px),
+    number(row.score_error),
+    ...(masks ? [row.mask_iou?.mean, row.mask_iou?.least].map((iou) => iou?.toFixed(4) ?? "") : []),
+    `${(100 * row.lost_share).toFixed(1)} %`,
+    row.mode === "fp32" ? "" : number(row.norm_error.median),
+    row.mode === "fp32" ? "" : number(row.norm_error.largest),
+    ...(masks ? [fraction(row.mask_AP ?? null)] : []),
+    fraction(row.AP),
+    row.milliseconds.toFixed(1),
+    formatBytes(row.weight_bytes),
+    row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
+  ]);
+  const header = [
+    "mode",
+    "box px",
+    "worst px",
+    "score",
+    ...(masks ? ["mask IoU", "worst IoU"] : []),
+    "lost",
+    "norms",
+    "worst norm",
+    ...(masks ? ["mask AP", "box AP"] : ["AP"]),
+    "ms/image",
+    "weights",
+    "",
+  ];
+  console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "worst IoU", "score"]);
+  for (const { mode } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode]}`));
+  console.sentence(verdict(rows));
+}
+
+/** What the table shows about converting the whole model, in a sentence. @internal for tests */
+export function verdict(rows: readonly EvaluatedMode[]): string {
+  const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
+  const [autocast, whole] = [of("fp16_eval"), of("whole_model_half")];
+  const title = "Converting the whole model to float16";
+  if (whole.nonfinite_images > autocast.nonfinite_images)
+    return `${title}: ${whole.nonfinite_images} images have no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
+  const errors = ({ box_error_px, norm_error, mask_iou: iou }: EvaluatedMode) => {
+    const off = `boxes are off by ${number(box_error_px)} px`;
+    const norms = `norms by ${number(norm_error.median)}`;
+    return iou === undefined ? `${off} and ${norms}` : `${off}, ${norms}, and masks overlap by ${iou.mean.toFixed(4)}`;
+  };
+  return `${title}: ${errors(whole)}; under float16 autocast ${errors(autocast)}`;
+}
+
+/** Which images were evaluated: figures of a part are not those of the split. @internal for tests */
+export function onImages({ images, of }: { images: number; of: number }): string {
+  if (images >= of) return `on all ${counted(of, "image")} of valid`;
+  return `on ${grouped(images)} of ${counted(of, "image")} of valid (--images ${of} takes all: AP of a part differs)`;
+}
+
+const number = (value: number): string => (value === 0 ? "0" : Number.isFinite(value) ? value.toPrecision(2) : "nan");
