@@ -11,8 +11,8 @@ export type ExportPrecision = "fp32" | "fp16" | "int8";
  */
 export const tolerances: Readonly<Record<ExportPrecision, Required<GoldenTolerance>>> = {
   fp32: { box_px: 0.1, score: 0.001, mask: 0.02 },
-  fp16: { box_px: 1, score: 0.02, mask: 0.15 },
-  int8: { box_px: 16, score: 0.3, mask: 0.6 },
+  fp16: { box_px: 1, score: 0.02, mask: 0.1 },
+  int8: { box_px: 16, score: 0.3, mask: 0.4 },
 };
 
 /** The precisions by name. */
