@@ -26,11 +26,7 @@ export class EvaluationFolder {
    * @throws RunDirectoryError before anything is evaluated
    */
   static open(path: string): EvaluationFolder {
-    const taken = [detailsName, picturesName].filter((name) => existsSync(join(path, name)));
-    if (taken.length > 0)
-      throw new RunDirectoryError(
-        `Expected an output folder without the files to write but ${path} has ${taken.join(" and ")}: choose another folder`,
-      );
+    refuseTaken(path);
     return new EvaluationFolder(path, makeFolder(path));
   }
 
@@ -41,6 +37,8 @@ export class EvaluationFolder {
    * @throws RunDirectoryError
    */
   async write(details: EvaluationDetails, autoOrient: boolean): Promise<number> {
+    // Another evaluation may have been quicker.
+    refuseTaken(this.path);
     writeDetails(join(this.path, detailsName), details);
     const pictures = await writeEvaluationPictures(join(this.path, picturesName), details, { autoOrient });
     return pictures.length;
@@ -50,6 +48,15 @@ export class EvaluationFolder {
   giveUp(): void {
     removeEmpty(this.#made);
   }
+}
+
+/** @throws RunDirectoryError where the folder has an evaluation */
+function refuseTaken(path: string): void {
+  const taken = [detailsName, picturesName].filter((name) => existsSync(join(path, name)));
+  if (taken.length > 0)
+    throw new RunDirectoryError(
+      `Expected an output folder without the files to write but ${path} has ${taken.join(" and ")}: choose another folder`,
+    );
 }
 
 /** The details with the paths of those images that lie where the annotation file says, seen from its own folder. */

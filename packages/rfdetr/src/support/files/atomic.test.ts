@@ -40,6 +40,18 @@ describe("replaceFile", () => {
     expect(readdirSync(folder)).toEqual(["x"]);
   });
 
+  it.each([
+    ["EDQUOT", "the quota of the disk is used up; free some space"],
+    ["ENOTEMPTY", "another program has made it meanwhile; choose another name"],
+    ["ESTALE", "the network folder that held it has changed"],
+  ])("says in words what %s is", (code, reason) => {
+    const path = join(folder, "x");
+    const fail = () => {
+      throw Object.assign(new Error(`${code}: as the system says it`), { code });
+    };
+    expect(() => replaceFile(path, fail)).toThrow(`x cannot be written in ${folder}: ${reason}`);
+  });
+
   it.skipIf(process.platform === "win32")("puts no file in the place of a pipe or a device", () => {
     const path = join(folder, "pipe");
     execFileSync("sh", ["-c", 'mkfifo "$0"', path]);

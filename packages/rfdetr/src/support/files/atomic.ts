@@ -83,7 +83,7 @@ export function replaceFolder(path: string, write: (temporary: string) => void):
     try {
       fillAndSwap(path, write);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOSPC" || !existsSync(old) || !existsSync(path)) throw error;
+      if (!isFull(error) || !existsSync(old) || !existsSync(path)) throw error;
       discard(path + partial);
       rmSync(old, { recursive: true, force: true });
       fillAndSwap(path, write);
@@ -94,6 +94,10 @@ export function replaceFolder(path: string, write: (temporary: string) => void):
     throw writeFailure(path, error);
   }
 }
+
+/** Whether there is no room: on the disk, or in the share of it that the user may have. */
+const isFull = (error: unknown): boolean =>
+  isSystemError(error) && (error.code === "ENOSPC" || error.code === "EDQUOT");
 
 function fillAndSwap(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;
@@ -205,7 +209,11 @@ export function writeFailure(path: string, error: unknown): unknown {
 function writeReason(folder: string, error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case "ENOSPC":
-      return "the disk is full; free some space";
+    case "EDQUOT":
+      return `${reasonOf(error)}; free some space`;
+    // A folder is put under its name when it is whole.
+    case "ENOTEMPTY":
+      return "another program has made it meanwhile; choose another name";
     case "EACCES":
     case "EPERM":
     case "EROFS":
