@@ -98,7 +98,11 @@ describe("rfdetr predict", () => {
     expect(stderr).toContain("1 image of 2 could not be read");
     const none = predict("torn/1.jpg", "--json");
     expect(none.status).toBe(1);
-    expect(JSON.parse(none.stdout)).toMatchObject({ images: [], errors: [{ file: "torn/1.jpg" }] });
+    expect(JSON.parse(none.stdout)).toMatchObject({
+      images: [],
+      errors: [{ file: "torn/1.jpg" }],
+      error: { code: "ERR_PICTURE_INPUT", message: expect.stringContaining("torn/1.jpg") },
+    });
   });
 
   it("says of the only image that cannot be read nothing but why, and leaves no folder", () => {

@@ -159,7 +159,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { jsonResults, lostMasks } = await import("../../predict/outputs/result-formats.js");
     const lost = lostMasks(format, images);
     if (lost !== null) console.warning(lost);
-    if (json) console.data(jsonResults(images, errors));
+    if (json) console.data({ ...jsonResults(images, errors), ...failure(images, errors) });
     else if (onStdout) console.text(text);
     for (const image of images) nothing.add(shownImage(image.file), image);
     conclude(console, { images, errors, signal, all: files.length }, output.path);
@@ -172,6 +172,15 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     throw error;
   }
 }
+
+/** The error of the command in its JSON: where no image could be read, it failed. */
+function failure(images: readonly FilePrediction[], errors: readonly FileError[]): object {
+  if (images.length > 0 || errors.length === 0) return {};
+  const message = errors.length === 1 ? errors[0].message : unreadable(errors.length, errors.length);
+  return { error: { code: "ERR_PICTURE_INPUT", message } };
+}
+
+const unreadable = (count: number, all: number): string => `${counted(count, "image")} of ${all} could not be read`;
 
 /** What is looked for, and in which parts. */
 function selectionOf(flags: PredictFlags): Pick<PredictManyOptions, "classes" | "maxDetections" | "shape" | "tiles"> {
@@ -290,6 +299,6 @@ function conclude(
   const where = folder === null ? "" : `, written to ${shownPath(folder)}`;
   if (images.length > 0 || errors.length === 0)
     console.result(`${counted(objects, "object")} in ${counted(images.length, "image")}${where}`);
-  if (errors.length > 0 && all > 1) console.error(`${counted(errors.length, "image")} of ${all} could not be read`);
+  if (errors.length > 0 && all > 1) console.error(unreadable(errors.length, all));
   if (signal !== null) console.error(`stopped after ${images.length + errors.length} of ${counted(all, "image")}`);
 }
