@@ -3,6 +3,7 @@
 import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import type { Command } from "commander";
+import { UsageError } from "../../support/errors.js";
 import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
 import { type Shape, shapeInWords } from "../../support/shape.js";
@@ -69,6 +70,12 @@ async function doctor(flags: DoctorFlags): Promise<number> {
   const batch = positiveInteger("batch", flags.batch ?? 2);
   const images = positiveInteger("images", flags.images);
   const threads = flags.threads === undefined ? null : positiveInteger("threads", flags.threads);
+  if (flags.casts)
+    for (const [flag, value] of [
+      ["--write", flags.write],
+      ["--formats", flags.formats],
+    ] as const)
+      if (value !== undefined) throw new UsageError(`Expected --casts or ${flag} but received both`);
   const { parseOverrides } = await import("../train/setting-flags.js");
   const overrides = parseOverrides(flags.override ?? []);
   const machine = await describeMachine(console, flags.device, threads);
@@ -163,7 +170,9 @@ async function measure(
     const casts = castsOf(subject, lower);
     showCasts(console, casts, { lower, batch, ...subject.model.config });
     const { rows: operators, casts: made, total } = casts;
-    if (console.json) console.data({ ...about, precision: lower, casts: { operators, casts: made, total } });
+    const recommended = { precision, reason: resolved.reason };
+    const measured = { recommended, precisions: [], evaluation: [], precision: lower };
+    if (console.json) console.data({ ...about, features, ...measured, casts: { operators, casts: made, total } });
     return;
   }
   const progress = (what: string) => console.live(`measuring ${what}`);
