@@ -1,7 +1,7 @@
 // `RFDETR` of `rfdetr/browser`: the class that loads an exported file and detects.
 import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
-import { listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
+import { areUsable, listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
 import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
 import { runBatches } from "../onnx/run-batches.js";
 import type { Runtime, Session } from "./backend.js";
@@ -141,10 +141,10 @@ export class RFDETR {
     this.#last = run.catch(() => {});
     const [outputs] = await run;
     const ran = performance.now();
-    if (!outputs.boxes.every(Number.isFinite) || outputs.logits.some(Number.isNaN))
-      throw new Error("Expected finite scores and boxes but the model gives NaN or infinity");
     const { width, height } = source;
     const found = selectBoxes(outputs, source, numSelect, threshold);
+    if (!areUsable(outputs, found))
+      throw new Error("Expected finite scores and boxes but the model gives NaN or infinity");
     const rows = outputs.logits.length / (outputs.boxes.length / 4);
     const detections = listDetections(found, rowNames(this.classNames, rows), threshold);
     const milliseconds = { pixels: read - began, model: ran - read, results: performance.now() - ran };

@@ -121,3 +121,10 @@ export function resizeMasks(logits: Float32Array | Float64Array, count: number, 
     return { height: rows, width: columns, counts: runs.slice(0, length + 1) };
   });
 }
+
+/** Whether no logit is NaN or infinite. */
+export function areFinite(logits: Float32Array | Float64Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += logits[i] - logits[i];
+  return sum === 0;
+}

@@ -4,7 +4,7 @@ import { encodeMask, type Mask } from "../masks/mask.js";
 import { maskIou, measureMask } from "../masks/overlap.js";
 import { postprocess, toArrays } from "../model/images/postprocess.js";
 import { Rng } from "../support/random.js";
-import { listBelow, listDetections, rowNames, selectBoxes } from "./detections.js";
+import { areUsable, listBelow, listDetections, rowNames, selectBoxes } from "./detections.js";
 
 describe("selectBoxes", () => {
   it.each([
@@ -64,6 +64,22 @@ describe("the masks of selectBoxes", () => {
     }
     expect(selectBoxes({ boxes, logits, masks }, { width, height }, 20).masks).toHaveLength(20);
     expect(selectBoxes({ boxes, logits }, { width, height }, 20).masks).toBeUndefined();
+  });
+
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])("make a detection unusable where a logit is %s", (broken) => {
+    const boxes = Float32Array.of(0.5, 0.5, 0.2, 0.2, 0.5, 0.5, 0.4, 0.4);
+    const outputs = (logit: number) => ({
+      boxes,
+      logits: Float32Array.of(3, -3),
+      masks: { logits: Float32Array.of(1, logit, 1, 1, 1, 1, 1, 1), height: 2, width: 2 },
+    });
+    const size = { width: 8, height: 8 };
+    const [good, bad] = [1, broken].map((logit) => selectBoxes(outputs(logit), size, 2, 0.5));
+    expect(areUsable(outputs(1), good)).toBe(true);
+    expect(areUsable(outputs(broken), bad)).toBe(false);
+    expect(Array.from(bad.scores, Number.isNaN)).toEqual([true, false]);
+    // The mask of a detection at most as good as the least score is not looked at.
+    expect(areUsable(outputs(broken), selectBoxes(outputs(broken), size, 2, 0.99))).toBe(true);
   });
 
   it("belong to the detections that are listed", () => {

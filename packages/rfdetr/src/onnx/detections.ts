@@ -1,6 +1,6 @@
 // Raw outputs to detections, without libtorch: what `model/images/postprocess.ts` computes with it. No import of Node.
 import type { Mask } from "../masks/mask.js";
-import { resizeMasks } from "../masks/resize-masks.js";
+import { areFinite, resizeMasks } from "../masks/resize-masks.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { Detection } from "../model/types.js";
 import type { RawMasks, RawOutputs } from "./goldens.js";
@@ -10,6 +10,7 @@ import type { RawMasks, RawOutputs } from "./goldens.js";
  * Equal scores are ordered by query, then by class. Source: `rfdetr.models.postprocess: PostProcess`.
  * @param outputs of one image
  * @param leastScore only detections with a score above it get a mask, if the model has them; default: all
+ * @returns detections; the score is NaN where the logits of the mask are not finite
  */
 export function selectBoxes(
   { boxes, logits, masks }: RawOutputs,
@@ -42,7 +43,15 @@ export function selectBoxes(
     best.filter((pair) => scores[pair] > leastScore),
     (pair) => Math.floor(pair / rows),
   );
+  const area = masks.height * masks.width;
+  for (const [i, query] of queries.entries())
+    if (!areFinite(masks.logits.subarray(query * area, (query + 1) * area))) found.scores[i] = Number.NaN;
   return { ...found, masks: masksOf(masks, queries, [height, width]) };
+}
+
+/** Whether neither the outputs of an image nor the scores of what {@link selectBoxes} made of them are broken. */
+export function areUsable({ boxes, logits }: RawOutputs, { scores }: ScoredBoxes): boolean {
+  return boxes.every(Number.isFinite) && !logits.some(Number.isNaN) && !scores.some(Number.isNaN);
 }
 
 /** The masks of queries in the image, each query's once. */

@@ -3,7 +3,7 @@ import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { NumericsError, UsageError } from "../support/errors.js";
 import { checkOptions, count, differentTexts } from "../support/options.js";
-import { selectBoxes } from "./detections.js";
+import { areUsable, selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
 import { nodeRuntime } from "./node-runtime.js";
@@ -107,13 +107,14 @@ export class OnnxModel {
     leastScore?: number,
   ): Promise<(ScoredBoxes & { rows: number })[]> {
     return (await this.run(images)).map((outputs, i) => {
-      if (!outputs.boxes.every(Number.isFinite) || !outputs.logits.every((logit) => !Number.isNaN(logit)))
+      const found = selectBoxes(outputs, sizes[i], this.description.numSelect, leastScore);
+      if (!areUsable(outputs, found))
         throw new NumericsError(
           `Expected finite scores and boxes but ${this.path} gives NaN or infinity: it overflows in ${this.description.precision}`,
           { hint: "Export it in fp32" },
         );
       const rows = outputs.logits.length / (outputs.boxes.length / 4);
-      return { ...selectBoxes(outputs, sizes[i], this.description.numSelect, leastScore), rows };
+      return { ...found, rows };
     });
   }
 

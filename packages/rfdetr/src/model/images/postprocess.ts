@@ -2,7 +2,7 @@
 
 import { ops, scope, type Tensor, tensor } from "@rfdetr/torch";
 import type { Mask } from "../../masks/mask.js";
-import { resizeMasks } from "../../masks/resize-masks.js";
+import { areFinite, resizeMasks } from "../../masks/resize-masks.js";
 import type { MaskFeatures, Prediction } from "../outputs.js";
 
 /** The k detections of one image as tensors, by descending score. */
@@ -85,13 +85,6 @@ const wide = (x: Tensor): Tensor => (x.dtype === "float64" ? x : x.to("float32")
 
 /** Elements of logits that are computed at once: 16 MiB in float32. */
 const maskChunk = 1 << 22;
-
-/** Whether no logit is NaN or infinite. */
-function areFinite(logits: Float32Array | Float64Array): boolean {
-  let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += logits[i] - logits[i];
-  return sum === 0;
-}
 
 /**
  * The masks of the detections with a score above `leastScore`, for each image, and the scores: NaN where the logits of
