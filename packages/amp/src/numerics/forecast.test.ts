@@ -46,6 +46,21 @@ describe("a forecast", () => {
     expect(after([12, 10, 8, 6, 4, 2, 1, Number.NEGATIVE_INFINITY]), "before the overflow").toEqual([]);
   });
 
+  it("is made where few bits are left, and overflow would come before the end", () => {
+    expect(after([17, 14, 11, 8]), "eight bits are many").toEqual([]);
+    expect(after([16.9, 13.9, 10.9, 7.9])).toHaveLength(1);
+    const until = (end: number): ForecastRecord[] => {
+      const forecaster = new Forecaster();
+      const all = [10, 8, 6, 4].map((bits, i) =>
+        forecaster.add({ step: i + 1, scale: 1, forward: [module("a", bits)], gradient: [] }, end),
+      );
+      return all[3];
+    };
+    // Two more steps from the fourth.
+    expect(until(5)).toEqual([]);
+    expect(until(6.5)).toHaveLength(1);
+  });
+
   it("begins anew after a step that did not grow", () => {
     const [forecast] = after([10, 12, 9, 6, 3]);
     expect(forecast.basis).toMatchObject({ first: 20, records: 4 });

@@ -9,11 +9,14 @@ const most = 8;
 const steady = 0.9;
 /** How far a line is followed, in lengths of its basis. */
 const reach = 3;
+/** The bits to overflow from which on growth is no warning yet: most of it ends long before. */
+const fewBits = 8;
 
 /**
  * When a module will overflow if its largest value goes on to grow as it did: a straight line through the bits that are
  * left to the largest number of its dtype. There is one only where the bits became fewer from each watched step to the
- * next, close to a line, and where the line need not be followed further than three times its basis.
+ * next, close to a line, where the line need not be followed further than three times its basis, where fewer than eight
+ * bits are left, and where the overflow would come before the run ends.
  */
 export interface ForecastRecord {
   path: string;
@@ -63,14 +66,16 @@ export class Forecaster {
   readonly #points = new Map<string, Point[]>();
 
   /**
-   * Adds a watched step.
+   * Adds a watched step. What would overflow after the step `end`, the last one planned, is not foreseen.
    * @returns the modules that will overflow if they go on as they did, the soonest first
    */
-  add({ step, scale, forward, gradient }: WatchedValues): ForecastRecord[] {
+  add({ step, scale, forward, gradient }: WatchedValues, end = Number.POSITIVE_INFINITY): ForecastRecord[] {
     return [
       ...forward.flatMap((module) => this.#follow("forward", module, step, 1) ?? []),
       ...gradient.flatMap((module) => this.#follow("gradient", module, step, scale) ?? []),
-    ].sort((a, b) => a.steps - b.steps);
+    ]
+      .filter(({ steps }) => step + steps <= end)
+      .sort((a, b) => a.steps - b.steps);
   }
 
   #follow(side: ForecastRecord["side"], module: ModuleRecord, step: number, scale: number): ForecastRecord | null {
@@ -85,7 +90,7 @@ export class Forecaster {
     const points = Number.isFinite(bits) ? [...(grew ? before.slice(1 - most) : []), { step, bits }] : [];
     this.#points.set(key, points);
     const [first] = points;
-    if (first === undefined || points.length < fewest || headroom <= 0) return null;
+    if (first === undefined || points.length < fewest || headroom <= 0 || headroom >= fewBits) return null;
     const { slope, r2 } = lineThrough(points);
     const steps = headroom / -slope;
     const span = step - first.step;

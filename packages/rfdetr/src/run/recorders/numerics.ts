@@ -62,7 +62,7 @@ export class NumericsRecorder implements Recorder {
 
   #monitorRecord(step: RecordedStep, seen: NonNullable<RecordedStep["seen"]>): MonitorRecord {
     const record = monitorRecord(this.#session, step, seen);
-    const forecasts = this.#forecaster.add(record);
+    const forecasts = this.#forecaster.add(record, step.event.totalSteps);
     const news = forecasts.filter(({ path, side }) => !this.#foreseen.has(`${side} ${path}`));
     for (const { path, side } of news) this.#foreseen.add(`${side} ${path}`);
     if (news.length > 0) this.#session.warnings.push(foreseen(news));
