@@ -147,6 +147,10 @@ describe("the comparison of runs", () => {
       "resolved precision": ["16-mixed", "bf16-mixed"],
     });
     expect(figures).toContainEqual({ name: "skipped steps", values: [3, 0], best: [1] });
+    // Bfloat16 is not judged by the limits of float16.
+    const ofFloat16 = (figures ?? []).filter(({ name }) => name.includes("of float16"));
+    expect(ofFloat16).toHaveLength(3);
+    expect(ofFloat16.flatMap(({ best }) => best)).toEqual([]);
   });
 
   it("draws the curves over each other, each with its own dashes", () => {

@@ -17,6 +17,8 @@ export interface Fact {
   text: (value: number) => string;
   /** Which is better; null where neither is. */
   better: "more" | "less" | null;
+  /** Whether it is measured by float16, so that it tells which run is better only of runs in one precision. */
+  ofFloat16?: boolean;
 }
 
 const finite = (value: number | null | undefined): number | null =>
@@ -136,14 +138,16 @@ export const numericsFacts: readonly Fact[] = [
     value: (run) => leastHeadroom(run, "forward"),
     text: bits,
     better: "more",
+    ofFloat16: true,
   },
   {
     name: "least bits to overflow of float16, gradients",
     value: (run) => leastHeadroom(run, "gradient"),
     text: bits,
     better: "more",
+    ofFloat16: true,
   },
-  { name: "modules near a limit", value: modulesNear, text: grouped, better: "less" },
+  { name: "modules near a limit of float16", value: modulesNear, text: grouped, better: "less", ofFloat16: true },
   { name: "changes lost if weights were bfloat16", value: changesLost, text: percent, better: null },
 ];
 
@@ -173,7 +177,13 @@ export function compared(fact: Fact, runs: readonly RunRecord[]): { values: (num
   const values = runs.map((run) => fact.value(run));
   const there = values.filter((value) => value !== null);
   const most = fact.better === "more" ? Math.max(...there) : Math.min(...there);
-  if (fact.better === null || there.length < 2 || there.every((value) => value === there[0]))
+  const isMixed = new Set(runs.map(({ numerics }) => numerics.header?.precision)).size > 1;
+  if (
+    fact.better === null ||
+    (fact.ofFloat16 === true && isMixed) ||
+    there.length < 2 ||
+    there.every((value) => value === there[0])
+  )
     return { values, best: [] };
   return { values, best: values.flatMap((value, i) => (value === most ? [i] : [])) };
 }
