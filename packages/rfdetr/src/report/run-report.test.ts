@@ -20,6 +20,17 @@ describe("the report of a run", () => {
     expect(text).toContain("*.norm in fp32");
   });
 
+  it("says why the loss has peaks where the size of the images changes", () => {
+    const note = "a step of small ones has a larger loss, so single peaks are no fault.";
+    expect(text).not.toContain(note);
+    for (const [multi_scale, isSaid] of [
+      ["per-batch", true],
+      [true, true],
+      ["off", false],
+    ] as const)
+      expect(reportOf({ settings: { multi_scale } }).text().includes(note)).toBe(isSaid);
+  });
+
   it("does not call epochs the best that found nothing", () => {
     const folder = reportRun(join(root, "nothing found"), { summary: { AP: 0, AP50: 0, best_epoch: 2 } });
     writeFileSync(join(folder, "metrics.csv"), "epoch,val/AP,val/AP50\n1,0,0\n2,0,0\n");

@@ -111,7 +111,8 @@ function course({ points }: NumericsRecord): Html | null {
   if (chart === null) return null;
   return figure({
     title: "Memory over the steps",
-    about: "Where the lines stay level, nothing leaks.",
+    about:
+      "Where the lines of the tensors stay level, nothing leaks. The process keeps decoded images as well, up to 256 MiB of them in training and as many in evaluation, so its line climbs until they are all kept.",
     chart,
     legend: lines.map(({ name, series }) => ({ name, series })),
     columns: [

@@ -57,7 +57,11 @@ function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null
   });
 }
 
-function lossByStep({ numerics: { points } }: RunRecord): Html | null {
+/** Whether steps had images of different sizes. */
+const isMultiScale = (config: RunRecord["config"]): boolean =>
+  [true, "per-batch"].includes(config?.settings?.multi_scale as boolean);
+
+function lossByStep({ numerics: { points }, config }: RunRecord): Html | null {
   const { loss } = points.courses;
   if (loss === undefined) return null;
   const positive = loss.min.every((value) => !(value <= 0));
@@ -73,7 +77,7 @@ function lossByStep({ numerics: { points } }: RunRecord): Html | null {
   const skipped = points.skipped.some((count) => count > 0);
   return figure({
     title: "Training loss",
-    about: `Of every step${points.width > 1 ? `, ${grouped(points.width)} to a point` : ""}${positive ? ", on a logarithmic scale" : ""}.`,
+    about: `Of every step${points.width > 1 ? `, ${grouped(points.width)} to a point` : ""}${positive ? ", on a logarithmic scale" : ""}.${isMultiScale(config) ? " The size of the images changes from step to step (multi_scale): a step of small ones has a larger loss, so single peaks are no fault." : ""}`,
     chart,
     legend: [
       { name: "mean", series: 0 },
