@@ -144,6 +144,10 @@ describe("the chapter on numerics", () => {
       "e● out +14.0",
       "f▲ out +1.0 of bfloat16",
     ]);
+    const note = "This run is bf16-mixed, whose range is that of float32: there is nothing to do.";
+    expect(report.text(), "a module near the end of bfloat16").not.toContain(note);
+    const fine = [stepRecord(1, { scale: 1 }), monitorRecord(1, { forward: forward.slice(0, 5) })];
+    expect(watchedOnce("bf16 fine", fine).text()).toContain(note);
     const wide = [values("a", "float16", 8), values("b", "float32", 2 ** 15)];
     const fp16 = watchedOnce("16 badges", [stepRecord(1, { scale: 1 }), monitorRecord(1, { forward: wide })]);
     expect(badgesOf(fp16)).toEqual(["a● out +13.0", "b○ out +1.0"]);
@@ -158,9 +162,18 @@ describe("the chapter on numerics", () => {
       { name: "class_embed.weight", ratio: 1e-3, bf16_lost: 0 },
       { name: `backbone.0.encoder.${still}`, ratio: 0, bf16_lost: 0 },
     ];
-    const report = watchedOnce(`still ${still}`, [stepRecord(1, { scale: 1 }), monitorRecord(1, { updates })]);
-    const sentence = "1 parameter did not move on any watched step (1 of 1 step watched).";
+    const steps = (last: number): object[] =>
+      Array.from({ length: last }, (_, i) => [
+        stepRecord(i + 1, { scale: 1 }),
+        monitorRecord(i + 1, { updates }),
+      ]).flat();
+    const report = watchedOnce(`still ${still}`, steps(3));
+    const sentence = "1 parameter did not move on any watched step (3 of 3 steps watched).";
     expect(report.texts("p")).toContain(sentence + why);
+    expect(report.text()).toContain("a tenth of it learns slowly");
+    const short = watchedOnce(`short ${still}`, steps(2)).text();
+    expect(short).toContain("Only 2 of 2 steps watched: too few to judge how the parameters learn.");
+    expect(short).not.toMatch(/did not move|learns slowly/);
   });
 
   it("says how many steps were watched, and names the module of a skipped step that was not", () => {
@@ -188,6 +201,7 @@ describe("the chapter on numerics", () => {
 
   it("has updates, memory, time, and the cost against 32-true", () => {
     expect(text).toContain("If the weights themselves were bfloat16, 63 % of the changes would have been lost");
+    expect(text).toContain("The process keeps decoded images as well, up to 256 MiB of them in training");
     expect(text).toContain("Of 8.58 MiB in backward of step 9, the highest that was looked at.");
     expect(page.texts("text")).toEqual(
       expect.arrayContaining(["activations", "float16", "waiting for images", "between the steps"]),

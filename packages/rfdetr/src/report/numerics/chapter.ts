@@ -22,7 +22,7 @@ export function numericsChapter({ numerics, config }: RunRecord): Html | null {
     lossScale(numerics),
     faultsByPlace(numerics, config?.data?.path ?? null),
     foreseen(numerics),
-    overall && headroomTree(overall, watched),
+    overall && headroomTree(overall, numerics),
     exponents(watched),
     overall && updates(overall, watched),
     memory(numerics),

@@ -5,9 +5,11 @@ import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { type Column, table } from "../html/table.js";
 import { bits, brief, counted, grouped, listed, percent } from "../html/words.js";
+import type { NumericsRecord } from "../records/numerics-record.js";
 import type { WatchedModule, WatchedSpan } from "../records/watched-spans.js";
 import {
   type Dtype,
+  float16Elsewhere,
   type ModuleSides,
   muchFlushed,
   type Overall,
@@ -31,7 +33,7 @@ interface Node {
 }
 
 /** The tree, with a table and histograms inside of each module. */
-export function headroomTree(overall: Overall, spans: readonly WatchedSpan[]): Html | null {
+export function headroomTree(overall: Overall, { watched: spans, header }: NumericsRecord): Html | null {
   if (overall.modules.length === 0) return null;
   const root: Node = { label: "", module: null, children: new Map() };
   for (const module of overall.modules) insert(root, module);
@@ -40,7 +42,7 @@ export function headroomTree(overall: Overall, spans: readonly WatchedSpan[]): H
   return subsection(
     "Headroom of every module",
     html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two; and the share of its values that float16 makes zero. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale of the run. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Skipped steps are left out: what is not finite in one place spreads to all others.</p>`,
-    summary(overall),
+    summary(overall, header?.precision ?? "16-mixed"),
     html`<ul class="legend">${ratings.map((rating) => html`<li>${badge(rating, "")}<span>${ratingWords[rating].words}</span></li>`)}</ul>`,
     html`<ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), { spans, drawn, narrow: overall.narrow }))}</ul>`,
     left > 0 &&
@@ -73,7 +75,7 @@ function byRisk(modules: readonly ModuleSides[]): ModuleSides[] {
   return [...modules].sort((a, b) => risk(a) - risk(b));
 }
 
-function summary({ modules, narrow, seen }: Overall): Html {
+function summary({ modules, narrow, seen }: Overall, precision: string): Html {
   const count = (rating: Rating): number => modules.filter((module) => ratingOf(module, narrow) === rating).length;
   const parts = (["over", "tight", "near"] as const)
     .map((rating) => ({ rating, modules: count(rating) }))
@@ -86,8 +88,16 @@ function summary({ modules, narrow, seen }: Overall): Html {
   if (wider > 0) parts.push(`${grouped(wider)} that float16 would hardly hold, in a wider dtype`);
   const zero = modules.filter((module) => sides.some((side) => losesMuch(rateSide(module, side, narrow)))).length;
   const flushed = zero === 0 ? "" : ` Float16 makes more than 5 % of the values zero in ${grouped(zero)} of them.`;
-  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}</p>`;
+  const rated = modules.flatMap((module) => sides.map((side) => rateSide(module, side, narrow)));
+  const isFine = narrow !== "float16" && !rated.some(isAtItsEnd);
+  const elsewhere = isFine ? float16Elsewhere(precision) : null;
+  const note = elsewhere === null ? "" : html` <b>${elsewhere}</b>`;
+  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}${note}</p>`;
 }
+
+/** Whether a side came near the end of its own dtype, or beyond it: then there is something to do in any precision. */
+const isAtItsEnd = (side: RatedSide | null): boolean =>
+  side !== null && (side.rating === "over" || side.limit !== "float16");
 
 const sides = ["forward", "gradient"] as const;
 const losesMuch = (side: RatedSide | null): boolean => side !== null && side.flushed > muchFlushed;

@@ -30,7 +30,18 @@ export interface Overall {
   narrow: Dtype;
   /** How many steps were watched, in words: "1 of 41 steps". */
   seen: string;
+  /** Whether enough steps were watched to judge the run by them. */
+  isJudged: boolean;
 }
+
+/** The watched steps below which a run is not judged by them. */
+const fewestJudged = 3;
+
+/** What the limits of float16 mean to a run that has another dtype; null for one that has float16. */
+export const float16Elsewhere = (precision: string): string | null =>
+  precision === "16-mixed"
+    ? null
+    : `This run is ${precision}, whose range is that of float32: there is nothing to do. What is said of float16 matters only if you train in 16-mixed.`;
 
 export function overallOf({ watched, overflows, skippedRuns, steps }: NumericsRecord): Overall | null {
   const all = joinedSpans(watched);
@@ -59,7 +70,8 @@ export function overallOf({ watched, overflows, skippedRuns, steps }: NumericsRe
   const both = [...all.forward, ...all.gradient];
   const narrow = (["float16", "bfloat16"] as const).find((dtype) => both.some((record) => isIn(record, dtype)));
   const seen = `${grouped(all.records)} of ${counted(Math.max(steps, all.records), "step")}`;
-  return { modules: [...modules.values()], updates: all.updates, narrow: narrow ?? "float32", seen };
+  const isJudged = all.records >= fewestJudged;
+  return { modules: [...modules.values()], updates: all.updates, narrow: narrow ?? "float32", seen, isJudged };
 }
 
 /** The mean share of the changes that bfloat16 weights would have lost; NaN without any. */

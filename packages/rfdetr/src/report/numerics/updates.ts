@@ -20,10 +20,14 @@ export function updates(overall: Overall, spans: readonly WatchedSpan[]): Html |
   const still = sorted.filter(({ ratio }) => ratio === 0);
   const unused = still.some(({ name }) => name.endsWith("mask_token"));
   const lost = lostInBfloat16(moved);
+  const judgement = overall.isJudged
+    ? html`About ${brief(usual)} is usual; a tenth of it learns slowly, ten times as much is unsteady.`
+    : html`Only ${overall.seen} watched: too few to judge how the parameters learn. A smaller <code>monitor_interval</code> watches more.`;
   return subsection(
     "Update-to-weight ratios",
-    html`<p>The length of a step divided by the length of the weights, ‖Δw‖ ⁄ ‖w‖, by parameter. About ${brief(usual)} is usual; a tenth of it learns slowly, ten times as much is unsteady. <b>If the weights themselves were bfloat16, ${percent(lost)} of the changes would have been lost</b>: they are smaller than half of the distance to the next bfloat16 number. Weights are float32 in every precision of this program.</p>`,
+    html`<p>The length of a step divided by the length of the weights, ‖Δw‖ ⁄ ‖w‖, by parameter. ${judgement} <b>If the weights themselves were bfloat16, ${percent(lost)} of the changes would have been lost</b>: they are smaller than half of the distance to the next bfloat16 number. Weights are float32 in every precision of this program.</p>`,
     still.length > 0 &&
+      overall.isJudged &&
       html`<p>${counted(still.length, "parameter")} did not move on any watched step (${overall.seen} watched).${unused && " The encoder's mask_token never does: only the pretraining of DINOv2 uses it."}</p>`,
     html`<div class="figures">${[ratios(spans), losses(spans)]}</div>`,
     table(

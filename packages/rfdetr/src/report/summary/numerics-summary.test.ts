@@ -47,6 +47,20 @@ const records = [
 ];
 
 describe("the summary of a run's numerics", () => {
+  it("says what the limits of float16 mean to a run in another precision, and that clipping is by a factor", () => {
+    const told = (precision: "bf16-mixed" | "16-mixed", amax: number): string =>
+      tell([
+        headerRecord({ precision }),
+        stepRecord(1),
+        monitorRecord(1, { forward: [moduleRecord("a", amax, { dtype: "bfloat16" })] }),
+      ]).text;
+    const note = "This run is bf16-mixed, whose range is that of float32: there is nothing to do.";
+    expect(told("bf16-mixed", 500)).toContain(note);
+    expect(told("bf16-mixed", 2 ** 127)).not.toContain("nothing to do");
+    expect(told("16-mixed", 500)).not.toContain("nothing to do");
+    expect(told("16-mixed", 500)).toContain("clipped by a factor of");
+  });
+
   it("counts steps and skips, follows the scale, ranks modules", () => {
     const { summary, text } = tell(records);
     expect(summary).toMatchObject({ steps: 3, applied: 2, skipped: 1, faults: [], processes: null });

@@ -6,6 +6,7 @@ import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import { formatOverflowReport, type OverflowReport } from "../../train/measure/overflow-report.js";
 import { counted } from "../html/words.js";
 import { placeOf } from "../numerics/faults.js";
+import { float16Elsewhere } from "../numerics/overall.js";
 import type { Excerpt } from "../records/numerics-record.js";
 import type { NumericsMemory, NumericsSummary, WorstModule } from "./numerics-summary.js";
 
@@ -31,7 +32,7 @@ export function numericsText(summary: NumericsSummary): string {
   );
   if (summary.spans.length > 0) parts.push(spansText(summary.spans));
   if (summary.scale_changes.total > 1) parts.push(scalesText(summary.scale_changes));
-  if (summary.worst.length > 0) parts.push(worstText(summary.worst));
+  if (summary.worst.length > 0) parts.push(worstText(summary.worst, outOfFloat16(summary)));
   if (summary.flushed.length > 0) parts.push(flushedText(summary.flushed));
   if (summary.forecasts.length > 0)
     parts.push(["Foreseen at the last watched step:", ...summary.forecasts.map(forecastText)].join("\n  "));
@@ -54,7 +55,7 @@ export function numericsText(summary: NumericsSummary): string {
 function spansText(spans: NumericsSummary["spans"]): string {
   const mean = (value: number): string => (Number.isNaN(value) ? "–" : brief(value));
   return textTable(
-    ["steps", "skipped", "scale", "loss", "gradient norm", "clipped to"],
+    ["steps", "skipped", "scale", "loss", "gradient norm", "clipped by a factor of"],
     spans.map(({ first, last, skipped, scale, loss, grad_norm, clip_factor }) => [
       ...[first === last ? String(first) : `${first}–${last}`, String(skipped), String(scale)],
       ...[loss, grad_norm, clip_factor].map(mean),
@@ -88,7 +89,13 @@ function stepsText(steps: readonly number[]): string {
   return `${steps.length === 1 ? "step" : "steps"} ${shown}${steps.length > 10 ? ` and ${steps.length - 10} more` : ""}`;
 }
 
-function worstText(worst: readonly WorstModule[]): string {
+/** What the limits of float16 mean to a run without it; null for one with it, and where values leave the wide range. */
+function outOfFloat16({ header, worst }: NumericsSummary): string | null {
+  const isWide = worst.every(({ amax, non_finite }) => non_finite === 0 && amax < 2 ** 120);
+  return header === null || !isWide ? null : float16Elsewhere(header.precision);
+}
+
+function worstText(worst: readonly WorstModule[], elsewhere: string | null): string {
   const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(1) : value > 0 ? "–" : "none");
   const table = textTable(
     ["module", "side", "amax", "overflow", "underflow", "held in", "flushed", "not finite", "step", "image"],
@@ -98,6 +105,7 @@ function worstText(worst: readonly WorstModule[]): string {
     ]),
   );
   const notes = [
+    ...(elsewhere === null ? [] : [elsewhere]),
     ...(worst.some(({ headroom, dtype }) => headroom.overflow < 0 && dtype !== "float16")
       ? ["Below 0 bits a value is beyond float16; the dtype that holds it is wider, and nothing overflowed."]
       : []),
