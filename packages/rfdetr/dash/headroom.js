@@ -75,12 +75,14 @@ const muchFlushed = 0.05;
 
 /**
  * The modules of which more than 5 % become zero in float16, of those that 16-mixed has in float16.
- * @param {ModuleSeries[]} modules @param {Side} side @param {number} at
+ * As in the report, each by the watched step with the most.
+ * @param {ModuleSeries[]} modules @param {Side} side
  */
-export function flushedModules(modules, side, at) {
+export function flushedModules(modules, side) {
   const narrow = narrowest(modules);
   const there = modules.filter(({ [side]: series }) => series !== null && isIn(series, narrow));
-  return { of: there.length, count: there.filter((each) => flushedAt(each[side], at, "float16") > muchFlushed).length };
+  const most = (/** @type {SideSeries | null} */ series) => Math.max(0, ...(series?.flushed16 ?? [])) / 1000;
+  return { of: there.length, count: there.filter((each) => most(each[side]) > muchFlushed).length };
 }
 
 /** Where the colours of headroom change, in bits. */
@@ -135,6 +137,9 @@ export const modulesBelow = (node) => [
   ...(node.module === null ? [] : [node.module]),
   ...node.children.flatMap(modulesBelow),
 ];
+
+/** The modules inside of another, without itself. @param {ModuleSeries[]} modules @param {string} path */
+export const partsOf = (modules, path) => modules.filter((module) => module.path.startsWith(`${path}.`));
 
 /**
  * The least headroom of modules at a watched step.

@@ -19,18 +19,18 @@ export function choice(name, options, onChange) {
 
 /** @param {number} bits @param {Measure} measure */
 export const leastText = (bits, measure) =>
-  `The least headroom, ${bitsText(bits)} bits${measure === "as-run" ? "" : ` to the end of ${measure}`}, has `;
+  `The least headroom${measure === "float16" ? " of what 16-mixed has in float16" : ""}, ${bitsText(bits)} bits${measure === "as-run" ? "" : ` to the end of ${measure}`}, has `;
 
 /** @param {Measure} measure */
 export const beyondText = (measure) =>
   measure === "as-run" ? "A value is beyond its limit now: " : `A value would be beyond ${measure}: `;
 
-/** What float16 would make zero, which headroom does not tell. @param {ModuleSeries[]} modules @param {number} at */
-export function flushedLine(modules, at) {
-  const { count, of } = flushedModules(modules, "gradient", at);
+/** What float16 would make zero, which headroom does not tell. @param {ModuleSeries[]} modules */
+export function flushedLine(modules) {
+  const { count, of } = flushedModules(modules, "gradient");
   if (count === 0) return [];
   const text = `float16 would make more than 5 % of the gradients zero in ${whole(count)} of ${whole(of)} modules`;
-  return [h("p", { class: "told-line" }, `At this loss scale, ${text}.`)];
+  return [h("p", { class: "told-line" }, `With the loss scale of this run, ${text} on a watched step.`)];
 }
 
 /**

@@ -3,7 +3,7 @@
 import { ask, Latest } from "./client.js";
 import { fill, h } from "./dom.js";
 import { bitsText, whole } from "./format.js";
-import { bitsAt, dtypeAt, firstMeasure, flushedAt, levelOf, tightest } from "./headroom.js";
+import { bitsAt, dtypeAt, firstMeasure, flushedAt, leastBits, levelOf, partsOf, tightest } from "./headroom.js";
 import { beyondText, choice, flushedLine, leastText, legend, limitsText } from "./microscope-parts.js";
 import { ModuleDetail } from "./module-detail.js";
 import { ModuleTree } from "./module-tree.js";
@@ -172,6 +172,7 @@ export class Microscope {
     this.detail.inform({
       ...{ at, step: steps[at], side, dtype, dtypes },
       bits: bitsAt(side, at, this.#measure),
+      below: leastBits(partsOf(modules, this.#path), this.#side, at, this.#measure),
       flushed: steps.map((_, i) => flushedAt(side, i, this.#measure)),
       forecast: forecast !== undefined && forecast.dtype === dtypes.at(-1) ? forecast : null,
     });
@@ -197,7 +198,7 @@ export class Microscope {
           ),
         );
     }
-    if (this.#measure === "float16") lines.push(...flushedLine(modules, steps.length - 1));
+    if (this.#measure === "float16") lines.push(...flushedLine(modules));
     if (seen.length > 0)
       lines.push(
         h(

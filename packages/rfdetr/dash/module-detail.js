@@ -18,6 +18,7 @@ import { levelOf } from "./headroom.js";
  * @property {Dtype} dtype whose limits are drawn
  * @property {Dtype[]} dtypes of each watched step
  * @property {number} bits
+ * @property {number} below the least bits of the modules inside of it; Infinity without any
  * @property {number[]} flushed the share of each watched step that becomes zero
  * @property {Forecast | null} forecast
  */
@@ -101,6 +102,7 @@ export class ModuleDetail {
     const map = await ask(`/api/runs/${this.run}/exponents`, { path, side });
     if (path !== this.#path || side !== this.#side) return;
     this.#map = map;
+    if (this.#known !== null) this.inform(this.#known);
     this.#draw();
     this.#underline();
     fill(this.#values, ...largest(this.run, map?.largest ?? []));
@@ -109,14 +111,19 @@ export class ModuleDetail {
   /** @param {Known} known */
   inform(known) {
     this.#known = known;
-    const { side, dtype, bits, flushed, at, forecast } = known;
+    const { side, dtype, bits, below, flushed, at, forecast } = known;
     const top = side?.top[at];
-    const amax = top === null || top === undefined ? 0 : top > 30_000 ? Number.NaN : 2 ** (top / 16);
+    // What is sent for the tree is rounded; the value itself comes with the map.
+    const recorded = this.#map?.amax[at] ?? null;
+    const amax = top === null || top === undefined ? 0 : top > 30_000 ? Number.NaN : recorded;
     const fact = (/** @type {string} */ name, /** @type {string} */ value, /** @type {string | null} */ level = null) =>
       h("div", { "data-level": level }, h("dt", {}, name), h("dd", {}, value));
     fill(
       this.#facts,
       fact("headroom", `${bitsText(bits)} bits`, String(bits === Number.POSITIVE_INFINITY ? "none" : levelOf(bits))),
+      below === Number.POSITIVE_INFINITY
+        ? null
+        : fact("least of its parts", `${bitsText(below)} bits`, String(levelOf(below))),
       fact("largest value", brief(amax)),
       fact("dtype", side?.dtype ?? "not seen"),
       fact("rounded to zero", percent(flushed[at] ?? 0)),
@@ -179,9 +186,9 @@ export class ModuleDetail {
   #table() {
     const chart = this.#chart;
     const rows = (chart?.map.steps ?? []).map((step, i) => {
-      const value = chart?.top[i] ?? null;
+      const value = chart?.map.amax[i] ?? null;
       const flushed = this.#known?.flushed[i] ?? 0;
-      return [whole(step), value === null ? "–" : brief(2 ** value), percent(flushed)];
+      return [whole(step), brief(value), percent(flushed)];
     });
     return { header: ["Step", "Largest value", "Rounded to zero"], rows: rows.reverse() };
   }

@@ -235,6 +235,8 @@ export interface ExponentMap {
   first: number;
   rows: number;
   steps: number[];
+  /** For each step the largest absolute value as it was recorded; null for what was not seen or is not finite. */
+  amax: (number | null)[];
   /** For each step the shares of the values, in sixteenths of log2 below 1 (0 is all of them), −1 for none. */
   shares: number[][];
   /** The largest value of each watched step, the largest of all first; empty where the records do not tell. */

@@ -155,7 +155,7 @@ function seriesOf(spans: readonly Map<string, ModuleRecord>[], path: string): Si
     letters: seen.map((module) => (module === undefined ? "-" : letterOf(module))).join(""),
     top: seen.map((module) => (module === undefined ? null : topOf(module))),
     flushed: seen.map((module) => Math.round(1000 * (module === undefined ? 0 : flushedOf(module)))),
-    flushed16: seen.map((module) => Math.round(1000 * (module?.fp16_flush ?? 0))),
+    flushed16: seen.map((module) => Number((1000 * (module?.fp16_flush ?? 0)).toPrecision(4))),
   };
 }
 

@@ -25,6 +25,7 @@ export function exponentMap(
     first,
     rows: end - first,
     steps: watched.map(({ last }) => last),
+    amax: seen.map((each) => (each !== undefined && Number.isFinite(each.amax) ? each.amax : null)),
     shares: seen.map((each) => sharesOf(each?.exponents, first, end)),
     largest: largestOf(watched, seen, names),
   };

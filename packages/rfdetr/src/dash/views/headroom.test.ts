@@ -9,12 +9,17 @@ import {
   leastBits,
   levelOf,
   modulesBelow,
+  partsOf,
   tightest,
   treeOf,
   trendAt,
 } from "../../../dash/headroom.js";
 import { Watched } from "../../../dash/watched.js";
+import { moduleRecord } from "../../testing/runs/numerics-records.js";
+import type { Reading } from "../runs/open-run.js";
 import { type ModuleSeries, notFinite, type SideSeries, type WatchedSteps } from "../wire.js";
+import { exponentMap } from "./exponent-map.js";
+import type { NamedImages } from "./images.js";
 
 const side = (dtype: string, ...tops: (number | null)[]): SideSeries => ({
   dtype,
@@ -78,7 +83,27 @@ describe("a run in bfloat16 or float32", () => {
     expect(tightest(modules, 0, "float16")?.bits).toBeCloseTo(9.2, 2);
     const [low] = modules;
     expect([flushedAt(low.gradient, 0, "float16"), flushedAt(low.gradient, 0, "as-run")]).toEqual([0.6, 0]);
-    expect(flushedModules(modules, "gradient", 0)).toEqual({ of: 1, count: 1 });
+    expect(flushedModules(modules, "gradient")).toEqual({ of: 1, count: 1 });
+  });
+});
+
+describe("the figures of a module", () => {
+  it("are those that were recorded, not those that the tree is coloured by", () => {
+    const [seen, nan] = [moduleRecord("a", 6.90625), moduleRecord("a", Number.NaN, { non_finite: 1 })];
+    const watched = [seen, nan].map((record, i) => ({ last: i + 1, forward: [record], gradient: [] }));
+    const reading = { record: { numerics: { watched } } } as unknown as Reading;
+    const map = exponentMap(reading, "a", "forward", { name: () => null } as unknown as NamedImages);
+    expect(map?.amax).toEqual([6.90625, null]);
+  });
+
+  it("are its own, beside the least of the modules inside of it", () => {
+    const modules = ["head", "head.layers.0", "header"].map((path, i) => module(path, side("float16", i)));
+    expect(partsOf(modules, "head").map(({ path }) => path)).toEqual(["head.layers.0"]);
+  });
+
+  it("count what becomes zero on any watched step, as the report does", () => {
+    const series = { ...side("bfloat16", 1, 1), flushed16: [50.04, 0] };
+    expect(flushedModules([module("a", null, series)], "gradient")).toEqual({ of: 1, count: 1 });
   });
 });
 
