@@ -7,6 +7,7 @@ import { CheckpointError, RfdetrError } from "../support/errors.js";
 import { replaceFile } from "../support/files/atomic.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { callback, checkArgument, checkOptions, filePath, type OptionKinds, oneOf } from "../support/options.js";
+import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import { type ClassRow, describeRows } from "./classes/class-rows.js";
 import { checkFinite } from "./finite.js";
 import { describeFit, type FitReport, fitWeights, some } from "./fit-weights.js";
@@ -83,6 +84,14 @@ export function readModelConfig(path: string): ModelConfig {
  */
 export function readTrainedPrecision(path: string): TrainedPrecision {
   return named(path, () => (isPython(path) ? unknownTraining : describeOwnWeights(path).trained));
+}
+
+/**
+ * Reads the thresholds that the training of weights recorded, without their tensors; null where there are none.
+ * @throws CheckpointError naming the file
+ */
+export function readRecordedThresholds(path: string): RecordedThresholds | null {
+  return named(path, () => (isPython(path) ? null : describeOwnWeights(path).thresholds));
 }
 
 /**

@@ -58,6 +58,9 @@ it("detects in the images of the split that was evaluated", () => {
   expect(next("test")).toBe("npx rfdetr predict rooks/test/images --weights runs/a");
   expect(next("train")).toBe("npx rfdetr predict rooks/images/train --weights runs/a");
   expect(next("valid")).toBe("npx rfdetr predict rooks/valid --weights runs/a");
+  expect(predictCommand("runs/a", "rooks", "best", "test")).toBe(
+    "npx rfdetr predict rooks/test/images --weights runs/a --threshold best",
+  );
 });
 
 it("continues a run that was interrupted", () => {

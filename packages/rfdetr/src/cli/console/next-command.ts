@@ -60,16 +60,16 @@ export function mendCommand(data: string, faults: DataFaults): [command: string,
  * The command that detects with weights.
  * @param data folder of the dataset, whose images are shown; null where it is not known
  * @param split whose images
- * @param best the figures at the threshold to use; null where that is not known
+ * @param best the figures at the threshold to use, or the word for the recorded one; null where that is not known
  */
 export function predictCommand(
   weights: string,
   data: string | null,
-  best: OperatingFigures | null,
+  best: OperatingFigures | "best" | null,
   split: Split = "valid",
 ): string {
   const images = imagesOf(data, split);
-  const threshold = best === null || best.f1 === 0 ? "0.00" : best.threshold.toFixed(2);
+  const threshold = best === "best" ? best : best === null || best.f1 === 0 ? "0.00" : best.threshold.toFixed(2);
   return [
     `${startedAs()} predict ${images === null ? "IMAGE" : shellWord(images)} --weights ${shellWord(shownPath(weights))}`,
     ...(threshold === "0.00" ? [] : [`--threshold ${threshold}`]),

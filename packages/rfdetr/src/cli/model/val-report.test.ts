@@ -28,6 +28,14 @@ describe("what val prints", () => {
     expect(lines).toContain("Missed small objects cost most: 12.5 hundredths of AP50 of boxes");
   });
 
+  it("says of the test split that thresholds are chosen on valid", () => {
+    const details = exampleDetails();
+    const of = (split: "valid" | "test") => printed({ ...details, origin: { ...details.origin, split } });
+    const sentence = "Choose thresholds on valid: one chosen on test makes the figures of test too good";
+    expect(of("test")).toContain(sentence);
+    expect(of("valid")).not.toContain(sentence);
+  });
+
   it("has the figures of masks of each of several datasets", () => {
     const details = maskedDetails();
     const pond = { path: "pond", images: 3, instances: 4, AP: 0.4, AP50: 0.625 };

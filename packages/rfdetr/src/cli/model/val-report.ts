@@ -74,6 +74,8 @@ export function printEvaluation(
     printExplanation(console, masks, "masks");
     printExplanation(console, details, "boxes");
   }
+  if (details.origin.split === "test" && mainDetails(details).best_threshold.f1 > 0)
+    console.sentence("Choose thresholds on valid: one chosen on test makes the figures of test too good");
   const how = details.origin.precision === null ? "" : `, ${details.origin.precision}`;
   const { split } = details.origin;
   const images = counted(summary.images, "image");

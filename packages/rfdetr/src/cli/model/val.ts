@@ -111,11 +111,19 @@ async function val(flags: ValFlags): Promise<number> {
   }
 }
 
-/** The command that predicts with the weights at their best threshold. */
+/**
+ * The command that predicts with the weights at their best threshold. A test split chooses none: it takes the one that
+ * the training recorded.
+ */
 async function nextOf({ weights = "", data = "", split }: ValFlags, details: EvaluationDetails): Promise<string> {
+  const { weights: file } = details.origin;
   const { predictCommand } = await import("../console/next-command.js");
   const { mainDetails } = await import("../../eval/details/evaluation-details.js");
-  return predictCommand(weights, data, mainDetails(details).best_threshold, oneOf("split", split, splits));
+  if (split !== "test" || file === null)
+    return predictCommand(weights, data, mainDetails(details).best_threshold, oneOf("split", split, splits));
+  const { readRecordedThresholds } = await import("../../weights/weights.js");
+  const recorded = isExported(file) ? null : readRecordedThresholds(file);
+  return predictCommand(weights, data, recorded === null ? null : "best", split);
 }
 
 async function openFolder(path: string): Promise<EvaluationFolder> {
