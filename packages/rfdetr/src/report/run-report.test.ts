@@ -119,6 +119,18 @@ describe("the report of a run", () => {
     );
   });
 
+  it("promises the same bits of a repeated run only without a time budget", () => {
+    const folder = join(root, "timed");
+    mkdirSync(folder);
+    const of = (settings: object): string => {
+      writeFileSync(join(folder, "config.json"), JSON.stringify({ settings: { model: "tiny", ...settings } }));
+      return pageOf(folder).text();
+    };
+    expect(of({ time_budget: null })).toContain("the same weights to the bit");
+    expect(of({ time_budget: 60 })).not.toContain("to the bit");
+    expect(of({ time_budget: 60 })).toContain("A run with a time budget is planned by the clock");
+  });
+
   it("leaves out what the run does not have, with its heading", () => {
     const folder = join(root, "bare");
     mkdirSync(folder);

@@ -62,8 +62,10 @@ function textOf(value: unknown): string {
 export function repeat({ config }: RunRecord): Html | null {
   if (config === null) return null;
   const versions = Object.entries(config.versions).map(([name, version]) => `${name} ${version}`);
+  const place = html`On the same machine, with the same data${versions.length > 0 && ` and ${versions.join(", ")}`}, `;
+  const timed = typeof config.settings.time_budget === "number";
   return html`<p>This command trains with the same settings and the same seed, in a new folder:</p>
 <pre><code>${repeatWords(config).map(shellWord).join(" ")}</code></pre>
-<p>On the same machine, with the same data${versions.length > 0 && ` and ${versions.join(", ")}`}, it gives the same weights to the bit. On other hardware, sums are rounded in another order, and the figures differ a little.</p>
+<p>${timed ? "A run with a time budget is planned by the clock: each has other weights." : html`${place}it gives the same weights to the bit.`} On other hardware, sums are rounded in another order, and the figures differ a little.</p>
 ${config.changes.length > 0 && html`<p>The run was continued ${config.changes.length === 1 ? "once" : `${config.changes.length} times`} with other settings or data, which one command cannot repeat: the settings are those of the end.</p>`}`;
 }
