@@ -95,8 +95,9 @@ export interface TrainCallbacks<State extends JsonValue = JsonValue> {
  * export default defineCallbacks({
  *   name: "plateau",
  *   onEvaluation({ summary }) {
- *     waited = (summary.AP ?? 0) > best ? 0 : waited + 1;
- *     best = Math.max(best, summary.AP ?? 0);
+ *     const ap = (summary.masks ?? summary).AP ?? 0;
+ *     waited = ap > best ? 0 : waited + 1;
+ *     best = Math.max(best, ap);
  *     if (waited > 0 && waited % 3 === 0) factor /= 10;
  *     return { metrics: { waited }, lrFactor: factor, ...(waited >= 9 ? { stop: "AP stays" } : {}) };
  *   },
