@@ -246,7 +246,7 @@ async function predictFrames(
   console: Console,
   inputs: readonly string[],
   flags: PredictFlags,
-  asked: Omit<DetectorRequest, "draws"> & { options: PredictManyOptions },
+  { options: given, ...asked }: Omit<DetectorRequest, "draws"> & { options: PredictManyOptions },
 ): Promise<number> {
   const { isVideoName } = await import("../../predict/video/video-name.js");
   const other = inputs.find((input) => !isVideoName(input));
@@ -273,7 +273,7 @@ async function predictFrames(
     const { openDetector } = await import("./predict-detector.js");
     const opened = await openDetector(console, flags, { ...asked, draws: task.draw });
     await using detector = opened.detector;
-    const options = { ...asked.options, threshold: opened.threshold };
+    const options = { ...given, threshold: opened.threshold };
     const outcome = await predictVideos(detector, inputs, options, task, { output, console });
     console.end();
     concludeVideos(console, outcome, output.folder?.path ?? null, inputs.length);

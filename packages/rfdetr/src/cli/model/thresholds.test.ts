@@ -27,7 +27,7 @@ describe("--threshold", () => {
 
   it.each(["best", "best-by-class", "heron=best"])("says that weights have none for %s", (value) => {
     expect(() => thresholds([value], null)).toThrow(
-      "Expected weights with a recorded threshold for --threshold best but runs/nano has none: its training recorded no evaluation, or none with a right detection. Give a number, such as --threshold 0.3",
+      "Expected weights with a recorded threshold for --threshold best but runs/nano has none: its training recorded no evaluation, or none that any threshold above 0 improves. Give a number, such as --threshold 0.3",
     );
   });
 

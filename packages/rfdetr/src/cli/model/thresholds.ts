@@ -63,7 +63,7 @@ export function thresholdsOf(
   const { all, single } = request;
   if (recorded === null && asksForBest(request))
     throw new UsageError(
-      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: its training recorded no evaluation, or none with a right detection. Give a number, such as --threshold 0.3`,
+      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: its training recorded no evaluation, or none that any threshold above 0 improves. Give a number, such as --threshold 0.3`,
     );
   const known: RecordedThresholds = recorded ?? { "*": 0.5 };
   const usual = typeof all === "number" ? all : known["*"];

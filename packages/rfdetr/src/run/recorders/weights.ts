@@ -54,12 +54,12 @@ export class WeightsRecorder implements Recorder {
 
 /**
  * The best thresholds of an evaluation, for the metadata of its weights: by the masks where there are some. None where
- * nothing was found at any threshold.
+ * nothing was found at any threshold, or best at 0: a threshold that keeps all detections says nothing.
  */
-function thresholdEntries(details: EvaluationDetails | null): { thresholds?: string } {
+export function thresholdEntries(details: EvaluationDetails | null): { thresholds?: string } {
   if (details === null) return {};
   const { best_threshold, per_class } = mainDetails(details);
-  if (best_threshold.f1 === 0) return {};
+  if (best_threshold.f1 === 0 || best_threshold.threshold === 0) return {};
   const classes = per_class.flatMap(({ class_name: name, best }): [string, number][] =>
     best === null || name === "*" ? [] : [[name, best.threshold]],
   );
