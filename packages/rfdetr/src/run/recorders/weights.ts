@@ -55,7 +55,7 @@ export class WeightsRecorder implements Recorder {
 /**
  * The best thresholds of an evaluation, for the metadata of its weights: by the masks where there are some. None where
  * nothing was found at any threshold, or best at 0: a threshold that keeps all detections says nothing.
- * @internal
+ * @internal for tests
  */
 export function thresholdEntries(details: EvaluationDetails | null): { thresholds?: string } {
   if (details === null) return {};
