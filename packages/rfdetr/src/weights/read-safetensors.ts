@@ -1,29 +1,21 @@
 // Reads our own weights files. What the metadata says is checked against the shapes of the tensors before memory is
 // taken for either.
-import { type CastRule, type ModuleRule, numberFormatNames, precisions } from "@rfdetr/amp";
 import { dtypes, loadSafetensors, readSafetensorsHeader, type SafetensorsHeader } from "@rfdetr/torch";
 import type { ModelConfig } from "../model/types.js";
 import { resolveModel } from "../model/variants.js";
 import { CheckpointError, ModelConfigError } from "../support/errors.js";
-import { isThresholds, type RecordedThresholds } from "../support/recorded-thresholds.js";
-import { shown } from "../support/shown.js";
 import { nameAll } from "./classes/class-names.js";
 import { countFromZero } from "./classes/class-numbering.js";
 import { faultOfSizes } from "./model-limits.js";
 import { stateShapes } from "./state-shapes.js";
-import { type TrainedPrecision, unknownTraining } from "./trained-precision.js";
+import { parsed, type TrainingMetadata, tableIn, trainingIn } from "./training-metadata.js";
 import type { LoadedWeights, ReadOptions } from "./types.js";
 
 /** The tensors that a file says it has, and the model and the training that its metadata describe. */
-interface Description {
+interface Description extends TrainingMetadata {
   entries: SafetensorsHeader["entries"];
   classNames: string[];
   config: ModelConfig;
-  trained: TrainedPrecision;
-  thresholds: RecordedThresholds | null;
-  extra: Record<string, string>;
-  /** What is said of the training in words that this version does not know, as sentences. */
-  unknown: string[];
 }
 
 /** Reads all but the tensors. @throws CheckpointError, SafetensorsError */
@@ -42,7 +34,7 @@ export function describeOwnWeights(path: string): Description {
     throw new CheckpointError(
       `Expected ${config.numClasses} class names in the metadata of ${path} but received ${classNames.length}`,
     );
-  return { entries, classNames, config, ...trainedIn(path, others), thresholds: thresholdsIn(path, others.thresholds) };
+  return { entries, classNames, config, ...trainingIn(path, others) };
 }
 
 /** @throws CheckpointError, SafetensorsError */
@@ -55,50 +47,6 @@ export function readOwnWeights(path: string, { classNumbering, warn }: ReadOptio
   if (classNumbering === "from1") countFromZero(path, tensors, classNames.length);
   const leftOver = [...entries.keys()].filter((key) => !wanted.has(key));
   return { tensors, classNames: nameAll(classNames, config.numClasses), config, trained, thresholds, extra, leftOver };
-}
-
-function parsed(path: string, name: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CheckpointError(`Expected JSON for ${name} in the metadata of ${path} but it is none`, { cause: error });
-  }
-}
-
-function tableIn<T extends object>(path: string, name: string, of: string, text = "{}"): T {
-  const table = parsed(path, name, text);
-  if (typeof table !== "object" || table === null || Array.isArray(table))
-    throw new CheckpointError(`Expected a table of ${of} for ${name} in the metadata of ${path}`);
-  return table as T;
-}
-
-/** What the metadata say of the training, and all else. Whether a model can have its rules shows when one is made. */
-function trainedIn(path: string, metadata: Record<string, string>): Pick<Description, "trained" | "extra" | "unknown"> {
-  const { precision, precision_policy, precision_operators, precision_overrides, number_format, ...extra } = metadata;
-  const trained = {
-    precision: precisions.find((each) => each === precision) ?? null,
-    policy: precision_policy ?? unknownTraining.policy,
-    operators: tableIn<Record<string, CastRule>>(path, "precision_operators", "rules", precision_operators),
-    overrides: tableIn<Record<string, ModuleRule>>(path, "precision_overrides", "rules", precision_overrides),
-    numberFormat: numberFormatNames.find((each) => each === number_format) ?? null,
-  };
-  const read = [
-    ["precision", precision, trained.precision],
-    ["number_format", number_format, trained.numberFormat],
-  ] as const;
-  const unknown = read.flatMap(([name, given, known]) =>
-    given === undefined || known !== null
-      ? []
-      : `The metadata of ${path} have ${shown(given, 40)} for ${name}, which this version does not know: the weights are used as if it were not there`,
-  );
-  return { trained, extra, unknown };
-}
-
-function thresholdsIn(path: string, text: string | undefined): RecordedThresholds | null {
-  if (text === undefined) return null;
-  const thresholds = parsed(path, "thresholds", text);
-  if (isThresholds(thresholds)) return thresholds;
-  throw new CheckpointError(`Expected numbers from 0 to 1 by class for thresholds in the metadata of ${path}`);
 }
 
 function namesIn(path: string, text: string): string[] {

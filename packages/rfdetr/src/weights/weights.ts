@@ -11,10 +11,11 @@ import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import { type ClassRow, describeRows } from "./classes/class-rows.js";
 import { checkFinite } from "./finite.js";
 import { describeFit, type FitReport, fitWeights, some } from "./fit-weights.js";
-import { modelOfCheckpoint, readPythonCheckpoint } from "./python/python-checkpoint.js";
+import { describeCheckpoint, readPythonCheckpoint } from "./python/python-checkpoint.js";
 import { describeOwnWeights, readOwnWeights } from "./read-safetensors.js";
 import { stateShapes } from "./state-shapes.js";
-import { type TrainedPrecision, trainedAutocast, trainedEntries, unknownTraining } from "./trained-precision.js";
+import { type TrainedPrecision, trainedAutocast } from "./trained-precision.js";
+import { trainingEntries } from "./training-metadata.js";
 import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
 
 /**
@@ -26,18 +27,13 @@ import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
  * const config = resolveModel("nano", { numClasses: 1 });
  * saveWeights("fresh.safetensors", new RFDETRModel(config).stateDict(), { classNames: ["bird"], config });
  */
-export function saveWeights(
-  path: string,
-  tensors: Map<string, Tensor>,
-  { classNames, config, trained, extra }: WeightsInfo,
-): void {
+export function saveWeights(path: string, tensors: Map<string, Tensor>, info: WeightsInfo): void {
   const metadata = {
-    ...extra,
-    ...(trained && trainedEntries(trained)),
+    ...trainingEntries(info),
     format: "rfdetr",
-    variant: config.variant,
-    class_names: JSON.stringify(classNames),
-    model_config: JSON.stringify(config),
+    variant: info.config.variant,
+    class_names: JSON.stringify(info.classNames),
+    model_config: JSON.stringify(info.config),
   };
   replaceFile(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
 }
@@ -70,12 +66,17 @@ function named<T>(path: string, read: () => T): T {
   }
 }
 
+/** Model and training of a weights file, without its tensors. @throws CheckpointError naming the file */
+function describeWeights(path: string): Pick<LoadedWeights, "config" | "trained" | "thresholds"> {
+  return named(path, () => (isPython(path) ? describeCheckpoint(path) : describeOwnWeights(path)));
+}
+
 /**
  * Reads what model a weights file is of, without its tensors.
  * @throws CheckpointError naming the file
  */
 export function readModelConfig(path: string): ModelConfig {
-  return named(path, () => (isPython(path) ? modelOfCheckpoint(path) : describeOwnWeights(path).config));
+  return describeWeights(path).config;
 }
 
 /**
@@ -83,7 +84,7 @@ export function readModelConfig(path: string): ModelConfig {
  * @throws CheckpointError naming the file
  */
 export function readTrainedPrecision(path: string): TrainedPrecision {
-  return named(path, () => (isPython(path) ? unknownTraining : describeOwnWeights(path).trained));
+  return describeWeights(path).trained;
 }
 
 /**
@@ -91,7 +92,7 @@ export function readTrainedPrecision(path: string): TrainedPrecision {
  * @throws CheckpointError naming the file
  */
 export function readRecordedThresholds(path: string): RecordedThresholds | null {
-  return named(path, () => (isPython(path) ? null : describeOwnWeights(path).thresholds));
+  return describeWeights(path).thresholds;
 }
 
 /**

@@ -38,7 +38,7 @@ export function addConvert(program: Command, finish: (code: number) => void): vo
 async function convert(from: string, to: string, flags: OutputFlags & WeightsFlags): Promise<number> {
   const { checkComplete, readWeights, saveWeights } = await import("../../weights/weights.js");
   const { some } = await import("../../weights/fit-weights.js");
-  const { savePythonCheckpoint, squareOf } = await import("../../weights/python/python-export.js");
+  const { packageHas, savePythonCheckpoint, squareOf } = await import("../../weights/python/python-export.js");
   const console = consoleOf(flags);
   const kind = extname(to).toLowerCase();
   if (kind !== ".safetensors" && kind !== ".pth")
@@ -62,6 +62,8 @@ async function convert(from: string, to: string, flags: OutputFlags & WeightsFla
   console.result(
     `${config.variant}, ${shapeInWords(config.resolution)} px, ${config.numClasses} classes, ${tensors.size} tensors written to ${to}`,
   );
+  if (kind === ".pth" && !packageHas(config.variant))
+    console.fact(`The Python package has no variant ${config.variant}, so it cannot load this file; rfdetr can`);
   if (kind === ".pth" && typeof config.resolution !== "number")
     console.fact(
       `The package trains squares only, so the file says ${squareOf(config)} px: predict there with shape=(${config.resolution.join(", ")})`,

@@ -2,8 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { savePth, scope } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
 import { cocoClasses } from "../../model/coco-classes.js";
+import { RFDETRModel } from "../../model/rfdetr.js";
+import { resolveModel } from "../../model/variants.js";
 import { readWeights } from "../weights.js";
 
 const folder = mkdtempSync(join(tmpdir(), "python-checkpoint-"));
@@ -15,6 +18,13 @@ describe("checkpoints of the Python package", () => {
     expect(() => readWeights(other)).toThrow(
       /Expected the weights of RF-DETR in .*small\.pth but class_embed, refpoint_embed or position_embeddings are missing/,
     );
+  });
+  it("with anything but texts in our own table are refused", () => {
+    const path = join(folder, "foreign.pth");
+    const config = resolveModel("tiny", { numClasses: 1 });
+    const model = scope(() => new RFDETRModel(config)).stateDict();
+    savePth(path, { model, args: { class_names: ["bee"] }, rfdetr_ts_metadata: { epoch: 3 } });
+    expect(() => readWeights(path)).toThrow(/^Expected a table of texts for rfdetr_ts_metadata in .*foreign\.pth$/);
   });
   it("that are none are refused by name", () => {
     const path = join(folder, "x.pth");

@@ -7,10 +7,11 @@ import { CheckpointError } from "../../support/errors.js";
 import { faultOfSizes } from "../model-limits.js";
 import { shapeFault, sizesOf } from "../read-safetensors.js";
 import { stateShapes } from "../state-shapes.js";
-import { unknownTraining } from "../trained-precision.js";
+import { type TrainingMetadata, trainingIn } from "../training-metadata.js";
 import type { LoadedWeights, ReadOptions } from "../types.js";
 import { adapterFits, isAdapter, mergeAdapters, plainKey } from "./lora.js";
 import { fieldsOf, readClasses } from "./python-classes.js";
+import { metadataKey } from "./python-export.js";
 
 type Shapes = Map<string, number[]>;
 
@@ -111,25 +112,39 @@ function configOf(path: string, shapes: Shapes, content: Map<unknown, unknown>):
   return config;
 }
 
-/** The content of a checkpoint, the weights in it, and the model that they are of. */
-function describe(file: PthFile): {
+/** The training of a checkpoint that this program wrote: the package's own files say nothing of it. */
+function ownTraining(path: string, content: Map<unknown, unknown>): TrainingMetadata {
+  const stored = content.get(metadataKey) ?? new Map();
+  const isText = (value: unknown): value is string => typeof value === "string";
+  if (!(stored instanceof Map) || ![...stored].flat().every(isText))
+    throw new CheckpointError(`Expected a table of texts for ${metadataKey} in ${path}`);
+  return trainingIn(path, Object.fromEntries(stored));
+}
+
+interface Description extends TrainingMetadata {
   content: Map<unknown, unknown>;
   state: Map<string, PickledTensor>;
   config: ModelConfig;
-} {
+}
+
+/** The content of a checkpoint, the weights in it, the model that they are of and, if it is known, its training. */
+function describe(file: PthFile): Description {
   const { content, path } = file;
   if (!(content instanceof Map))
     throw new CheckpointError(`Expected a dictionary in ${path} but it holds something else`);
   const state = stateOf(content);
   const shapes = new Map([...state].filter(([key]) => !isAdapter(key)).map(([key, { shape }]) => [key, shape]));
-  return { content, state, config: configOf(path, shapes, content) };
+  return { content, state, config: configOf(path, shapes, content), ...ownTraining(path, content) };
 }
 
-/** Reads what model a checkpoint is of, without its tensors. @throws CheckpointError, PthError, UnsafePickleError */
-export function modelOfCheckpoint(path: string): ModelConfig {
+/**
+ * Reads of what model and training a checkpoint is, without its tensors.
+ * @throws CheckpointError, PthError, UnsafePickleError
+ */
+export function describeCheckpoint(path: string): Pick<Description, "config" | "trained" | "thresholds"> {
   const file = new PthFile(path);
   try {
-    return describe(file).config;
+    return describe(file);
   } finally {
     file.close();
   }
@@ -144,7 +159,8 @@ export function readPythonCheckpoint(path: string, options: ReadOptions): Loaded
   const file = new PthFile(path);
   const tensors = new Map<string, Tensor>();
   try {
-    const { content, state, config } = describe(file);
+    const { content, state, config, trained, thresholds, extra, unknown } = describe(file);
+    for (const sentence of unknown) options.warn?.(sentence);
     const wanted = stateShapes(config);
     const leftOver: string[] = [];
     for (const [key, stored] of state) {
@@ -164,7 +180,7 @@ export function readPythonCheckpoint(path: string, options: ReadOptions): Loaded
     }
     mergeAdapters(tensors);
     const classNames = readClasses(path, content, { tensors, numClasses: config.numClasses }, options);
-    return { tensors, classNames, config, trained: unknownTraining, thresholds: null, leftOver };
+    return { tensors, classNames, config, trained, thresholds, extra, leftOver };
   } catch (error) {
     for (const tensor of tensors.values()) tensor.dispose();
     throw error;

@@ -4,10 +4,20 @@ import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
 import { replaceFile } from "../../support/files/atomic.js";
+import { trainingEntries } from "../training-metadata.js";
 import type { WeightsInfo } from "../types.js";
 
 /** The layout is that of this version of the package. */
 const packageVersion = "1.11.2";
+
+/** The key of what a run writes into the metadata of its weights. The package reads no key of this name. */
+export const metadataKey = "rfdetr_ts_metadata";
+
+/** Variants that the package has no class for: small ones, to try things out on a CPU. */
+const unknownVariants = ["demo", "tiny", "seg-demo", "seg-tiny"];
+
+/** Whether the package has a class for the variant. */
+export const packageHas = (variant: string): boolean => !unknownVariants.includes(variant);
 
 /** `nano` → `RFDETRNano`, `large-deprecated` → `RFDETRLargeDeprecated`, `2xlarge` → `RFDETR2XLarge`. @internal */
 export function classOfVariant(variant: string): string {
@@ -44,15 +54,15 @@ export function squareOf({ resolution, variant }: ModelConfig): number {
 
 /**
  * Writes `model`, `args`, `model_name`, `model_config`, `rfdetr_version` and `epoch`, as in the package's own best
- * weights. The file is replaced as a whole or not at all.
+ * weights, and the metadata of the training under a key of our own. The file is replaced as a whole or not at all.
  * @throws RunDirectoryError
  */
 export function savePythonCheckpoint(
   path: string,
   tensors: ReadonlyMap<string, Tensor>,
-  { classNames, config, extra }: WeightsInfo,
+  { classNames, config, ...training }: WeightsInfo,
 ): void {
-  const epoch = Number(extra?.epoch);
+  const epoch = Number(training.extra?.epoch);
   const content: Picklable = {
     model: tensors,
     args: {
@@ -67,6 +77,7 @@ export function savePythonCheckpoint(
     model_config: pythonModelConfig(config),
     rfdetr_version: packageVersion,
     ...(Number.isInteger(epoch) ? { epoch } : {}),
+    [metadataKey]: trainingEntries(training),
   };
   replaceFile(path, (temporary) => savePth(temporary, content));
 }
