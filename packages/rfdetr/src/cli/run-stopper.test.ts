@@ -29,15 +29,17 @@ let host: FakeProcess;
 let stopper: RunStopper;
 let said: string[];
 let stops: number;
+let writing: string | null;
 function watch(env: NodeJS.ProcessEnv = {}, isJoining = false): void {
   host = new FakeProcess();
   host.env = env;
-  [said, stops] = [[], 0];
+  [said, stops, writing] = [[], 0, null];
   stopper = new RunStopper(
     {
       stop: () => void stops++,
       say: (line) => said.push(line),
       resume: () => "npx rfdetr train --resume runs/a",
+      saving: () => writing,
       isJoining: () => isJoining,
     },
     host as unknown as HostProcess,
@@ -121,6 +123,32 @@ describe("RunStopper", () => {
       seconds(1);
     }
     expect(host.killed).toEqual([]);
+  });
+
+  it("waits for a flush that takes long, and names what is written", () => {
+    watch();
+    host.busy = 2000;
+    host.emit("SIGINT");
+    writing = "runs/a/checkpoint";
+    seconds(600);
+    expect(host.killed).toEqual([]);
+    expect(said.slice(1)).toEqual([
+      "The disk is slow: runs/a/checkpoint is still being written, and the run ends when it is whole. Ctrl-C quits at once, with what was saved before.",
+    ]);
+    writing = null;
+    seconds(25);
+    expect(host.killed).toEqual(["SIGINT"]);
+  });
+
+  it("quits at a second signal while a flush takes long", () => {
+    watch();
+    host.busy = 2000;
+    host.emit("SIGTERM");
+    writing = "runs/a/weights/last.safetensors";
+    seconds(60);
+    expect(said[1]).toMatch(/ A second SIGTERM quits at once, with what was saved before\.$/);
+    host.emit("SIGTERM");
+    expect(host.killed).toEqual(["SIGTERM"]);
   });
 
   it("ends a run that neither computes nor answers, and says how to continue", () => {

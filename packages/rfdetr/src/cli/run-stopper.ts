@@ -17,6 +17,8 @@ const echo = 1000;
  * to be stuck.
  */
 const patience = 20;
+/** Seconds after which it is told that the disk holds a run up that is to end. */
+const slow = 5;
 /** The same for a run that has ended and waits for its threads only. */
 const farewell = 3;
 /** CPU time in microseconds per second below which nothing is computed: a step keeps at least one core busy. */
@@ -42,6 +44,8 @@ export interface StopActions {
    * their timeout.
    */
   several?: boolean;
+  /** The path of what the run writes at this moment; null for nothing. It is waited for, however slow the disk is. */
+  saving?(): string | null;
   /** Whether it still waits for them, in a call that only ends when they have come: nothing is there to be saved. */
   isJoining?(): boolean;
 }
@@ -50,13 +54,14 @@ export interface StopActions {
  * Stops a run from outside. The first signal has it save and stop, a later one quits at once. Where the processes of a
  * group have not met yet, the first one quits too. When npx or npm has started the run and is gone, the run stops as by
  * SIGTERM, because they do not pass that signal on. A run that does not answer, because a read does not return, ends
- * with what its last checkpoint holds.
+ * with what its last checkpoint holds. What it is writing is waited for, and named.
  */
 export class RunStopper {
   /** The signal that asked first; null if none did. */
   received: StopSignal | null = null;
   #at = 0;
   #quiet = 0;
+  #writing: { path: string; seconds: number } | null = null;
   #cpu: number;
   #bytes: number;
   #ended = false;
@@ -122,6 +127,7 @@ export class RunStopper {
       return;
     }
     const [cpu, bytes] = [this.#used(), this.transferred()];
+    if (this.#isWriting(this.received)) this.#quiet = -1;
     if (this.actions.several) return;
     this.#quiet = cpu - this.#cpu > idle || bytes - this.#bytes > still ? 0 : this.#quiet + 1;
     [this.#cpu, this.#bytes] = [cpu, bytes];
@@ -134,6 +140,18 @@ export class RunStopper {
       if (resume !== null) this.actions.say(`Continue with: ${resume}`);
     }
     this.#die(this.received);
+  }
+
+  /** Whether the run writes a file; tells of one that takes long. */
+  #isWriting(signal: StopSignal): boolean {
+    const path = this.actions.saving?.() ?? null;
+    if (path !== null && path === this.#writing?.path) this.#writing.seconds++;
+    else this.#writing = path === null ? null : { path, seconds: 1 };
+    if (this.#writing?.seconds === slow)
+      this.actions.say(
+        `The disk is slow: ${path} is still being written, and the run ends when it is whole. ${signal === "SIGINT" ? "Ctrl-C" : `A second ${signal}`} quits at once, with what was saved before.`,
+      );
+    return path !== null;
   }
 
   /** By the signal itself: `process.exit` would wait for threads, which may be stuck. Shells show the same code. */

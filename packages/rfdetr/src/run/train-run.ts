@@ -195,6 +195,11 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     return this.place !== null && Atomics.load(this.#stop.shared, 1) === 0;
   }
 
+  /** The path of what the run writes at this moment: a slow disk may hold it up. Null for nothing. */
+  get saving(): string | null {
+    return this.#stop.saving;
+  }
+
   /** The signal that asked the run to end, this process or another one of it; null where none did. */
   get stoppedBy(): StopSignal | null {
     return this.#stop.signal;

@@ -26,6 +26,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     stop: (signal) => run.stop(signal),
     quit: () => run.quit(),
     say: (line) => console.prose(line),
+    saving: () => (run.saving === null ? null : shownPath(run.saving)),
     several: run.processes > 1,
     isJoining: () => run.isJoining,
     resume: () => (folder === null ? null : resumeCommand(folder)),

@@ -7,8 +7,8 @@ afterEach(() => void vi.useRealTimers());
 const seconds = (count: number) => vi.advanceTimersByTime(count * 1000);
 
 /** Three ranks, what each does in a second, and which of them were given up. */
-function watched(does: Partial<Activity>[]) {
-  const ranks = does.map((_, rank) => ({ rank, pid: rank, exit: null as object | null }));
+function watched(does: (Partial<Activity> & { saving?: string })[]) {
+  const ranks = does.map(({ saving }, rank) => ({ rank, pid: rank, exit: null as object | null, saving }));
   const done: Activity[] = does.map(() => ({ cpu: 0, bytes: 0, isStopped: false, waitsForDisk: false }));
   const given: [ranks: number[], why: string][] = [];
   const end = watchEnd(
@@ -19,7 +19,7 @@ function watched(does: Partial<Activity>[]) {
       for (const rank of hung) rank.exit = {};
     },
     (pid) => {
-      const { cpu = 0, bytes = 0, ...state } = does[pid];
+      const { cpu = 0, bytes = 0, saving: _, ...state } = does[pid];
       done[pid] = { ...done[pid], ...state, cpu: done[pid].cpu + cpu, bytes: done[pid].bytes + bytes };
       return done[pid];
     },
@@ -34,6 +34,13 @@ describe("the watch over processes that are to end", () => {
     expect(given).toEqual([]);
     seconds(20);
     expect(given).toEqual([[[1], "stopped"]]);
+    end();
+  });
+
+  it("gives up a process that was stopped while it wrote", () => {
+    const { given, end } = watched([{ isStopped: true, saving: "runs/a/checkpoint" }, {}, {}]);
+    seconds(4);
+    expect(given).toEqual([[[0], "stopped"]]);
     end();
   });
 
@@ -53,6 +60,7 @@ describe("the watch over processes that are to end", () => {
     ["computes", { cpu: 90 }],
     ["writes", { bytes: 1e6 }],
     ["waits for its disk", { waitsForDisk: true }],
+    ["waits for the flush of a file that it writes", { saving: "runs/a/checkpoint" }],
   ])("waits for rank 0 as long as it %s", (_, activity) => {
     const { given, end } = watched([activity, {}, {}]);
     seconds(600);

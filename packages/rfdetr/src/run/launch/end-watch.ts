@@ -7,6 +7,8 @@ export interface WatchedRank {
   rank: number;
   pid: number | undefined;
   exit: object | null;
+  /** The path of what it writes: its disk may be slow, and a process that waits for a flush does nothing. */
+  saving?: string | null;
 }
 
 /** Why processes are given up. */
@@ -37,7 +39,7 @@ export function watchEnd<Rank extends WatchedRank>(
       stopped.set(rank, now.isStopped ? (stopped.get(rank) ?? 0) + 1 : 0);
       const does = isActive(before.get(rank) ?? null, now);
       before.set(rank, now);
-      return does;
+      return does || (rank.saving != null && !now.isStopped);
     });
     quiet = busy.length === 0 ? quiet + 1 : 0;
     const held = left.filter((rank) => (stopped.get(rank) ?? 0) >= patience);

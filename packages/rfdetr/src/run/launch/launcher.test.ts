@@ -45,6 +45,23 @@ describe("the processes of a run", () => {
   });
 });
 
+describe("what rank 0 writes", () => {
+  it("is known to who asks the launcher to stop", async () => {
+    const stop = new StopRequest();
+    const seen: (string | null)[] = [];
+    const tells = `await tell({ saving: rank === 0 ? "runs/a/checkpoint" : "else" });
+      if (rank === 0) await tell({ event: { type: "note", message: "writes" } });
+      await stopped;
+      await tell({ saving: null });`;
+    const { events, ended } = launch(rank("saving", tells), { stop });
+    await vi.waitUntil(() => events.length > 0, { timeout: 30_000, interval: 20 });
+    seen.push(stop.saving);
+    stop.ask();
+    await ended;
+    expect([...seen, stop.saving]).toEqual(["runs/a/checkpoint", null]);
+  });
+});
+
 describe("a request to stop", () => {
   const waiting = `const signal = await stopped;
     if (rank === 0) await tell({ event: { type: "note", message: "stopped by " + signal } });`;

@@ -11,5 +11,13 @@ export type RankRequest = Omit<TrainRequest, "stop"> & { place: RankPlace };
 /** To a process: begin, or save and end. */
 export type ToRank = { begin: RankRequest } | { stop: StopSignal | null };
 
-/** From a process: an event of rank 0, a warning of any, a signal that it got, its failure, or that it is done. */
-export type FromRank = { event: TrainEvent } | { signal: StopSignal } | { failure: SentError } | { done: true };
+/**
+ * From a process: an event of rank 0, a warning of any, a signal that it got, the path of what it writes (null when
+ * that is written), its failure, or that it is done.
+ */
+export type FromRank =
+  | { event: TrainEvent }
+  | { signal: StopSignal }
+  | { saving: string | null }
+  | { failure: SentError }
+  | { done: true };

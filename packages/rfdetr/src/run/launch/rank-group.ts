@@ -110,6 +110,10 @@ class RankGroup {
     return {
       message: (message) => {
         if ("event" in message) return emit(message.event);
+        if ("saving" in message) {
+          if (rank === 0) stop.saving = message.saving;
+          return;
+        }
         this.#echo ??= setTimeout(() => {
           if (stop.asked) return;
           emit({ type: "note", message: `Rank ${rank} received ${message.signal}: all save and end` });
@@ -143,8 +147,10 @@ class RankGroup {
   /** Whether rank 0 still saves what there is: weights and a checkpoint of a large model take their time. */
   #isSaving(): boolean {
     const [before, now] = [this.#seen, this.#activity()];
-    const isBusy = before !== null && now !== null && isActive(before, now, this.#options.program.farewell / 1000);
-    return isBusy && this.#spared++ < spares;
+    const { farewell } = this.#options.program;
+    const isBusy = before !== null && now !== null && isActive(before, now, farewell / 1000);
+    const isFlushing = now !== null && this.#ranks[0].saving !== null;
+    return (isBusy || isFlushing) && this.#spared++ < spares;
   }
 
   #killRest(): void {

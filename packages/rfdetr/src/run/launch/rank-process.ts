@@ -17,7 +17,7 @@ export interface Exit {
 
 /** What is wanted of a process besides its state. */
 export interface RankListener {
-  message(message: Extract<FromRank, { event: unknown } | { signal: unknown }>): void;
+  message(message: Extract<FromRank, { event: unknown } | { signal: unknown } | { saving: unknown }>): void;
   /** It has failed, is done, or is gone. */
   changed(): void;
 }
@@ -34,6 +34,8 @@ export class RankProcess {
   killed = false;
   /** Why the launcher gave it up while all were to save and end; null where it did not. */
   hung: string | null = null;
+  /** The path of what it writes; null for nothing. */
+  saving: string | null = null;
   /** The last line that it wrote on stderr. */
   lastLine: string | null = null;
   readonly #child: ChildProcess;
@@ -55,7 +57,8 @@ export class RankProcess {
       execArgv: process.execArgv.filter((flag) => !/^--(input-type|inspect|eval|print|-[ep]$)/.test(flag)),
     });
     this.#child.on("message", (message: FromRank) => {
-      if ("event" in message || "signal" in message) return listener.message(message);
+      if ("saving" in message) this.saving = message.saving;
+      if ("event" in message || "signal" in message || "saving" in message) return listener.message(message);
       if ("done" in message) this.done = true;
       else this.failure ??= message.failure;
       listener.changed();

@@ -29,6 +29,12 @@ for (const signal of stopSignals) process.on(signal, () => tell({ signal }));
 for (const event of ["uncaughtException", "unhandledRejection"])
   process.on(event, (error: unknown) => end({ failure: packError(error) }, 1));
 
+let saving: string | null = null;
+setInterval(() => {
+  if (stop.saving !== saving) tell({ saving: stop.saving });
+  saving = stop.saving;
+}, 1000).unref();
+
 function begin(request: RankRequest): void {
   const isFirst = request.place.rank === 0;
   trainInThread({ ...request, stop: stop.shared }, (event) => {

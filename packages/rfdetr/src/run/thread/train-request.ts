@@ -15,6 +15,7 @@ export interface TrainRequest {
   /**
    * Shared memory: 0, or why the run is to save a checkpoint and stop: the number of the signal that asked for it, or
    * -1 where none did. A second number, if there is one, counts how often the thread has met those of other processes.
+   * Behind it there may be room for what the thread writes.
    */
   stop: Int32Array;
   /** The place of this process among those that train together; without one it trains alone. */

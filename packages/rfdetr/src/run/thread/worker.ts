@@ -2,7 +2,9 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { packError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
+import { savingWords, tellSaving } from "../../support/files/saving.js";
 import { strayFailure } from "../callbacks/open-callbacks.js";
+import { savingOf } from "../control/stop-request.js";
 import { customCode } from "../custom-code.js";
 import { loadersOf } from "../launch/shares.js";
 import { openTrainData } from "../session/open-train-data.js";
@@ -23,6 +25,7 @@ process.on("unhandledRejection", fail);
 
 const asked = workerData as ThreadRequest;
 const { place } = asked;
+if (savingOf(asked.stop).length >= savingWords) tellSaving(savingOf(asked.stop));
 /** The processes of a machine share the threads that load images. */
 const open: OpenTrainData = (settings, ...rest) => {
   post({ own: customCode(settings, place?.rank ?? 0) });

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { RunDirectoryError } from "../errors.js";
+import { whileSaving } from "./saving.js";
 import { isSystemError, reasonOf } from "./system-error.js";
 
 /** Suffix of a file or folder that is being written; a leftover with it comes from an interrupted write. */
@@ -49,6 +50,10 @@ export function syncFile(path: string): void {
  * @throws RunDirectoryError in one sentence when the disk is full or the folder cannot be written.
  */
 export function replaceFile(path: string, write: (temporary: string) => void): void {
+  whileSaving(path, () => writeAndRename(path, write));
+}
+
+function writeAndRename(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;
   try {
     const found = statSync(path, { throwIfNoEntry: false });
@@ -77,6 +82,10 @@ export function replaceText(path: string, text: string): void {
  * @throws RunDirectoryError
  */
 export function replaceFolder(path: string, write: (temporary: string) => void): void {
+  whileSaving(path, () => replaceWhole(path, write));
+}
+
+function replaceWhole(path: string, write: (temporary: string) => void): void {
   const old = path + previousSuffix;
   try {
     recoverFolder(path);
