@@ -98,15 +98,17 @@ export function addScored(
  * Adds the images of a batch to an evaluator, with the `numSelect` best detections of each. Call it inside a scope.
  * Detections that are not finite are left out, and the evaluator counts them.
  * @param outputs of the model for the batch, in float32
- * @returns the detections of each image
+ * @param change applied to the detections of an image before they are scored
+ * @returns the detections of each image, before they were changed
  */
 export function scoreBatch(
   evaluator: CocoEvaluator,
   batch: EvaluationBatch,
   outputs: Prediction,
   numSelect: number,
+  change: (detections: ScoredBoxes) => ScoredBoxes = (found) => found,
 ): ScoredBoxes[] {
-  const scored = scoredImages(batch, outputs, numSelect, (found) => found);
+  const scored = scoredImages(batch, outputs, numSelect, change);
   addScored(evaluator, scored);
   return scored.found;
 }

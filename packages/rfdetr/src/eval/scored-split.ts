@@ -46,13 +46,22 @@ export async function openScoredSplit(
 ): Promise<ScoredSplit> {
   const data = await openEvaluationData(options.data, options.split, size, options.batch, options);
   if (classNames === null) return data;
-  const classes = classMap(classNames, data.classNames);
+  const classes = classesOn(options.data, data.classNames, classNames);
+  return classes === null ? data : { ...data, classes };
+}
+
+/**
+ * See `classMap`; null where weights and data have the same classes in the same order.
+ * @param path of the data
+ * @throws DataError if the data has a class that the weights do not know
+ */
+export function classesOn(path: string, wanted: readonly string[], known: readonly string[]): Int32Array | null {
+  const classes = classMap(known, wanted);
   if (classes === null)
     throw new DataError(
-      `Expected weights that were trained on the classes of ${options.data} (${some(data.classNames)}) ` +
-        `but theirs are ${some(classNames)}`,
+      `Expected weights that were trained on the classes of ${path} (${some(wanted)}) but theirs are ${some(known)}`,
     );
-  return data.classNames.join("\n") === classNames.join("\n") ? data : { ...data, classes };
+  return wanted.join("\n") === known.join("\n") ? null : classes;
 }
 
 /**

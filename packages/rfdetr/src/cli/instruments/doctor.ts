@@ -177,7 +177,7 @@ async function measure(
   }
   const progress = (what: string) => console.live(`measuring ${what}`);
   const calibration = calibrateSubject(subject, { formats: formatsOf(flags.formats), progress });
-  const { variant, resolution, segmentationHead: masks } = subject.model.config;
+  const { variant } = subject.model.config;
   const emulates = device === "cpu" && !readHardware("cpu").fp16;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration, emulates);
   if (calibration.formats.length > 0) report.formats(console, calibration);
@@ -185,10 +185,11 @@ async function measure(
   console.live("measuring what sparing memory costs");
   const prices = memoryPrices(subject, { precision: calibration.recommended.precision });
   report.memory(console, calibration.recommended.precision, prices);
-  const seen = flags.data === undefined ? null : await evaluationImages(flags.data, resolution, images, batch, masks);
+  const seen = flags.data === undefined ? null : await evaluationImages(subject, flags.data, { count: images, batch });
   const evaluation = compareEvaluationModes({
     model: subject.model,
-    classNames: subject.classNames,
+    classNames: seen?.classNames ?? subject.classNames,
+    ...(seen?.classes && { classes: seen.classes }),
     precision,
     rules: subject.rules,
     device,

@@ -3,7 +3,7 @@
 import { CastMap, type Overrides, type Precision } from "@rfdetr/amp";
 import { manualSeed, noGrad, scope } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
-import { openEvaluationData } from "../../eval/evaluation-data.js";
+import { classesOn, openScoredSplit, type ScoredSplit } from "../../eval/scored-split.js";
 import { Criterion } from "../../loss/criterion.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
@@ -11,7 +11,6 @@ import { resolveModel } from "../../model/variants.js";
 import { openTrainData } from "../../run/session/open-train-data.js";
 import { resolveSettings } from "../../settings/resolve.js";
 import { DataError } from "../../support/errors.js";
-import type { Shape } from "../../support/shape.js";
 import type { Subject } from "../../train/measure/calibrate-step.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import { type MicroBatch, prepareImages } from "../../train/step/step-parts.js";
@@ -34,7 +33,7 @@ export interface SubjectOptions {
 
 /**
  * A model and a training batch to measure on.
- * @throws DataError if the dataset cannot be read, or has other classes than the weights
+ * @throws DataError if the dataset cannot be read, or has a class that the weights do not know
  * @throws CheckpointError if the weights cannot be loaded
  */
 export async function openSubject(options: SubjectOptions): Promise<Subject> {
@@ -43,10 +42,11 @@ export async function openSubject(options: SubjectOptions): Promise<Subject> {
   const loaded = weights === undefined ? null : loadModel(weights);
   const shape = loaded?.config ?? resolveModel(variant);
   const source = data === undefined ? null : await firstBatch(data, shape, batch);
-  if (loaded !== null && source !== null && source.classNames.join("\n") !== loaded.classNames.join("\n"))
-    throw new DataError(
-      `Expected the ${loaded.classNames.length} classes of the weights in ${data} but found ${source.classNames.length} others`,
-    );
+  if (loaded !== null && source !== null && data !== undefined) {
+    const classes = classesOn(data, source.classNames, loaded.classNames);
+    if (classes !== null)
+      for (const { labels } of source.batch.targets) labels.set(labels.map((label) => classes.indexOf(label)));
+  }
   const classNames =
     loaded?.classNames ?? source?.classNames ?? Array.from({ length: shape.numClasses }, (_, i) => `class ${i}`);
   const model = loaded?.model ?? new RFDETRModel({ ...shape, numClasses: classNames.length });
@@ -78,18 +78,24 @@ export function castsOf({ model, batch, rules, device }: Subject, precision: Pre
   return map;
 }
 
+/** Images to evaluate, and how many of how many. */
+interface EvaluationImages extends Pick<ScoredSplit, "classNames" | "classes"> {
+  batches: EvaluationBatch[];
+  images: number;
+  of: number;
+}
+
 /**
- * The first `count` images of the valid split, resized, in batches; and how many of how many.
- * @param masks whether the ground truth has masks
+ * The first `count` images of the valid split, resized for the subject, in batches.
+ * @throws DataError if the split cannot be read, or has a class that the weights do not know
  */
 export async function evaluationImages(
+  { model, classNames }: Subject,
   data: string,
-  size: Shape,
-  count: number,
-  batch: number,
-  masks: boolean,
-): Promise<{ batches: EvaluationBatch[]; images: number; of: number }> {
-  const opened = await openEvaluationData(data, "valid", size, batch, { masks });
+  { count, batch }: { count: number; batch: number },
+): Promise<EvaluationImages> {
+  const { resolution, segmentationHead: masks } = model.config;
+  const opened = await openScoredSplit(classNames, resolution, { data, split: "valid", batch, masks });
   const batches: EvaluationBatch[] = [];
   let images = 0;
   for await (const next of opened.batches()) {
@@ -97,7 +103,8 @@ export async function evaluationImages(
     images += next.imageIds.length;
     if (images >= count) break;
   }
-  return { batches, images, of: opened.images };
+  const { classNames: wanted, classes } = opened;
+  return { batches, images, of: opened.images, classNames: wanted, ...(classes && { classes }) };
 }
 
 async function firstBatch(

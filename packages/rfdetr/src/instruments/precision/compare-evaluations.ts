@@ -11,6 +11,7 @@ import {
 } from "@rfdetr/amp";
 import { keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
+import { relabel } from "../../eval/class-map.js";
 import { CocoEvaluator } from "../../eval/coco/coco.js";
 import { outputsOf, scoreBatch } from "../../eval/evaluate.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
@@ -53,7 +54,10 @@ export interface EvaluatedMode extends Disagreement {
 
 export interface EvaluationModesOptions {
   model: RFDETRModel;
+  /** Class names of the data. */
   classNames: readonly string[];
+  /** If the weights know other classes, or the same ones in another order: see `classMap`. */
+  classes?: Int32Array;
   /** Precision of training; `32-true` is compared as `bf16-mixed`, because it would equal `fp32`. */
   precision: Precision;
   /** Policy and overrides of the training; default: those of the model. */
@@ -139,7 +143,8 @@ function waysOf({ model, precision, rules = unknownTraining }: EvaluationModesOp
 
 /** Evaluates all batches in one mode. */
 function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): Pass {
-  const { model, batches } = options;
+  const { model, batches, classes } = options;
+  const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
   const evaluator = new CocoEvaluator({ classNames: options.classNames });
   const detected: ScoredBoxes[] = [];
   const milliseconds: number[] = [];
@@ -151,7 +156,7 @@ function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): 
         // Reading a value waits for the device.
         outputs.predBoxes.sum().item();
         milliseconds.push((performance.now() - began) / batch.imageIds.length);
-        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect));
+        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect, change));
       }),
     );
     options.progress?.(mode, evaluator.images);
