@@ -1,6 +1,8 @@
+import { engine } from "@rfdetr/torch";
 import { CommanderError } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConfigError, CustomCodeError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
+import { resolveDevice } from "../support/machine/device.js";
 import { Console } from "./console/console.js";
 import { reportError } from "./error-report.js";
 
@@ -12,6 +14,14 @@ function reported(error: unknown, json = false) {
   const code = reportError(error, new Console({ plain: true, json }));
   return { code, stderr, stdout };
 }
+
+const thrown = (body: () => unknown): unknown => {
+  try {
+    return body();
+  } catch (error) {
+    return error;
+  }
+};
 afterEach(() => void vi.restoreAllMocks());
 
 describe("reportError", () => {
@@ -39,6 +49,16 @@ describe("reportError", () => {
     expect(reported(error).stderr).toBe(
       "error: x\nContinue it with --resume runs/a, or choose another --out; `keep` is none\n",
     );
+  });
+
+  it.skipIf(engine().cuda)("says how the machine gets an engine for GPUs", () => {
+    expect(reported(thrown(() => resolveDevice("cuda")))).toEqual({
+      code: 2,
+      stderr:
+        "error: Device cuda is not available: this libtorch finds no GPU\n" +
+        "Run `npx rfdetr setup --cuda`, which installs a libtorch for NVIDIA GPUs, or choose --device cpu\n",
+      stdout: "",
+    });
   });
 
   it("shows stack and causes of a fault of the program", () => {

@@ -22,7 +22,14 @@ const optionOf: Readonly<Record<string, string>> = {
   lr: "--lr",
   precision: "--precision",
   processes: "--processes",
+  device: "--device",
 };
+
+/** A hint of the library in the words of the command: its options in place of settings, and whole commands. */
+const inOptions = (hint: string): string =>
+  hint
+    .replace(/` with the option `(\w+)`/g, " --$1`")
+    .replace(/`(\w+)`/g, (whole, name: string) => optionOf[name] ?? whole);
 
 /**
  * Prints an error: one that a user can act on as a sentence and a hint, any other with its stack, since it is a fault
@@ -37,7 +44,7 @@ export function reportError(error: unknown, console: Console): number {
     return exit.usage;
   }
   if (!isUserError(error)) return reportFault(error, console);
-  const hint = error.hint?.replace(/`(\w+)`/g, (whole, name: string) => optionOf[name] ?? whole);
+  const hint = error.hint === undefined ? undefined : inOptions(error.hint);
   if (console.json)
     console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
   console.error(error.message);

@@ -37,7 +37,7 @@ export function resolveDevice(name: string, place: LocalPlace | null = null): st
   }
   if (!cuda)
     throw new ConfigError(`Device ${name} is not available: this libtorch finds no GPU`, {
-      hint: "`rfdetr setup` can install a libtorch for GPUs",
+      hint: "Run `npx rfdetr setup` with the option `cuda`, which installs a libtorch for NVIDIA GPUs, or choose `device` cpu",
     });
   return name === "cuda" ? own : name;
 }
