@@ -149,6 +149,9 @@ describe("JSON of doctor", () => {
     const { result } = json("doctor", ...weights, "--data", "birds", "--images", "2", "--batch", "2");
     const [exact, ...low] = result.precisions;
     expect(exact).toMatchObject({ precision: "32-true", speedup: 1, memory_ratio: 1 });
+    const ways = result.memory.map(({ way }: { way: string }) => way);
+    expect(ways).toEqual(["default", "lean", "leanest", "gradient_checkpointing"]);
+    expect(result.memory_precision).toBe(result.default.precision);
     for (const each of low) {
       expect(each.speedup).toBeCloseTo(exact.step_seconds / each.step_seconds);
       expect(each.memory_ratio).toBeCloseTo(each.peak_tensor_bytes / exact.peak_tensor_bytes);

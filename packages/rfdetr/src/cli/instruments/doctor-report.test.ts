@@ -2,7 +2,15 @@ import type { Calibration, Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import { onImages, verdict } from "./doctor-evaluation.js";
-import { advice, formatsVerdict, otherChoices, remarks, sparesNothing, worstModules } from "./doctor-report.js";
+import {
+  advice,
+  formatsVerdict,
+  otherChoices,
+  remarks,
+  sparedIn,
+  sparesNothing,
+  worstModules,
+} from "./doctor-report.js";
 
 type Row = Calibration["precisions"][number];
 const row = (precision: Precision, speedup: number, memory_ratio: number, nonfinite = false) =>
@@ -18,6 +26,16 @@ describe("the tables of the doctor", () => {
   it("say which images were evaluated", () => {
     expect(onImages({ images: 48, of: 83 })).toContain("on 48 of 83 images of valid");
     expect(onImages({ images: 12, of: 12 })).toBe("on all 12 images of valid");
+  });
+
+  it("spare memory in what training takes by default, or in what is recommended where it takes that", () => {
+    const byDefault = { precision: "bf16-mixed", why: "which training takes by default" };
+    const recommended = { precision: "32-true", why: "which is recommended" };
+    const slow = measured("32-true", row("bf16-mixed", 0.8, 0.7));
+    expect(sparedIn(slow, "bf16-mixed", false)).toEqual(byDefault);
+    expect(sparedIn(slow, "bf16-mixed", true)).toEqual(recommended);
+    expect(sparedIn(measured("32-true", row("bf16-mixed", 2, 0.7, true)), "bf16-mixed", false)).toEqual(recommended);
+    expect(sparedIn(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), "bf16-mixed", true)).toEqual(byDefault);
   });
 
   it("mark float16 that is emulated, and give errors in percent", () => {

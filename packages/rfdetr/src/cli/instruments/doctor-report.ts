@@ -21,11 +21,31 @@ export function peaks(console: Console, { matmul, threads }: HardwarePeaks): voi
   ]);
 }
 
+/**
+ * The precision that memory is spared in, and why that one: what training would take.
+ * @param byDefault what `precision` "auto" takes on this hardware
+ * @param written whether the recommendation is written into a config file
+ */
+export function sparedIn(
+  { recommended, precisions: rows }: Calibration,
+  byDefault: Precision,
+  written: boolean,
+): { precision: Precision; why: string } {
+  const overflows = rows.some(({ precision, nonfinite }) => precision === byDefault && nonfinite);
+  if (recommended.precision !== byDefault && (written || overflows))
+    return { precision: recommended.precision, why: "which is recommended" };
+  return { precision: byDefault, why: "which training takes by default" };
+}
+
 /** Prints what each way to spare memory saves and costs. */
-export function memory(console: Console, precision: string, prices: readonly MemoryPrice[]): void {
+export function memory(
+  console: Console,
+  { precision, why }: ReturnType<typeof sparedIn>,
+  prices: readonly MemoryPrice[],
+): void {
   console.end();
   console.result();
-  console.sentence(`Ways to spare memory in ${precision}, without moments and average:`);
+  console.sentence(`Ways to spare memory in ${precision}, ${why}, without moments and average:`);
   const [base] = prices;
   const change = (value: number, from = value): string =>
     `${value < from ? "−" : "+"}${Math.round(100 * Math.abs(value / from - 1))} %`;

@@ -183,8 +183,9 @@ async function measure(
   if (calibration.formats.length > 0) report.formats(console, calibration);
   const moments = report.moments(console, subject.model);
   console.live("measuring what sparing memory costs");
-  const prices = memoryPrices(subject, { precision: calibration.recommended.precision });
-  report.memory(console, calibration.recommended.precision, prices);
+  const spared = report.sparedIn(calibration, precision, flags.write !== undefined);
+  const prices = memoryPrices(subject, { precision: spared.precision });
+  report.memory(console, spared, prices);
   const seen = flags.data === undefined ? null : await evaluationImages(subject, flags.data, { count: images, batch });
   const evaluation = compareEvaluationModes({
     model: subject.model,
@@ -215,6 +216,7 @@ async function measure(
       exact,
       moments,
       memory: prices,
+      memory_precision: spared.precision,
       evaluation,
       evaluated,
     };
