@@ -3,6 +3,7 @@
 import type { Split } from "../data/index.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { DataError, NumericsError } from "../support/errors.js";
+import { agreeing, counted } from "../support/format.js";
 import type { Shape } from "../support/shape.js";
 import type { EvaluationBatch } from "./batch.js";
 import { brightnessOf } from "./brightness.js";
@@ -123,7 +124,7 @@ export function checkScored(
     throw new DataError(`Expected images that decode in the ${split} split of ${data} but found none`);
   if (evaluator.nonFinite > 0)
     throw new NumericsError(
-      `${evaluator.nonFinite} detections of ${weights} are not finite: the model overflows in ${precision}`,
+      `${counted(evaluator.nonFinite, "detection")} of ${weights} ${agreeing(evaluator.nonFinite, "is", "are")} not finite: the model overflows in ${precision}`,
       { hint: "Evaluate with `precision` 32-true" },
     );
 }

@@ -1,10 +1,18 @@
 import { describe, expect, it } from "vitest";
-import { clock, fieldLines, fraction, hms, shellWord, shownPath } from "./format.js";
+import { agreeing, clock, fieldLines, fraction, hms, shellWord, shownPath } from "./format.js";
 
 describe("formats", () => {
   it("shows durations and fractions", () => {
     expect([hms(0), hms(245), hms(3723), hms(Number.NaN)]).toEqual(["0:00", "4:05", "1:02:03", "–"]);
     expect([fraction(0.98249), fraction(-1), fraction(null)]).toEqual(["0.982", "–", "–"]);
+  });
+
+  it("lets a verb agree with its count", () => {
+    expect([0, 1, 2].map((count) => `${count} ${agreeing(count, "is", "are")} left out`)).toEqual([
+      "0 are left out",
+      "1 is left out",
+      "2 are left out",
+    ]);
   });
 
   it("names the day when the end is not today", () => {

@@ -40,6 +40,11 @@ export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped(count)} ${count === 1 ? one : many}`;
 }
 
+/** The verb that agrees with a count: `1 of 17 images is left out`, `2 of 17 images are left out`. */
+export function agreeing(count: number, one: string, many: string): string {
+  return count === 1 ? one : many;
+}
+
 /** A word of a command line, quoted where a shell would take it apart or change it. */
 export function shellWord(word: string): string {
   return /^[\p{L}\p{N}@%+=:,./_~-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;

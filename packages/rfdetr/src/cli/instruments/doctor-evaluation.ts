@@ -64,7 +64,7 @@ export function verdict(rows: readonly EvaluatedMode[]): string {
   const [autocast, whole] = [of("fp16_eval"), of("whole_model_half")];
   const title = "Converting the whole model to float16";
   if (whole.nonfinite_images > autocast.nonfinite_images)
-    return `${title}: ${whole.nonfinite_images} images have no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
+    return `${title}: ${counted(whole.nonfinite_images, "image has", "images have")} no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
   const errors = ({ box_error_px, norm_error, mask_iou: iou }: EvaluatedMode) => {
     const off = `boxes are off by ${number(box_error_px)} px`;
     const norms = `norms by ${number(norm_error.median)}`;

@@ -5,6 +5,7 @@ import { dirname } from "node:path";
 import type { Command } from "commander";
 import type { ProfileFigures } from "../../instruments/profile.js";
 import { UsageError } from "../../support/errors.js";
+import { agreeing, counted } from "../../support/format.js";
 import { shapeInWords } from "../../support/shape.js";
 import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
@@ -153,7 +154,7 @@ function sayWhatWasProfiled(
     );
   if (figures.dropped > 0)
     console.warning(
-      `${figures.dropped} events at the end were dropped because the buffer was full: record fewer steps`,
+      `${counted(figures.dropped, "event")} at the end ${agreeing(figures.dropped, "was", "were")} dropped because the buffer was full: record fewer steps`,
     );
 }
 

@@ -84,7 +84,7 @@ describe("data check", () => {
     const { fixed, changes, whole } = await fixDataset(flat, join(root, "fixed"));
     expect([fixed, whole]).toEqual([{ train: { images: 2, annotations: 2 } }, false]);
     expect(changes).toEqual([
-      "train: 1 of 3 annotations are left out",
+      "train: 1 of 3 annotations is left out",
       expect.stringMatching(/the copy lacks a split as well: .* has no splits, only .*result\.json/),
     ]);
   });

@@ -1,5 +1,7 @@
 // The table of checks: what can be wrong with a split, how it is found, and what training does about it. `data check`,
 // training, evaluation and the repaired copy all go by it.
+
+import { agreeing, counted } from "../../support/format.js";
 import { decodedSize, frameOf, type ListedBox, type ListedImage, type Listing } from "../formats/listing.js";
 import { boxFault, shapeOf, whereIs } from "./box-frame.js";
 import { type Check, foundByReader, ofBoxes, ofImages, ofSplit } from "./check-kinds.js";
@@ -227,10 +229,12 @@ function turned({ images }: Listing): string | null {
   const upright = tagged.filter(({ orientation }) => orientation !== 1).length;
   const stored = tagged.length - upright;
   const parts = [
-    ...(upright > 0 ? [`${upright} are turned upright`] : []),
-    ...(stored > 0 ? [`${stored} stay as stored, because that is the annotated size`] : []),
+    ...(upright > 0 ? [`${upright} ${agreeing(upright, "is", "are")} turned upright`] : []),
+    ...(stored > 0
+      ? [`${stored} ${agreeing(stored, "stays", "stay")} as stored, because that is the annotated size`]
+      : []),
   ];
-  return `${tagged.length} of ${images.length} pictures have an EXIF tag that turns them, such as ${tagged[0].name}: ${parts.join(", ")}`;
+  return `${tagged.length} of ${counted(images.length, "picture")} ${agreeing(tagged.length, "has an EXIF tag that turns it", "have an EXIF tag that turns them")}, such as ${tagged[0].name}: ${parts.join(", ")}`;
 }
 
 /** COCO boxes of images that are large enough to tell. */
@@ -243,7 +247,7 @@ function fractions(split: Listing): string | null {
   const boxes = judged(split);
   const small = boxes.filter(({ box }) => box.every((number) => Math.abs(number) <= 1));
   if (boxes.length === 0 || small.length < 0.9 * boxes.length) return null;
-  return `${small.length} of ${boxes.length} boxes of ${split.source} have no number above 1, such as ${small[0].stated}: they look like fractions of the image, not pixels`;
+  return `${small.length} of ${counted(boxes.length, "box", "boxes")} of ${split.source} ${agreeing(small.length, "has", "have")} no number above 1, such as ${small[0].stated}: ${agreeing(small.length, "it looks", "they look")} like fractions of the image, not pixels`;
 }
 
 /** Corners look like boxes that leave the image, and whose last two numbers are always larger than the first two. */

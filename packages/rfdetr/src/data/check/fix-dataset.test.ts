@@ -66,7 +66,7 @@ describe("the repaired copy", () => {
       c.annotations[1] = { id: 11, image_id: 2, category_id: 3, bbox: [2, 2, 4, 4], segmentation: [] };
     });
     const { changes } = await fixDataset(folder, join(root, "fixed"), { masks: true });
-    expect(changes).toEqual(["train: 1 objects without an outline get the rectangle of their box"]);
+    expect(changes).toEqual(["train: 1 object without an outline gets the rectangle of its box"]);
     const [{ images }] = openDatasets(join(root, "fixed"), ["train"], { masks: true });
     const [mask] = images[0].outlines as [{ mask: Mask }];
     // One column of 80 is half of one of 40: the middle of column 3 shows it.
@@ -120,7 +120,7 @@ describe("the repaired copy", () => {
     const [{ images }] = openDatasets(folder, ["train"]);
     expect([...images[0].boxes.subarray(0, 4)]).toEqual([6, 3, 7, 12]);
     const { changes } = await fixDataset(folder, join(root, "fixed"));
-    expect(changes).toEqual(["train: 1 masks are left out: their size is not that of the file"]);
+    expect(changes).toEqual(["train: 1 mask is left out: its size is not that of the file"]);
   });
 
   it("never leaves its folder, nor writes over a file, whatever a picture is called", async () => {

@@ -3,6 +3,7 @@ import { toCocoRuns } from "../../masks/coco-runs.js";
 import type { Outline } from "../../masks/outline.js";
 import { resizeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
+import { agreeing, counted } from "../../support/format.js";
 import { twins } from "../formats/class-categories.js";
 import type { Split } from "../formats/dataset.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
@@ -155,7 +156,7 @@ function repaired(
     if (unnamed.length > Math.max(strays.number, strays.share * own.annotations))
       throw beyondRepair(
         data,
-        `${unnamed.length} of ${own.annotations} annotations of the ${split} split have a class without a name, and their objects would be taught as background; ${unnamed[0].message}`,
+        `${unnamed.length} of ${own.annotations} annotations of the ${split} split ${agreeing(unnamed.length, "has", "have")} a class without a name, and ${agreeing(unnamed.length, "its object", "their objects")} would be taught as background; ${unnamed[0].message}`,
       );
     const refused = found.find(({ training }) => training === "refused")?.message ?? "it has no boxes";
     const kept = goodImages(own).flatMap(keptBoxes);
@@ -167,14 +168,23 @@ function repaired(
       continue;
     }
     const less = (before: number, after: number, what: string): unknown =>
-      before > after && changes.push(`${split}: ${before - after} of ${before} ${what} are left out`);
-    less(own.images.length, images.length, "images");
-    less(own.annotations, annotations, "annotations");
+      before > after &&
+      changes.push(
+        `${split}: ${before - after} of ${counted(before, what)} ${agreeing(before - after, "is", "are")} left out`,
+      );
+    less(own.images.length, images.length, "image");
+    less(own.annotations, annotations, "annotation");
     written[split] = { images, rest: own.rest ?? {} };
     const misfits = kept.filter((box) => runsOf(box, fileSize(box.image)) === null).length;
-    if (misfits > 0) changes.push(`${split}: ${misfits} masks are left out: their size is not that of the file`);
+    if (misfits > 0)
+      changes.push(
+        `${split}: ${counted(misfits, "mask is", "masks are")} left out: ${agreeing(misfits, "its", "their")} size is not that of the file`,
+      );
     const bare = kept.filter(lacksOutline).length;
-    if (bare > 0) changes.push(`${split}: ${bare} objects without an outline get the rectangle of their box`);
+    if (bare > 0)
+      changes.push(
+        `${split}: ${counted(bare, "object")} without an outline ${agreeing(bare, "gets the rectangle of its", "get the rectangle of their")} box`,
+      );
   }
   // A COCO file holds what YOLO has, and not the other way round.
   const yolo = Object.values(splits).every(({ layout: own }) => own === "yolo");

@@ -2,6 +2,7 @@
 import { maskArea, mostMaskPixels } from "../../masks/mask.js";
 import { hasPixel } from "../../masks/outline.js";
 import { resizeMask } from "../../masks/segments.js";
+import { agreeing, counted } from "../../support/format.js";
 import { frameOf, type ListedBox, type Listing } from "../formats/listing.js";
 import { outlineExtent } from "../formats/segmentation.js";
 import { type Fit, fitOf, usableBoxes, whereIs } from "./box-frame.js";
@@ -110,6 +111,6 @@ function withoutOutline({ images, outlines }: Listing): { objects: number; witho
 
 function sentence({ split }: Listing, objects: number, without: readonly ListedBox[]): string {
   const stated = without.some(({ segmentation }) => segmentation?.outline !== null);
-  const lack = `have no outline${stated ? ", or one that encloses no pixel" : ""}`;
-  return `${without.length} of ${objects} objects of the ${split} split ${lack}, such as ${whereIs(without[0])}`;
+  const lack = `${agreeing(without.length, "has", "have")} no outline${stated ? ", or one that encloses no pixel" : ""}`;
+  return `${without.length} of ${counted(objects, "object")} of the ${split} split ${lack}, such as ${whereIs(without[0])}`;
 }

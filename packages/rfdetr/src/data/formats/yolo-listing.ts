@@ -2,6 +2,7 @@
 import { dirname, extname, relative, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { dataFail, readText } from "../../support/files/text-file.js";
+import { agreeing, counted } from "../../support/format.js";
 import { imageExtensions, otherImageExtensions } from "../images/image-kinds.js";
 import type { Split } from "./dataset.js";
 import { FileFinder, filesUnder } from "./find-file.js";
@@ -142,7 +143,7 @@ function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: 
       check: "images of other kinds",
       file: folders[0],
       id: null,
-      message: `${count} ${extension} files of ${folders.join(", ")} cannot be decoded: convert them to JPEG or PNG`,
+      message: `${counted(count, `${extension} file`)} of ${folders.join(", ")} cannot be decoded: convert ${agreeing(count, "it", "them")} to JPEG or PNG`,
     });
   return images;
 }

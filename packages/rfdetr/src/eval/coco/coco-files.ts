@@ -5,7 +5,7 @@ import { type Entry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/files/text-file.js";
-import { counted } from "../../support/format.js";
+import { agreeing, counted } from "../../support/format.js";
 import { anyList, callback, checkArgument, checkOptions, filePath, type OptionKinds } from "../../support/options.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 import type { ImageFacts } from "./evaluated-image.js";
@@ -130,7 +130,7 @@ export function loadFiles(
   });
   if (places.contradictions > 0)
     warn?.(
-      `${counted(places.contradictions, "result")} of ${resultsPath} belong to the file_name and category_name that they have, as scored here; their image_id or category_id is that of another image or class of ${annotationsPath}, so that a program that goes by ids scores them wrongly`,
+      `${counted(places.contradictions, "result")} of ${resultsPath} ${agreeing(places.contradictions, "belongs to the file_name and category_name that it has, as scored here; its", "belong to the file_name and category_name that they have, as scored here; their")} image_id or category_id is that of another image or class of ${annotationsPath}, so that a program that goes by ids scores ${agreeing(places.contradictions, "it", "them")} wrongly`,
     );
   return evaluator;
 }

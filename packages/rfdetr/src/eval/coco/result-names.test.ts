@@ -53,6 +53,16 @@ it("does not shift the classes where the first is never found, and says that the
   ]);
 });
 
+it("speaks of a single result in the singular", () => {
+  const said: string[] = [];
+  score(annotations, cocoResults(predicted([1])), (message) => said.push(message));
+  expect(said).toEqual([
+    expect.stringMatching(
+      /^1 result of .* belongs to the file_name and category_name that it has, as scored here; its .* scores it wrongly$/,
+    ),
+  ]);
+});
+
 it("does not shift images whose names are numbers", () => {
   const numbered = {
     ...annotations,

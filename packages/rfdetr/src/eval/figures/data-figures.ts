@@ -5,6 +5,7 @@ import type { Chart } from "../../charts/chart.js";
 import { legendRow } from "../../charts/legend.js";
 import { type Figure, figure, fontSizes, text } from "../../charts/svg.js";
 import type { SplitBoxes } from "../../data/split-boxes.js";
+import { counted } from "../../support/format.js";
 import { density, histogram } from "./distributions.js";
 import { figureWidth, margin as left } from "./layout.js";
 
@@ -106,7 +107,7 @@ function classBlock(top: number, splits: readonly SplitBoxes[], classNames: read
   const between = counts.length - mostClasses;
   const y = area.top + first.height;
   const second = drawBars({ ...area, top: y + 28 }, counts.slice(-rarest), colors);
-  const note = text(left, y + 16, `${between} classes between, then the rarest`, { weight: 600 });
+  const note = text(left, y + 16, `${counted(between, "class", "classes")} between, then the rarest`, { weight: 600 });
   return { parts: [heading, ...first.parts, note, ...second.parts], height: first.height + second.height + 68 };
 }
 
@@ -198,5 +199,5 @@ function spokenSizes(splits: readonly SplitBoxes[]): string {
 
 function spokenObjects({ split, objects }: SplitBoxes): string {
   const most = objects.reduce((a, b) => Math.max(a, b), 0);
-  return `${split}: up to ${most} objects, ${objects.filter((count) => count === 0).length} images without any.`;
+  return `${split}: up to ${counted(most, "object")}, ${counted(objects.filter((count) => count === 0).length, "image")} without any.`;
 }

@@ -3,6 +3,7 @@ import { type Axis, linearAxis, logAxis, shortNumber } from "../../charts/axis.j
 import { drawChart, type Line } from "../../charts/chart.js";
 import { legendRow } from "../../charts/legend.js";
 import { type Figure, figure, text } from "../../charts/svg.js";
+import { counted } from "../../support/format.js";
 import { figureWidth, heading, margin } from "./layout.js";
 import { mainColumns } from "./main-columns.js";
 
@@ -152,9 +153,9 @@ function spoken(rows: readonly MetricsRow[]): string {
   );
   const loss = last["train/loss"] ?? null;
   return [
-    `${rows.length} ${rows.length === 1 ? "epoch" : "epochs"} of training.`,
+    `${counted(rows.length, "epoch")} of training.`,
     ...(loss === null ? [] : [`The loss ends at ${shortNumber(loss)}.`]),
     ...(best === null ? [] : [`The best ${of}AP is ${(best[AP] as number).toFixed(3)}, in epoch ${best.epoch}.`]),
-    `${last.skipped_steps ?? 0} steps were skipped.`,
+    `${counted(last.skipped_steps ?? 0, "step was", "steps were")} skipped.`,
   ].join(" ");
 }

@@ -1,7 +1,7 @@
 // What a run that went wrong says: what, since when, and what to do.
 import { existsSync } from "node:fs";
 import { addHint, CheckpointError, NumericsError, RfdetrError } from "../../support/errors.js";
-import { shellWord } from "../../support/format.js";
+import { agreeing, counted, shellWord } from "../../support/format.js";
 import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { Session } from "../session/session.js";
 import { someOf } from "./repair-state.js";
@@ -16,7 +16,7 @@ export const remedy =
  */
 export function divergence(bad: number, detections: number, step: number, since: number | null): string {
   const when = since === null ? `by step ${step}` : `at step ${since}`;
-  return `${bad} of ${detections} detections were not finite and count as none: the run diverged ${when}. ${remedy}. Weights that were saved before stay`;
+  return `${bad} of ${counted(detections, "detection")} ${agreeing(bad, "was not finite and counts", "were not finite and count")} as none: the run diverged ${when}. ${remedy}. Weights that were saved before stay`;
 }
 
 /** Most steps of a run were skipped; null for any other run. */
@@ -27,7 +27,7 @@ export function mostlySkipped(
   if (skipped * 2 <= step) return null;
   const share = Math.round((100 * skipped) / step);
   const when = since === null ? "" : `, the first at step ${since}`;
-  return `${skipped} of ${step} steps (${share} %) were skipped because the loss or a gradient was not finite${when}: the run hardly trains. ${remedy}`;
+  return `${skipped} of ${counted(step, "step")} (${share} %) ${agreeing(skipped, "was", "were")} skipped because the loss or a gradient was not finite${when}: the run hardly trains. ${remedy}`;
 }
 
 /** A run ends without a result: no step changed the weights, or they diverged before any were saved. */

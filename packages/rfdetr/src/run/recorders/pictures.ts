@@ -14,6 +14,7 @@ import { writeEvaluationPictures } from "../../pictures/evaluation-pictures.js";
 import { PictureFolder } from "../../pictures/picture-folder.js";
 import type { PictureEntry } from "../../pictures/picture-index.js";
 import { reasonOf } from "../../support/files/system-error.js";
+import { agreeing, counted } from "../../support/format.js";
 import { type Shape, sidesOf } from "../../support/shape.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
 import { readMetrics } from "../files/read-metrics.js";
@@ -130,7 +131,7 @@ export class PicturesRecorder implements Recorder {
       {
         kind: "train-batch",
         title: `Training batch, step ${step}`,
-        alt: `${batch.targets.length} training images of ${size} pixels after augmentation, with ${boxes} boxes, as the model saw them in step ${step}.`,
+        alt: `${counted(batch.targets.length, "training image")} of ${size} pixels after augmentation, with ${counted(boxes, "box", "boxes")}, as the model saw ${agreeing(batch.targets.length, "it", "them")} in step ${step}.`,
       },
       await batchPicture(seen, data.classNames),
     );
