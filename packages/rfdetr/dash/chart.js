@@ -115,7 +115,7 @@ export class Chart {
       ...{ width, height: 190 },
       ...(band ? { bands: [{ series: /** @type {[number, number]} */ ([2, 1]), fill: colorOf("--faint") }] } : {}),
       cursor: { y: false, points: { size: 6 }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
-      scales: { x: { time: false }, ...(log ? { y: { distr: 3 } } : {}) },
+      scales: { x: { time: false }, y: log ? { distr: 3 } : { range: rangeOf } },
       axes: [
         { ...axis, incrs: counts, values: (_, values) => values.map((value) => whole(value)) },
         {
@@ -139,6 +139,17 @@ export class Chart {
       ],
     };
   }
+}
+
+/**
+ * The range of an axis. Where all values are 0 it ends at 1: uPlot ends it at 100, for which the distances of AP are
+ * too small, so that no mark has room.
+ * @param {uPlot} _ @param {number | null} min null where no value is shown @param {number | null} max
+ * @returns {uPlot.Range.MinMax}
+ */
+function rangeOf(_, min, max) {
+  if (min === null || max === null) return [null, null];
+  return min === 0 && max === 0 ? [0, 1] : uPlot.rangeNum(min, max, 0.1, true);
 }
 
 /** @param {string} color */

@@ -45,7 +45,8 @@ export function dashApp(state: DashState, keys: Keys, port: () => number): Hono 
     named.set(run.id, names);
     return names;
   };
-  app.use(guard(keys, port));
+  const only = (): string => (folders.only === null ? "" : `#/run/${folders.only.id}`);
+  app.use(guard(keys, port, only));
   app.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse();
     return RfdetrError.is(error)

@@ -44,8 +44,8 @@ const headers: Readonly<Record<string, string>> = {
   "x-frame-options": "DENY",
 };
 
-const entry = `<!doctype html>
-<meta http-equiv="refresh" content="0;url=/">
+const entry = (part: string): string => `<!doctype html>
+<meta http-equiv="refresh" content="0;url=/${part}">
 <link rel="icon" href="/page/icon.svg">
 <title>rfdetr dash</title>
 `;
@@ -58,8 +58,9 @@ function same(given: string | undefined, key: string): boolean {
 /**
  * Lets through what comes from the page itself, and turns the token of the address into a cookie.
  * @param port of the server; 0 until it listens
+ * @param part of the page that opens first, as a fragment; default the list
  */
-export function guard(keys: Keys, port: () => number): MiddlewareHandler {
+export function guard(keys: Keys, port: () => number, part: () => string = () => ""): MiddlewareHandler {
   return async (c, next) => {
     for (const [name, value] of Object.entries(headers)) c.header(name, value);
     const refuse = (status: 401 | 403 | 405, text: string): Response => c.text(`${text}\n`, status);
@@ -72,7 +73,7 @@ export function guard(keys: Keys, port: () => number): MiddlewareHandler {
     if (method === "GET" && path === "/" && same(c.req.query("token"), keys.token)) {
       setCookie(c, cookie, keys.token, { httpOnly: true, sameSite: "Strict", path: "/" });
       // A redirect of a link from another site would come without the new cookie. A page that goes on by itself has it.
-      return c.html(entry);
+      return c.html(entry(part()));
     }
     if (!same(getCookie(c, cookie), keys.token))
       return refuse(401, "Open the address that rfdetr dash printed: its token opens this page.");

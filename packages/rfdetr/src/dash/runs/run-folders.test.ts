@@ -32,8 +32,11 @@ describe("the folder of the runs", () => {
     expect(new RunFolders(runs).list().map(({ name }) => name)).toEqual(["nano-2", "nano-10", "sweep/lr-1"]);
   });
 
-  it("may be the folder of one run", () => {
-    expect(new RunFolders(first).list().map(({ path }) => path)).toEqual([first]);
+  it("may be the folder of one run, which has its name", () => {
+    const folders = new RunFolders(first);
+    expect(folders.list().map(({ name, path }) => [name, path])).toEqual([["nano-2", first]]);
+    expect(folders.only?.path).toBe(first);
+    expect(new RunFolders(runs).only).toBeNull();
   });
 
   it("addresses runs by what does not tell their path", () => {

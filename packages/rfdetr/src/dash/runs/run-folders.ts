@@ -1,6 +1,6 @@
 // Which runs a folder holds, and which of their files the page may ask for: none that lies outside of the folder.
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { RunDirectoryError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { sha256 } from "../../support/files/sha256.js";
@@ -9,7 +9,7 @@ import { sha256 } from "../../support/files/sha256.js";
 export interface RunFolder {
   /** What addresses it. It is made of the path and does not tell it. */
   id: string;
-  /** The path relative to the folder of the runs. */
+  /** The path relative to the folder of the runs; of a run that is this folder itself, the name of the folder. */
   name: string;
   path: string;
 }
@@ -42,7 +42,7 @@ export class RunFolders {
   list(): RunFolder[] {
     if (performance.now() - this.#listed > fresh) {
       const found = [...runsBelow(this.root)].map((path) => {
-        const name = relative(this.root, path) || ".";
+        const name = relative(this.root, path) || basename(path);
         return { id: sha256(name).slice(0, 16), name, path };
       });
       const order = new Intl.Collator("en", { numeric: true });
@@ -50,6 +50,11 @@ export class RunFolders {
       this.#listed = performance.now();
     }
     return [...this.#runs.values()];
+  }
+
+  /** The run that the folder itself is; null for a folder of runs. */
+  get only(): RunFolder | null {
+    return this.list().find(({ path }) => path === this.root) ?? null;
   }
 
   /** The run of an id; null where there is none, or none any more. */
