@@ -156,6 +156,14 @@ describe("splitting a dataset that has a train split", () => {
     await expect(splitDataset(folder, join(root, "second"))).rejects.toThrow(
       `Expected a share of train for the test split: ${folder} has a valid split already`,
     );
+    const anew = `To deal the pictures of train anew, split its folder alone: ${join(folder, "train")}`;
+    const hint = `It can be trained on as it is. Give a share to test alone, such as --test 0.1. ${anew}`;
+    for (const options of [{}, { valid: 0.3 }])
+      await expect(splitDataset(folder, join(root, "second"), options)).rejects.toMatchObject({ hint });
+    await expect(splitDataset(out, join(root, "second"))).rejects.toMatchObject({
+      hint: `It can be trained on as it is. ${anew.replace(folder, out)}`,
+    });
+    expect((await splitDataset(join(folder, "train"), join(root, "second"))).splits.valid?.images).toBe(2);
   });
 });
 
@@ -179,6 +187,15 @@ describe("splitting a YOLO dataset", () => {
     expect(text).toBe(`0 0.5 0.5 0.25 0.30000\n${polygon}\n`);
     expect(readFileSync(join(out, "data.yaml"), "utf8")).toContain("license: free");
     expect((await checkDataset(out)).ok).toBe(true);
+  });
+
+  it("says how to deal its pictures anew where it has splits", async () => {
+    writeFileSync(join(folder, "data.yaml"), "names: [cat, dog]\n");
+    await splitDataset(folder, out);
+    const anew = `write a copy of ${join(out, "data.yaml")} with the train images as \`val\` too, and split that`;
+    await expect(splitDataset(out, join(root, "second"))).rejects.toMatchObject({
+      hint: expect.stringContaining(anew),
+    });
   });
 
   it("deals a valid split anew that is the train split itself", async () => {

@@ -1,5 +1,7 @@
 // `rfdetr data split`: a copy of a dataset whose train split gives a share to valid and test.
+import { dirname } from "node:path";
 import { DataError, UsageError } from "../../support/errors.js";
+import { agreeing, counted } from "../../support/format.js";
 import {
   abortSignal,
   callback,
@@ -130,6 +132,7 @@ function sharesOf({ splits: listed, layout }: DatasetListing, options: SplitOpti
     if (share > 0 && listed[name] !== undefined)
       throw new DataError(
         `Expected a dataset without a ${name} split to give it a share of train but ${layout.root} has one`,
+        { hint: otherWays(listed, layout) },
       );
   }
   if (valid + test >= 1)
@@ -139,9 +142,27 @@ function sharesOf({ splits: listed, layout }: DatasetListing, options: SplitOpti
       listed.test === undefined
         ? `Expected a share of train for the test split: ${layout.root} has a valid split already`
         : `Expected a dataset without a valid or a test split but ${layout.root} has both`,
+      { hint: otherWays(listed, layout) },
     );
   if (valid + test === 0) throw new UsageError("Expected a share above 0 for valid or test but received 0 for both");
   return { train: 1 - valid - test, valid, test };
+}
+
+/** What can be done with a dataset that has the split that was asked for. */
+function otherWays({ valid, test }: DatasetListing["splits"], { sources }: DatasetListing["layout"]): string {
+  const missing = valid === undefined ? "valid" : test === undefined ? "test" : null;
+  const { train } = sources;
+  const anew =
+    train?.layout === "yolo"
+      ? `write a copy of ${train.yolo.path} with the train images as \`val\` too, and split that`
+      : train?.layout === "roboflow-coco"
+        ? `split its folder alone: ${dirname(train.annotations)}`
+        : null;
+  return [
+    ...(valid === undefined ? [] : ["It can be trained on as it is"]),
+    ...(missing === null ? [] : [`Give a share to ${missing} alone, such as --${missing} 0.1`]),
+    ...(anew === null ? [] : [`To deal the pictures of train anew, ${anew}`]),
+  ].join(". ");
 }
 
 function written(
@@ -161,7 +182,9 @@ function written(
     let lost = 0;
     const kept = images.map((image) => unchanged(image, source, () => lost++));
     if (lost > 0)
-      remarks.push(`${lost} annotations of the ${split} split are left out: their class is not in the train split`);
+      remarks.push(
+        `${counted(lost, "annotation")} of the ${split} split ${agreeing(lost, "is left out: its", "are left out: their")} class is not in the train split`,
+      );
     if (dealtOut) refuseEmpty(split, images, train);
     result[split] = { images: kept, rest: source.rest ?? {} };
   }
