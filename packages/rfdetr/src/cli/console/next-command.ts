@@ -76,6 +76,10 @@ export function predictCommand(
   ].join(" ");
 }
 
+/** The lines that name a command, and what stands for what in it. */
+export const commandLines = (command: string): string[] =>
+  command.includes(" predict IMAGE ") ? [command, "IMAGE is a picture, a folder of pictures or a video"] : [command];
+
 /** What to do after a run. @param data folder of its dataset; null where it is not known */
 export function nextCommand({ summary, dir }: Pick<TrainResult, "summary" | "dir">, data: string | null): string {
   if (summary.stop_reason === "interrupted") return resumeCommand(dir);

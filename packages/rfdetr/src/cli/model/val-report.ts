@@ -6,6 +6,7 @@ import { type EvaluationDetails, type Explanation, mainDetails } from "../../eva
 import { costliestWords } from "../../eval/error-analysis/error-words.js";
 import { counted, fraction } from "../../support/format.js";
 import type { Console } from "../console/console.js";
+import { commandLines } from "../console/next-command.js";
 
 /**
  * The figures as JSON: those of COCO, and what explains them; those of masks under `masks`.
@@ -85,7 +86,7 @@ export function printEvaluation(
     counted(summary.detections, "detection"),
   ];
   console.sentence(`${counts.join(", ")}${how}`);
-  if (next !== null) console.fields([["next", next]]);
+  if (next !== null) console.fields([["next", ...commandLines(next)]]);
 }
 
 function printClasses(console: Console, details: EvaluationDetails): void {

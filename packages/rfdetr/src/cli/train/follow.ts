@@ -56,9 +56,15 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
       `Train on with ${howToGoOn(summary)}, or begin a new run with --weights ${shellWord(shownPath(dir))}`,
     );
   }
-  view.ending(result);
+  view.ending(result, endedBefore && isFirst ? await dataOf(dir) : null);
   if (summary.stop_reason === "interrupted") return exitCodes[run.stoppedBy ?? "SIGINT"];
   return summary.bad_images > 0 ? exit.partial : exit.done;
+}
+
+/** The data of a run that has ended: it is not begun, which would name them. */
+async function dataOf(dir: string): Promise<string> {
+  const { resumeConfig } = await import("../../run/session/resume.js");
+  return resumeConfig(dir).datasetDir;
 }
 
 const howToGoOn = ({ stop_reason: reason, steps, epochs }: RunSummary): string =>

@@ -111,6 +111,7 @@ describe("a run on a terminal", () => {
       "           1:02:03 of training in 16-mixed, peak memory 2.10 GiB",
       "weights    runs/nano/weights/best.safetensors (best, of epoch 41)",
       "next       npx rfdetr predict IMAGE --weights runs/nano",
+      "           IMAGE is a picture, a folder of pictures or a video",
     ]);
   });
 

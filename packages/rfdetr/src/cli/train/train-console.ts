@@ -16,7 +16,7 @@ import { isScaleSearch, SkippedSteps } from "../../run/transcript/skipped-step.j
 import type { Field } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { LiveLine } from "../console/live-line.js";
-import { goOnCommand, nextCommand, watchCommand } from "../console/next-command.js";
+import { commandLines, goOnCommand, nextCommand, watchCommand } from "../console/next-command.js";
 
 /** Milliseconds between two live lines: faster ones cannot be read, and a slow connection would have to carry them. */
 const liveEvery = 100;
@@ -56,12 +56,16 @@ export class TrainConsole {
     else if (event.type === "preparing") console.live(event.what);
   }
 
-  /** The last lines of a run that has ended. */
-  ending(result: TrainResult): void {
+  /** The last lines of a run that has ended. @param data folder of its dataset, where no event has named it */
+  ending(result: TrainResult, data: string | null = null): void {
     const { console } = this;
     console.result();
     const [first, ...fields] = endingFields(result, this.#test);
-    console.fields([emphasised(first, console.bold), ...fields, ["next", nextCommand(result, this.#data)]]);
+    console.fields([
+      emphasised(first, console.bold),
+      ...fields,
+      ["next", ...commandLines(nextCommand(result, this.#data ?? data))],
+    ]);
   }
 
   #done(): void {
