@@ -65,6 +65,12 @@ it("shows defaults as they are typed, none of a switch, and what cannot be left 
     expect(help(...name.split(" ").slice(1)), name).not.toMatch(/default: ["[]|default: (false|true)/);
   expect(help("val")).toContain("train, valid or test (default: valid)");
   expect(help("bench", "load")).toContain("the first (default: 2 0 1)");
+  for (const said of [
+    "pixels (default: that of the model)",
+    "group (default: those of the model)",
+    "image (default: 8)",
+  ])
+    expect(help("bench", "train")).toContain(said);
   expect(help("predict")).toMatch(/an exported \.onnx \(required\)/);
   expect(help("data", "convert")).toContain("coco or yolo (required)");
 });

@@ -57,9 +57,9 @@ export function addBench(program: Command, finish: (code: number) => void): void
     .option("--against <what...>", "python: measure the Python package too, in turns")
     .option("--warmup <n>", "warm-up runs before the measured ones", numeric, 3)
     .option("--batch <n>", "images per step", numeric, 2)
-    .option("--resolution <n>", "side length in pixels", numeric)
-    .option("--queries <n>", "queries per group", numeric)
-    .option("--boxes <n>", "boxes per image", numeric)
+    .option("--resolution <n>", "side length in pixels (default: that of the model)", numeric)
+    .option("--queries <n>", "queries per group (default: those of the model)", numeric)
+    .option("--boxes <n>", "boxes per image (default: 8)", numeric)
     .option("--checkpointing", "recompute activations in backward")
     .option("--memory <use>", "what backward recomputes: default, lean or leanest", "default")
     .option("--optimizer-state <type>", "how the moments are kept: float32 or 8bit", "float32");
