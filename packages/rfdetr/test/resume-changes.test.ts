@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { TrainEvent } from "../src/run/events/events.js";
 import { type ResumeChanges, resumeConfig } from "../src/run/session/resume.js";
@@ -274,6 +274,18 @@ describe("the data of a run", () => {
     expect(at("/nowhere/at/all")).toBe(join(folder, "data"));
     rmSync(join(folder, "data"), { recursive: true });
     expect(at("/nowhere/at/all")).toBe("somewhere");
+    writeFileSync(path, whole);
+  });
+
+  it("keep the name that the user gave them where it leads there", () => {
+    const path = join(folder, "stopped", "config.json");
+    const whole = readFileSync(path, "utf8");
+    const config = JSON.parse(whole);
+    const given = relative(process.cwd(), join(folder, "given"));
+    mkdirSync(given);
+    const data = { ...config.data, path: resolve(given) };
+    writeFileSync(path, JSON.stringify({ ...config, settings: { ...config.settings, dataset_dir: given }, data }));
+    expect(resumeConfig(join(folder, "stopped")).datasetDir).toBe(given);
     writeFileSync(path, whole);
   });
 

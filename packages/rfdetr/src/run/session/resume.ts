@@ -38,7 +38,7 @@ export type ResumeChanges = Partial<
 
 /**
  * The settings that a run continues with. Its data are looked for where they were, then in the same place relative to
- * the folder of the run.
+ * the folder of the run. They keep the name that the user gave them where it leads there.
  * @throws RunDirectoryError when the folder is not that of a run, or its configuration is damaged
  */
 export function resumeConfig(folder: string): TrainSettings {
@@ -47,7 +47,8 @@ export function resumeConfig(folder: string): TrainSettings {
   try {
     const resolved = resolveSettings(settings);
     const places = data === undefined ? [] : [data.path, resolve(directory.path, data.relative)];
-    return { ...resolved, datasetDir: places.find((path) => existsSync(path)) ?? resolved.datasetDir };
+    const found = places.find((path) => existsSync(path)) ?? resolved.datasetDir;
+    return { ...resolved, datasetDir: found === resolve(resolved.datasetDir) ? resolved.datasetDir : found };
   } catch (error) {
     if (!RfdetrError.is(error)) throw error;
     throw new RunDirectoryError(`The settings in ${directory.file("config.json")} cannot be used: ${error.message}`, {
