@@ -1,7 +1,8 @@
 // The public interface. Importing it does not load libtorch; the first model does.
 
-export type { CustomData, CustomDataset, CustomImage, CustomPixels, CustomRow } from "./data/custom/custom-dataset.js";
+export type { CustomData, CustomDataset, CustomImage, CustomRow } from "./data/custom/custom-dataset.js";
 export type { DataPart, GivenData } from "./data/custom/data-path.js";
+export type { ImagePixels } from "./data/images/image-pixels.js";
 export { RFDETR } from "./detector/detector.js";
 export type { DetectorOptions } from "./detector/detector-options.js";
 export type { DetectorEvaluateOptions } from "./detector/evaluate.js";
@@ -23,7 +24,7 @@ export {
   type RawImage,
 } from "./pictures/drawing/draw.js";
 export { type MosaicOptions, mosaic, type Tile } from "./pictures/drawing/mosaic.js";
-export type { CanvasPixels, ImageInput } from "./predict/inputs/image-input.js";
+export type { ImageInput } from "./predict/inputs/image-input.js";
 export { imageFiles } from "./predict/inputs/inputs.js";
 export type {
   Predictions,

@@ -22,12 +22,13 @@ export {
   qualityChecks,
 } from "./check/quality.js";
 export { type ConvertReport, convertDataset } from "./convert/convert-dataset.js";
-export type { CustomData, CustomDataset, CustomImage, CustomPixels, CustomRow } from "./custom/custom-dataset.js";
+export type { CustomData, CustomDataset, CustomImage, CustomRow } from "./custom/custom-dataset.js";
 export type { DataPart, GivenData } from "./custom/data-path.js";
 export { type GatheredData, type GatherOptions, gatherDataset } from "./custom/gather-dataset.js";
 export type { Dataset, DatasetImage, Split } from "./formats/dataset.js";
 export { decodeFile, type Pixels } from "./images/decode.js";
 export { keepInside, type Sample } from "./images/geometry.js";
+export type { ImagePixels } from "./images/image-pixels.js";
 export { type Batch, type BatchPlan, DataLoader, type LoaderOptions } from "./loader/loader.js";
 export type { Recipe } from "./loader/prepare-sample.js";
 export { type EpochOrderOptions, epochOrder } from "./loader/sampler.js";

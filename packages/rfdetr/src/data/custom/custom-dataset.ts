@@ -8,17 +8,10 @@ import { didYouMean } from "../../support/suggest.js";
 import type { Split } from "../formats/dataset.js";
 import { readSegmentation } from "../formats/segmentation.js";
 import type { Size } from "../images/image-header.js";
-
-/** Decoded pixels of a custom dataset: grey, RGB or RGBA bytes, row after row. */
-export interface CustomPixels {
-  data: Uint8Array | Uint8ClampedArray;
-  width: number;
-  height: number;
-  channels: 1 | 3 | 4;
-}
+import { channelsOf, type ImagePixels } from "../images/image-pixels.js";
 
 /** An image of a custom dataset: the path or `file:` URL of a file, the bytes of one, or pixels. */
-export type CustomImage = string | URL | Uint8Array | ArrayBuffer | CustomPixels;
+export type CustomImage = string | URL | Uint8Array | ArrayBuffer | ImagePixels;
 
 /** An image with its objects, as a custom dataset gives it. */
 export interface CustomRow {
@@ -78,7 +71,7 @@ export interface CheckedBox {
 
 /** A row that holds what it must. */
 export interface CheckedRow {
-  image: string | Uint8Array | CustomPixels;
+  image: string | Uint8Array | Required<ImagePixels>;
   boxes: CheckedBox[];
   name: string | null;
 }
@@ -214,8 +207,9 @@ function imageOf(value: unknown, where: string): CheckedRow["image"] {
   );
 }
 
-function pixelsOf(value: object, where: string): CustomPixels {
-  const { data, width, height, channels } = value as Record<keyof CustomPixels, unknown>;
+function pixelsOf(value: object, where: string): Required<ImagePixels> {
+  const { data, width, height } = value as Record<keyof ImagePixels, unknown>;
+  const channels: unknown = channelsOf(value as ImagePixels);
   const isWhole = [width, height].every((side) => Number.isSafeInteger(side) && (side as number) > 0);
   if (!isWhole || (channels !== 1 && channels !== 3 && channels !== 4))
     throw new DataError(

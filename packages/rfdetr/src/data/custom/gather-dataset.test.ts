@@ -6,8 +6,10 @@ import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
 import { toCocoRuns } from "../../masks/coco-runs.js";
 import { encodeMask } from "../../masks/mask.js";
+import type { ImageInput } from "../../predict/inputs/image-input.js";
 import { writePicture } from "../../testing/dataset-files.js";
 import { decodeFile } from "../images/decode.js";
+import type { ImagePixels } from "../images/image-pixels.js";
 import { openDataset } from "../open-dataset.js";
 import type { CustomData, CustomRow } from "./custom-dataset.js";
 import { gatherDataset, gatherInto } from "./gather-dataset.js";
@@ -55,6 +57,19 @@ describe("a custom dataset", () => {
   ])("is refused with %s", async (_, masks, message) => {
     const data = { train: [{ ...row, masks }], valid: [row] } as CustomData;
     await expect(gatherDataset(data, join(home, "refused"))).rejects.toThrow(message);
+  });
+
+  it("takes the pixels that predict takes, also those of a canvas", async () => {
+    const data = new Uint8ClampedArray(8 * 6 * 4).fill(200);
+    const image: ImagePixels & ImageInput = { data, width: 8, height: 6 };
+    const canvas: CustomRow = { image, boxes: [], labels: [] };
+    const { folder } = await gatherDataset({ train: [row, canvas], valid: [row] }, join(home, "canvas"));
+    const decoded = await decodeFile(openDataset(folder, "train").images[1]?.file ?? "");
+    expect([decoded.width, decoded.height, ...new Set(decoded.data)]).toEqual([8, 6, 200]);
+    const bare = { ...canvas, image: { ...image, data: new Uint8Array(data) } };
+    await expect(gatherDataset({ train: [bare], valid: [row] }, join(home, "bare"))).rejects.toThrow(
+      "Expected pixels with a width, a height and 1, 3 or 4 channels for row 0 of the train dataset",
+    );
   });
 
   it("is gathered from rows by index, from iterables and from every kind of image", async () => {

@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import type { ImagePixels } from "../../data/images/image-pixels.js";
 import { type ImageInput, imageSource, isMany } from "./image-input.js";
 
 const red = () => sharp({ create: { width: 3, height: 2, channels: 3, background: "#ff0000" } });
@@ -41,7 +42,7 @@ describe("an image", () => {
 
   it("is pixels, also those of a canvas, which have four channels", async () => {
     expect(await imageSource(pixels)).toEqual(pixels);
-    const clamped = { ...pixels, data: new Uint8ClampedArray(18) } as unknown as ImageInput;
+    const clamped: ImagePixels = { ...pixels, data: new Uint8ClampedArray(18) };
     expect(await imageSource(clamped)).toEqual(pixels);
     const canvas = { data: new Uint8ClampedArray(24), width: 3, height: 2 };
     expect(await imageSource(canvas)).toEqual({ data: new Uint8Array(24), width: 3, height: 2, channels: 4 });

@@ -1,6 +1,7 @@
 // What a caller may give as an image, checked, as what can be sent to the prediction thread.
 import { fileURLToPath } from "node:url";
 import type { Sharp } from "sharp";
+import { channelsOf, type ImagePixels } from "../../data/images/image-pixels.js";
 import { rgbPixels } from "../../data/images/rgb.js";
 import type { ImageSource, RawImage } from "../../pictures/picture.js";
 import { PictureError } from "../../support/errors.js";
@@ -8,18 +9,11 @@ import { isVideoName, shownVideo } from "../video/video-name.js";
 import { isFetched, isForeign, pathOf } from "./address.js";
 import { fetchImage } from "./fetch-image.js";
 
-/** Pixels of a canvas: RGBA bytes, row after row. */
-export interface CanvasPixels {
-  data: Uint8ClampedArray;
-  width: number;
-  height: number;
-}
-
 /**
  * An image: its path or URL (`file:`, `http:`, `https:`, `data:`), the bytes of its file, a Blob or File, its pixels
  * (also the ImageData of a canvas), or a sharp pipeline that makes it.
  */
-export type ImageInput = ImageSource | URL | ArrayBuffer | SharedArrayBuffer | Blob | CanvasPixels | Sharp;
+export type ImageInput = ImageSource | URL | ArrayBuffer | SharedArrayBuffer | Blob | ImagePixels | Sharp;
 
 /** How an image is taken. */
 interface TakeOptions {
@@ -81,10 +75,9 @@ function own(bytes: Uint8Array, { transfer = false }: TakeOptions): Uint8Array {
   return transfer && whole ? bytes : new Uint8Array(bytes);
 }
 
-function rawImage(image: RawImage | CanvasPixels, options: TakeOptions): RawImage {
+function rawImage(image: ImagePixels, options: TakeOptions): RawImage {
   const { data, width, height } = image;
-  const ofCanvas = !("channels" in image) && (data as unknown) instanceof Uint8ClampedArray;
-  const channels = ofCanvas ? 4 : (image as RawImage).channels;
+  const channels = channelsOf(image) as RawImage["channels"];
   const shape = `${width}×${height} pixels of ${channels} channels`;
   const whole = [width, height].every((side) => Number.isSafeInteger(side) && side > 0) && [1, 3, 4].includes(channels);
   if (!whole)
