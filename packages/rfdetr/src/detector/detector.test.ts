@@ -130,6 +130,9 @@ describe("a detector that predicts", () => {
     await expect(detector.predict(photos[0], { threshold: { cat: 2 } })).rejects.toThrow(
       "by class name, for threshold",
     );
+    await expect(detector.predict(photos[0], { threshold: "best" as never })).rejects.toThrow(
+      /for threshold but received "best": \(await detector\.load\(\)\)\.thresholds are the best that are known$/,
+    );
   });
 
   it("gives a list for a list", async () => {

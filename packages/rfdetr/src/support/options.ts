@@ -8,6 +8,8 @@ export interface OptionKind {
   /** In words that follow "Expected", such as `text`. */
   takes: string;
   fits(value: unknown): boolean;
+  /** What to do instead of a value that does not fit, as the end of a sentence; empty where nobody knows. */
+  remedy?(value: unknown): string;
 }
 
 /** What each option of a call accepts: the type says that none of the interface is forgotten. */
@@ -114,7 +116,10 @@ export function checkOptions(
         `Expected one of the options ${names.join(", ")} for ${call} but received ${name}${didYouMean(name, names)}`,
       );
     }
-    if (!known[name].fits(value)) throw new UsageError(expected(known[name].takes, name, value));
+    const { [name]: kind } = known;
+    if (kind.fits(value)) continue;
+    const remedy = kind.remedy?.(value) ?? "";
+    throw new UsageError(`${expected(kind.takes, name, value)}${remedy === "" ? "" : `: ${remedy}`}`);
   }
   for (const name of required)
     if (given[name] === undefined)
