@@ -155,7 +155,13 @@ describe("the callbacks of a run", () => {
     await expect(run("wrong", stopping)).rejects.toThrow("The answer of onStep of the callbacks stopping is wrong");
     moduleFile("stopping", `export default { onStep: ({ step }) => (step === 2 ? { stop: "enough" } : null) };`);
     const events = await run("ended", stopping);
-    expect(of(events, "done")[0].summary).toMatchObject({ stop_reason: "callback", steps: 2, epochs: 1 });
+    expect(of(events, "done")[0].summary).toMatchObject({
+      stop_reason: "callback",
+      stop_message: "stopping: enough",
+      steps: 2,
+      epochs: 1,
+    });
+    expect(json("ended", "summary.json").stop_message).toBe("stopping: enough");
     expect(of(events, "epoch")).toMatchObject([{ ap: expect.any(Number) }]);
     expect(of(events, "control")[0].message).toBe("stopping ends the run after step 2: enough");
     expect((await run("ended", null)).at(-1)).toMatchObject({ endedBefore: true });

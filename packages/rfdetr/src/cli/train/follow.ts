@@ -2,7 +2,7 @@
 import type { RunSummary } from "../../run/files/run-directory.js";
 import { recordLaunch } from "../../run/launch/last-launch.js";
 import type { TrainRun } from "../../run/train-run.js";
-import { endings } from "../../run/transcript/ending.js";
+import { endInWords } from "../../run/transcript/ending.js";
 import { counted, shellWord, shownPath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { resumeCommand } from "../console/next-command.js";
@@ -51,7 +51,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   const { summary, dir, endedBefore } = result;
   if (endedBefore) {
     const trained = counted(summary.epochs, "epoch");
-    console.prose(`The run ${shownPath(dir)} has ended already: ${endings[summary.stop_reason]} after ${trained}`);
+    console.prose(`The run ${shownPath(dir)} has ended already: ${endInWords(summary)} after ${trained}`);
     console.progress(
       `Train on with ${howToGoOn(summary)}, or begin a new run with --weights ${shellWord(shownPath(dir))}`,
     );

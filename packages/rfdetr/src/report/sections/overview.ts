@@ -76,6 +76,12 @@ export function endNotice({ state, summary, numerics }: RunRecord): Html | null 
   return null;
 }
 
+/** Why the run ended, with what a callback said of it. */
+function endOf({ stop_reason: reason, stop_message: message }: NonNullable<RunRecord["summary"]>): string {
+  const end = ends[reason] ?? reason;
+  return message === undefined ? end : `${end} (${message})`;
+}
+
 const ends: Readonly<Record<string, string>> = {
   finished: "all epochs are done",
   max_steps: "all planned steps are done",
@@ -170,7 +176,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
     ],
     ["Seed", config.seed === undefined ? null : String(config.seed)],
     ["Started", started === null ? null : started.slice(0, 16).replace("T", " ").concat(" UTC")],
-    ["Ended because", summary === null ? null : (ends[summary.stop_reason] ?? summary.stop_reason)],
+    ["Ended because", summary === null ? null : endOf(summary)],
     [
       "Continued",
       config.changes.length === 0

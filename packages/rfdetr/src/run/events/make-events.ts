@@ -167,6 +167,7 @@ export function runSummary(
   stopReason: RunSummary["stop_reason"],
   error: unknown,
 ): RunSummary {
+  const stopped = stopReason === "callback" ? progress.callbacks?.stopped : null;
   return {
     AP: progress.best?.AP ?? null,
     AP50: progress.best?.AP50 ?? null,
@@ -183,6 +184,7 @@ export function runSummary(
     processes: leader.ranks.size,
     peak_rss_bytes: peakRss(),
     stop_reason: stopReason,
+    ...(stopped != null && { stop_message: stopped }),
     best_epoch: progress.best?.epoch ?? null,
     error: error === null ? null : error instanceof Error ? error.message : String(error),
     started,

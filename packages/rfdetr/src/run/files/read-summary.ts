@@ -23,6 +23,7 @@ const schema = z.looseObject({
   processes: count.default(1),
   peak_rss_bytes: z.number().nonnegative(),
   stop_reason: z.enum(["finished", "max_steps", "time_budget", "early_stopping", "callback", "interrupted", "failed"]),
+  stop_message: z.string().optional(),
   best_epoch: count.nullable().default(null),
   error: z.string().nullable().default(null),
   started: z.string().nullable().default(null),

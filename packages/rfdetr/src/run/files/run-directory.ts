@@ -45,6 +45,8 @@ export interface RunSummary {
   /** Memory of rank 0, of several processes. */
   peak_rss_bytes: number;
   stop_reason: "finished" | "max_steps" | "time_budget" | "early_stopping" | "callback" | "interrupted" | "failed";
+  /** Which callback ended the run and why, as `NAME: reason`; absent for every other end. */
+  stop_message?: string;
   /** The epoch of the best weights, counted from 1; null without any. */
   best_epoch: number | null;
   /** What a failed run failed with; null for every other end. */

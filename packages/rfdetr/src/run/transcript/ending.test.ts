@@ -40,6 +40,13 @@ describe("the last lines of a run", () => {
     expect(ending({ stop_reason: "time_budget" })[1]).toContain("ended by its time budget after 4,700 steps");
   });
 
+  it("say which callback ended the run, and why", () => {
+    const stopped = { stop_reason: "callback", stop_message: "plateau: AP stays" } as const;
+    expect(ending(stopped)[1]).toBe(
+      "run        stopped by a callback (plateau: AP stays) after 4,700 steps (2 skipped)",
+    );
+  });
+
   it("say how many processes trained, and whose memory is told", () => {
     expect(ending({ processes: 2 })[2]).toBe(
       "           1:02:03 of training in 16-mixed by 2 processes, peak memory of rank 0 2.10 GiB",

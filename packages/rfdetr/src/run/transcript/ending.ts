@@ -6,8 +6,8 @@ import { counted, type Field, fraction, grouped, hms, shownPath } from "../../su
 import type { DoneEvent, TestEvent } from "../events/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
-/** Why a run ended, in words. */
-export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
+/** The reasons of ends, in words. */
+const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
   finished: "finished",
   max_steps: "finished all planned steps",
   time_budget: "ended by its time budget",
@@ -16,6 +16,10 @@ export const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
   interrupted: "interrupted",
   failed: "failed",
 };
+
+/** Why a run ended, in words, with what a callback said of it. */
+export const endInWords = ({ stop_reason: reason, stop_message: message }: RunSummary): string =>
+  message === undefined ? endings[reason] : `${endings[reason]} (${message})`;
 
 /**
  * The last lines of a run: the result, how it ended, and the files that are there.
@@ -57,9 +61,10 @@ function figuresInWords(boxes: Pair, masks: Pair | null): string {
   return masks === null ? words(boxes) : `${words(masks, "mask ")}, ${words(boxes, "box ")}`;
 }
 
-function howItEnded({ stop_reason: reason, steps }: RunSummary): string {
+function howItEnded(summary: RunSummary): string {
+  const { stop_reason: reason, steps } = summary;
   if (reason === "max_steps") return `finished the ${counted(steps, "planned step")}`;
-  return `${endings[reason]} after ${counted(steps, "step")}`;
+  return `${endInWords(summary)} after ${counted(steps, "step")}`;
 }
 
 function runInWords(summary: RunSummary): string[] {
