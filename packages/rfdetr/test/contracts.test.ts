@@ -41,6 +41,15 @@ describe("the folder of a run", () => {
     );
   });
 
+  it("has the loss as the weighted sum of its terms over all layers", () => {
+    const [header = "", row = ""] = readFileSync(inRun("metrics.csv"), "utf8").split("\n");
+    const values = row.split(",").map(Number);
+    const of = (name: string): number => values[header.split(",").indexOf(`train/${name}`)] ?? Number.NaN;
+    const all = (name: string): number => of(name) + of(`${name}_aux`);
+    const sum = all("loss_ce") + 5 * all("loss_bbox") + 2 * all("loss_giou");
+    expect(of("loss") / sum).toBeCloseTo(1, 4);
+  });
+
   it("has a summary with the promised keys", () => {
     expect(read("summary.json")).toMatchObject({
       AP: expect.any(Number),

@@ -31,6 +31,17 @@ describe("the report of a run", () => {
       expect(reportOf({ settings: { multi_scale } }).text().includes(note)).toBe(isSaid);
   });
 
+  it("says how the loss and its terms belong together", () => {
+    expect(text).toContain(
+      "Of the last decoder layer, without their weights. The training loss adds up, with their weights, those of all prediction layers",
+    );
+  });
+
+  it("says which callback ended the run, and why", () => {
+    const summary = { stop_reason: "callback", stop_message: "plateau: AP stays" };
+    expect(reportOf({ summary }).text()).toContain("a callback stopped it (plateau: AP stays)");
+  });
+
   it("does not call epochs the best that found nothing", () => {
     const folder = reportRun(join(root, "nothing found"), { summary: { AP: 0, AP50: 0, best_epoch: 2 } });
     writeFileSync(join(folder, "metrics.csv"), "epoch,val/AP,val/AP50\n1,0,0\n2,0,0\n");

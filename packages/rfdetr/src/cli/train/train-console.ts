@@ -123,7 +123,8 @@ export class TrainConsole {
   #epoch(event: EpochEvent): void {
     const { console } = this;
     for (const line of this.#skipped.rest()) console.prose(console.yellow(line));
-    const { titles, row, mark } = this.#table.row(event, console.columns);
+    const { note, titles, row, mark } = this.#table.row(event, console.columns);
+    if (note !== null) console.fact(note);
     if (titles !== null) {
       console.progress();
       console.progress(console.bold(titles));

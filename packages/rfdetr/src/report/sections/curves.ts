@@ -23,6 +23,15 @@ export function curves(run: RunRecord): Html | null {
 
 type Row = Record<string, number | null>;
 const column = (rows: readonly Row[], name: string): number[] => rows.map((row) => row[name] ?? Number.NaN);
+
+/** The table of figures by epoch: a column for each line. */
+const byEpoch = (
+  lines: readonly { name: string; key: string }[],
+  shown: (value: number | null | undefined) => string = brief,
+) => [
+  { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
+  ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => shown(row[key]) })),
+];
 const anyFinite = (values: readonly number[]): boolean => values.some(Number.isFinite);
 
 function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null {
@@ -49,10 +58,7 @@ function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null
     about: "On the validation split. AP is the mean over IoU 0.5 to 0.95; AP50 and AP75 are at one IoU.",
     chart,
     legend: lines,
-    columns: [
-      { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
-      ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => fraction(row[key]) })),
-    ],
+    columns: byEpoch(lines, fraction),
     rows,
   });
 }
@@ -113,10 +119,7 @@ function bothLosses({ metrics: { rows } }: RunRecord): Html | null {
       "Training: mean over the steps, of augmented images. Validation: of the weights that are shipped. Where the second rises while the first falls, the model learns the training images by heart.",
     chart,
     legend: lines,
-    columns: [
-      { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
-      ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => brief(row[key]) })),
-    ],
+    columns: byEpoch(lines),
     rows,
   });
 }
@@ -141,13 +144,11 @@ function lossByEpoch({ metrics: { rows } }: RunRecord): Html | null {
   if (chart === null) return null;
   return figure({
     title: "Terms of the loss",
-    about: "Of the last decoder layer, without their weights.",
+    about:
+      "Of the last decoder layer, without their weights. The training loss adds up, with their weights, those of all prediction layers: every decoder layer and the query selection. So it is several times as large.",
     chart,
     legend: [...lines],
-    columns: [
-      { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
-      ...lines.map(({ name, key }) => ({ title: name, number: true, cell: (row: Row) => brief(row[key]) })),
-    ],
+    columns: byEpoch(lines),
     rows,
   });
 }
@@ -170,10 +171,7 @@ function ownFigures({ metrics: { columns, rows } }: RunRecord): Html[] {
       title: name,
       about: "Recorded by the callbacks of the run.",
       chart,
-      columns: [
-        { title: "epoch", number: true, cell: (row: Row) => grouped(row.epoch ?? 0) },
-        { title: name, number: true, cell: (row: Row) => brief(row[name]) },
-      ],
+      columns: byEpoch([{ name, key: name }]),
       rows,
     });
   });

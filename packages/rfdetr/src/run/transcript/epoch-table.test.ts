@@ -37,6 +37,7 @@ describe("the table of epochs", () => {
 
   it("shows the loss scale where there is one", () => {
     expect(new EpochTable().row(epoch, null)).toEqual({
+      note: expect.any(String),
       titles:
         "  epoch    step     loss   class     box    giou val loss     AP   AP50   AP75      lr    scale  skipped   img/s     time",
       mark: "  best",
@@ -49,6 +50,15 @@ describe("the table of epochs", () => {
     const { titles, row } = new EpochTable().row({ ...unscaled, terms }, null);
     expect(titles).toContain("   giou    mask    dice val loss");
     expect(row).toContain("  3.000   0.250   0.500 ");
+  });
+
+  it("says once how the loss and its terms belong together, where it shows terms", () => {
+    const table = new EpochTable();
+    expect(table.row(epoch, 60).note).toBeNull();
+    expect(table.row(epoch, null).note).toBe(
+      "The loss adds up, with their weights, the terms of every decoder layer and of the query selection; class, box, giou below are those of the last layer without weight",
+    );
+    expect(table.row(epoch, null).note).toBeNull();
   });
 
   it("says its titles once, again after thirty rows, and where the columns change", () => {

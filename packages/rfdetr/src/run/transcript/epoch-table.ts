@@ -59,8 +59,13 @@ const bestMark = "  best";
 /** Rows after which the titles are said again, since those above may have left the screen. */
 const titlesEvery = 30;
 
+/** Columns that show a single layer. */
+const lossTerms: readonly string[] = ["class", "box", "giou", "mask", "dice"];
+
 /** A row, and the titles where they are to stand above it. */
 export interface EpochRow {
+  /** How the loss and its terms belong together, to stand once above the titles. */
+  note: string | null;
   titles: string | null;
   row: string;
   /** Says at the end of the row that the epoch is the best so far; empty for any other. */
@@ -71,6 +76,7 @@ export interface EpochRow {
 export class EpochTable {
   #titles: string | null = null;
   #rows = 0;
+  #explained = false;
 
   /** A run begins: the titles are said again. */
   begin(): void {
@@ -90,17 +96,25 @@ export class EpochTable {
     const columns = columnsWithin(width === null ? null : width - before, absent, order);
     const line = (first: string, cell: (column: Column) => string): string =>
       [first.padStart(before), ...columns.map((column) => cell(column).padStart(column.width))].join(" ");
+    const terms = columns.flatMap(({ title }) => (lossTerms.includes(title) ? title : []));
+    const note = this.#explained || terms.length === 0 ? null : relationOf(terms);
+    this.#explained ||= note !== null;
     const titles = line("epoch", ({ title }) => title);
     const isDue = titles !== this.#titles || this.#rows % titlesEvery === 0;
     this.#rows = isDue ? 1 : this.#rows + 1;
     this.#titles = titles;
     return {
+      note,
       titles: isDue ? titles : null,
       row: line(`${event.epoch}${planned}`, ({ cell }) => cell(event)),
       mark: event.best && (event.masks ?? event).ap !== 0 ? bestMark : "",
     };
   }
 }
+
+/** How the loss and its terms belong together. */
+const relationOf = (terms: readonly string[]): string =>
+  `The loss adds up, with their weights, the terms of every decoder layer and of the query selection; ${terms.join(", ")} below ${terms.length === 1 ? "is that" : "are those"} of the last layer without weight`;
 
 /** The columns that fit into a width together with the mark of the best. */
 function columnsWithin(width: number | null, absent: readonly string[], order: readonly string[]): readonly Column[] {

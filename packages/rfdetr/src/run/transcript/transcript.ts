@@ -26,8 +26,9 @@ export class Transcript {
       case "step":
         return this.#skipped.step(event);
       case "epoch": {
-        const { titles, row, mark } = this.#table.row(event, null);
-        return [...this.#skipped.rest(), ...present([titles, `${row}${mark}`])];
+        const { note, titles, row, mark } = this.#table.row(event, null);
+        const told = note === null ? null : `note: ${note}`;
+        return [...this.#skipped.rest(), ...present([told, titles, `${row}${mark}`])];
       }
       case "test":
         this.#test = event;
