@@ -1,10 +1,13 @@
 import { scope, tensor } from "@rfdetr/torch";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { encodeMask, type Mask } from "../masks/mask.js";
 import { maskIou, measureMask } from "../masks/overlap.js";
+import { areFinite } from "../masks/resize-masks.js";
 import { postprocess, toArrays } from "../model/images/postprocess.js";
 import { Rng } from "../support/random.js";
 import { areUsable, listBelow, listDetections, rowNames, selectBoxes } from "./detections.js";
+
+vi.mock("../masks/resize-masks.js", { spy: true });
 
 describe("selectBoxes", () => {
   it.each([
@@ -64,6 +67,15 @@ describe("the masks of selectBoxes", () => {
     }
     expect(selectBoxes({ boxes, logits, masks }, { width, height }, 20).masks).toHaveLength(20);
     expect(selectBoxes({ boxes, logits }, { width, height }, 20).masks).toBeUndefined();
+  });
+
+  it("are looked at once for each query, of however many classes it is", () => {
+    const boxes = Float32Array.of(0.5, 0.5, 0.2, 0.2, 0.5, 0.5, 0.4, 0.4);
+    const masks = { logits: new Float32Array(8).fill(1), height: 2, width: 2 };
+    vi.mocked(areFinite).mockClear();
+    const logits = Float32Array.of(3, 2, 1, 3, 2, 1);
+    expect(selectBoxes({ boxes, logits, masks }, { width: 8, height: 8 }, 6, 0.5).masks).toHaveLength(6);
+    expect(areFinite).toHaveBeenCalledTimes(2);
   });
 
   it.each([Number.NaN, Number.POSITIVE_INFINITY])("make a detection unusable where a logit is %s", (broken) => {

@@ -43,10 +43,9 @@ export function selectBoxes(
     best.filter((pair) => scores[pair] > leastScore),
     (pair) => Math.floor(pair / rows),
   );
-  const area = masks.height * masks.width;
-  for (const [i, query] of queries.entries())
-    if (!areFinite(masks.logits.subarray(query * area, (query + 1) * area))) found.scores[i] = Number.NaN;
-  return { ...found, masks: masksOf(masks, queries, [height, width]) };
+  const made = masksOf(masks, queries, [height, width]);
+  for (const [i, { finite }] of made.entries()) if (!finite) found.scores[i] = Number.NaN;
+  return { ...found, masks: made.map(({ mask }) => mask) };
 }
 
 /** Whether neither the outputs of an image nor the scores of what {@link selectBoxes} made of them are broken. */
@@ -54,16 +53,25 @@ export function areUsable({ boxes, logits }: RawOutputs, { scores }: ScoredBoxes
   return boxes.every(Number.isFinite) && !logits.some(Number.isNaN) && !scores.some(Number.isNaN);
 }
 
+/** A mask, and whether its logits are finite. */
+interface CheckedMask {
+  mask: Mask;
+  finite: boolean;
+}
+
 /** The masks of queries in the image, each query's once. */
-function masksOf({ logits, height, width }: RawMasks, queries: readonly number[], image: [number, number]): Mask[] {
+function masksOf(
+  { logits, height, width }: RawMasks,
+  queries: readonly number[],
+  image: [number, number],
+): CheckedMask[] {
   const area = height * width;
-  const made = new Map<number, Mask>();
-  return queries.map((query) => {
+  const made = new Map<number, CheckedMask>();
+  for (const query of new Set(queries)) {
     const own = logits.subarray(query * area, (query + 1) * area);
-    const mask = made.get(query) ?? resizeMasks(own, 1, [height, width], image)[0];
-    made.set(query, mask);
-    return mask;
-  });
+    made.set(query, { mask: resizeMasks(own, 1, [height, width], image)[0], finite: areFinite(own) });
+  }
+  return queries.map((query) => made.get(query) as CheckedMask);
 }
 
 /** Indices of the highest scores, highest first, equal ones in their order. NaN comes first, as libtorch sorts it. */
