@@ -16,6 +16,7 @@ import { resolveModel } from "../src/model/variants.js";
 import { Predictor } from "../src/predict/predict.js";
 import { Rng } from "../src/support/random.js";
 import { exportForTest } from "../src/testing/exported-detector.js";
+import { trainedIn } from "../src/testing/trained-weights.js";
 import { saveWeights } from "../src/weights/weights.js";
 
 const folder = mkdtempSync(join(tmpdir(), "predict-masks-"));
@@ -36,14 +37,7 @@ beforeAll(async () => {
   // Without training no score is high.
   const bias = model.stateDict().get("class_embed.bias");
   if (bias !== undefined) noGrad(() => scope(() => void ops.add_(bias, bias.mul(0).add(6))));
-  const trained = {
-    precision: "32-true",
-    policy: "default",
-    operators: {},
-    overrides: {},
-    numberFormat: null,
-  } as const;
-  saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained });
+  saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained: trainedIn("32-true") });
   exportForTest(at("seg-tiny.onnx"), model, ["cat", "dog"]);
   const rng = new Rng("noise", 1);
   const noise = (width: number, height: number) => {

@@ -22,6 +22,7 @@ import { resolveModel } from "../model/variants.js";
 import { compareGolden, goldenPixels } from "../onnx/goldens.js";
 import { OnnxModel } from "../onnx/onnx-model.js";
 import { faultsOf } from "../testing/runs/run-graph.js";
+import { trainedIn } from "../testing/trained-weights.js";
 import { saveWeights } from "../weights/weights.js";
 import { abandonExport } from "./export-folder.js";
 import { type ExportOptions, exportOnnx } from "./export-onnx.js";
@@ -34,15 +35,13 @@ const weights = join(folder, "tiny.safetensors");
 const config = resolveModel("tiny", { numClasses: 2 });
 const model = new RFDETRModel(config).eval();
 fillModel(model);
-const trained = {
-  precision: "bf16-mixed",
-  policy: "default",
-  operators: {},
-  overrides: {},
-  numberFormat: null,
-} as const;
 const extra = { thresholds: '{"*":0.4,"cat":0.3}' };
-saveWeights(weights, model.stateDict(), { classNames: ["cat", "dog"], config, trained, extra });
+saveWeights(weights, model.stateDict(), {
+  classNames: ["cat", "dog"],
+  config,
+  trained: trainedIn("bf16-mixed"),
+  extra,
+});
 
 let made = 0;
 async function exported(options: Partial<ExportOptions> = {}) {
@@ -204,7 +203,11 @@ describe("an export of a model with masks", () => {
   // Scores as of detections.
   noGrad(() => scope(() => void ops.add_(segmenting.classEmbed.bias as Tensor, 4.6)));
   const weights = join(folder, "seg-tiny.safetensors");
-  saveWeights(weights, segmenting.stateDict(), { classNames: ["cat", "dog"], config, trained });
+  saveWeights(weights, segmenting.stateDict(), {
+    classNames: ["cat", "dog"],
+    config,
+    trained: trainedIn("bf16-mixed"),
+  });
 
   it.each([
     ["fp32", "dynamic", true, 0.9999],

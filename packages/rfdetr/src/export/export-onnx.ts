@@ -5,10 +5,9 @@ import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
-import { type ExportMetadata, type ExportProof, metadataEntries } from "../onnx/metadata.js";
+import { type ExportMetadata, type ExportProof, metadataEntries, preprocessing } from "../onnx/metadata.js";
 import { ExportError } from "../support/errors.js";
 import { writeFailure } from "../support/files/atomic.js";
-import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { packageVersion } from "../support/machine/version.js";
 import { sidesOf } from "../support/shape.js";
 import { policyOf } from "../weights/trained-precision.js";
@@ -195,15 +194,6 @@ function dataOf(
 ): Parameters<typeof proofImages>[0] {
   return data === undefined ? null : { data, split, masks, ...(onBadImage && { onBadImage }) };
 }
-
-/** What the input of every file has gone through. */
-const preprocessing: ExportMetadata["preprocessing"] = {
-  mean: [...imageMean],
-  std: [...imageDeviation],
-  resize: "bilinear",
-  antialias: true,
-  layout: "NCHW",
-};
 
 /** The entries of `metadata` that `written` lacks. */
 function addedEntries(metadata: ExportMetadata, written: ExportMetadata): Record<string, string> {

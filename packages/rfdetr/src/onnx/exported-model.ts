@@ -1,7 +1,6 @@
 // What is known of an exported file before it runs: from its metadata, or from the shapes of its input and outputs
 // where another program wrote it. No import of Node.
-import { imageDeviation, imageMean } from "../support/image-statistics.js";
-import { type ExportMetadata, parseMetadata } from "./metadata.js";
+import { type ExportMetadata, parseMetadata, preprocessing } from "./metadata.js";
 import type { ModelFile } from "./model-file.js";
 
 /** Whether weights are an exported file, by their name. */
@@ -51,13 +50,7 @@ export function describeExport(
     variant: "rf-detr",
     resolution: [height, width],
     classNames,
-    preprocessing: {
-      mean: [...imageMean],
-      std: [...imageDeviation],
-      resize: "bilinear",
-      antialias: true,
-      layout: "NCHW",
-    },
+    preprocessing,
     numSelect: pythonSelect,
     masks: null,
     precision: "fp32",

@@ -1,5 +1,6 @@
 // What an exported file says of itself: the `metadata_props` of an ONNX model, strings by name. The exporter writes
 // them; Node and browser read them. No import of Node.
+import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { isThresholds, type RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Golden, GoldenTolerance } from "./goldens.js";
 
@@ -13,6 +14,15 @@ export interface Preprocessing {
   antialias: boolean;
   layout: "NCHW";
 }
+
+/** What the input of every model of the family goes through. */
+export const preprocessing: Preprocessing = {
+  mean: [...imageMean],
+  std: [...imageDeviation],
+  resize: "bilinear",
+  antialias: true,
+  layout: "NCHW",
+};
 
 /** The proof of an export against the detector's own forward pass. */
 export interface ExportProof {

@@ -7,8 +7,7 @@ import { writeOnnx } from "../export/write-onnx.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import { goldenPixels, goldenQueries } from "../onnx/goldens.js";
-import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";
-import { imageDeviation, imageMean } from "../support/image-statistics.js";
+import { type ExportMetadata, metadataEntries, preprocessing } from "../onnx/metadata.js";
 import { sidesOf } from "../support/shape.js";
 
 /** Writes the file of a model. @returns its path */
@@ -46,13 +45,7 @@ export function exportForTest(
     version: "0.1.0",
     licence: "Apache-2.0",
     proof: null,
-    preprocessing: {
-      mean: [...imageMean],
-      std: [...imageDeviation],
-      resize: "bilinear",
-      antialias: true,
-      layout: "NCHW",
-    },
+    preprocessing,
     goldens: { tolerance: { box_px: 0.05, score: 0.001, mask: 0.01 }, cases },
     ...changes,
   };

@@ -8,6 +8,7 @@ import { emojiClasses } from "../../data/synth/synth-sprites.js";
 import { fillModel } from "../../instruments/peers/deterministic-fill.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
+import { trainedIn } from "../../testing/trained-weights.js";
 import { saveWeights } from "../../weights/weights.js";
 import { exportOnnx } from "../export-onnx.js";
 import type { Drift, DriftForm } from "./drift.js";
@@ -28,14 +29,7 @@ describe("the drift of an exported detector", () => {
     fillModel(model);
     // Scores around the threshold, so that there are detections.
     noGrad(() => void ops.add_(model.classEmbed.bias as Tensor, 4.6));
-    const trained = {
-      precision: "bf16-mixed",
-      policy: "default",
-      operators: {},
-      overrides: {},
-      numberFormat: null,
-    } as const;
-    saveWeights(weights, model.stateDict(), { classNames, config, trained });
+    saveWeights(weights, model.stateDict(), { classNames, config, trained: trainedIn("bf16-mixed") });
     const data = join(folder, "data");
     await synthesize(data, { images: 12, size: 64, classes: 2 });
     const options = { weights, data, batch: 1, report: true } as const;

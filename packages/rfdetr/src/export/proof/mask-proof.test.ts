@@ -15,6 +15,7 @@ import { selectBoxes } from "../../onnx/detections.js";
 import { evaluateOnnx } from "../../onnx/evaluate-onnx.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { annotationsOf } from "../../testing/dataset-files.js";
+import { trainedIn } from "../../testing/trained-weights.js";
 import { saveWeights } from "../../weights/weights.js";
 import { type ExportResult, exportOnnx } from "../export-onnx.js";
 import { driftText } from "../precision/drift-text.js";
@@ -23,13 +24,6 @@ import { OwnOutputs } from "./prove.js";
 
 const classNames = emojiClasses.slice(0, 2);
 const config = resolveModel("seg-tiny", { numClasses: 2 });
-const trained = {
-  precision: "bf16-mixed",
-  policy: "default",
-  operators: {},
-  overrides: {},
-  numberFormat: null,
-} as const;
 let folder: string;
 let [weights, data, out] = ["", "", ""];
 let result: ExportResult;
@@ -60,7 +54,7 @@ beforeAll(async () => {
   fillModel(model);
   // Scores as of detections.
   noGrad(() => scope(() => void ops.add_(model.classEmbed.bias as Tensor, 4.6)));
-  saveWeights(weights, model.stateDict(), { classNames, config, trained });
+  saveWeights(weights, model.stateDict(), { classNames, config, trained: trainedIn("bf16-mixed") });
   await synthesize(data, { images: 12, size: 64, classes: 2 });
   await annotateWithMasks(model);
   result = await exportOnnx({ weights, data, out, batch: 1, precision: "fp32", report: true });
