@@ -23,15 +23,20 @@ const pidsOf = (command: Command): number[] => [command.pid, ...descendants(comm
 const kill = (command: Command, rank: number, signal: NodeJS.Signals): void =>
   void process.kill(command.ranks().find((one) => one.rank === rank)?.pid as number, signal);
 
-/** Two processes that were started by hand, as on two machines. */
-async function byHand(words: readonly (readonly string[])[]): Promise<[Command, Command]> {
+/** Starts two processes by hand, as on two machines. */
+async function startByHand(words: readonly (readonly string[])[]): Promise<[Command, Command]> {
   const server = createServer();
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const { port } = server.address() as { port: number };
   await new Promise((closed) => server.close(closed));
-  const commands = words.map((own, rank) =>
+  return words.map((own, rank) =>
     start(own, { RANK: String(rank), WORLD_SIZE: "2", MASTER_ADDR: "127.0.0.1", MASTER_PORT: String(port) }),
   ) as [Command, Command];
+}
+
+/** The same, when both have ended. */
+async function byHand(words: readonly (readonly string[])[]): Promise<[Command, Command]> {
+  const commands = await startByHand(words);
   await Promise.all(commands.map((command) => command.end(limit)));
   return commands;
 }
@@ -90,6 +95,27 @@ describe("a run of several processes", () => {
     });
     expect(commands[1].stdout).toBe("");
     expect(existsSync(join(folder, "differ"))).toBe(false);
+  });
+});
+
+describe("processes that another launcher has started, and asks to end", () => {
+  it("save what all have done where one of them hangs", async () => {
+    const words = trainingOf("hangs", { steps: 1000, timeout: 600, more: ["--json"] });
+    const commands = await startByHand([words, words]);
+    const [first, second] = commands;
+    await first.until(() => hasTaken(first, 3));
+    process.kill(second.pid, "SIGSTOP");
+    for (const command of commands) command.kill("SIGINT");
+    // Long before the timeout of the group, at which the others would fail anyway.
+    expect((await first.end(limit))?.code).toBe(1);
+    expect(first.errors).toEqual([
+      `error: Rank 1 on ${hostname()} gave no sign for 15 seconds after all were asked to save and end: it was stopped, as by SIGSTOP or a debugger, or its host or network is gone`,
+    ]);
+    process.kill(second.pid, "SIGCONT");
+    await second.end(limit);
+    const steps = [...first.stdout.matchAll(/"type":"step".*?"step":(\d+),/g)].map(([, step]) => Number(step));
+    const { progress } = JSON.parse(readFileSync(join(folder, "hangs", "checkpoint", "state.json"), "utf8"));
+    expect(progress.step).toBe(steps.at(-1));
   });
 });
 

@@ -154,7 +154,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
         changes: { ...options.changes, ...(resume === null ? {} : gathered) },
       };
       if (place !== null || processes === 1 || request.settings === null)
-        return trainInThread({ ...request, stop: stop.shared, place }, emit);
+        return trainInThread({ ...request, stop: stop.shared, place }, emit, place !== null);
       const warning = checkProcesses(processes);
       if (warning !== null) emit({ type: "warning", message: warning });
       const { settings: given } = request;

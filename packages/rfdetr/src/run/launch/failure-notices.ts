@@ -15,6 +15,13 @@ interface Notice {
   hint?: string;
 }
 
+/** What rank 0 leaves in the store for a process that it goes on without, see `EndJudge`. */
+export interface GivenUp {
+  /** As a sentence goes on after the name of the process. */
+  message: string;
+  isGivenUp: true;
+}
+
 /** The part of a group that is needed here. */
 type Group = Pick<distributed.ProcessGroup, "rank" | "size"> & {
   store: Pick<distributed.ProcessGroup["store"], "set" | "get" | "tryGet">;
@@ -104,8 +111,10 @@ export class FailureNotices {
       for (const other of this.#others) {
         const text = store.tryGet(`failure/${other}`);
         if (text === null) continue;
-        const { message, hint } = JSON.parse(text) as Notice;
-        const found = new RankError(`${this.#named(other)} ended: ${message}`, hint === undefined ? {} : { hint });
+        const notice = JSON.parse(text) as Notice | GivenUp;
+        const how = "isGivenUp" in notice ? notice.message : `ended: ${notice.message}`;
+        const hint = "hint" in notice ? notice.hint : undefined;
+        const found = new RankError(`${this.#named(other)} ${how}`, hint === undefined ? {} : { hint });
         return { found, silent: [] };
       }
       const silent = this.#others.filter((other) => store.tryGet(`noticed/${other}`) === null);
@@ -149,7 +158,7 @@ function distributedIn(error: unknown): distributed.DistributedError | null {
 }
 
 /** Whether a connection broke, and did not merely stay silent. */
-const isBroken = (error: Error): boolean => /broke/.test(error.message);
+const isBroken = (error: Error): boolean => /broke|this process is in no group/.test(error.message);
 
 const lostHint =
   "Look at its last lines and at the log of its host (dmesg): it may have run out of memory, or its host or network is gone";

@@ -6,6 +6,7 @@ import { workerFlags, workerScript } from "../../support/machine/worker-path.js"
 import { customCode } from "../custom-code.js";
 import type { TrainEvent } from "../events/events.js";
 import { RunLock } from "../files/run-lock.js";
+import { watchGroupEnd } from "../launch/group-end.js";
 import { watchThread } from "../launch/watchdog.js";
 import type { ThreadRequest, WorkerMessage } from "./train-request.js";
 
@@ -15,9 +16,14 @@ const patience = 12_000;
 /**
  * Trains in a thread of this process.
  * @param emit is called with each event
+ * @param isLaunched whether another launcher than that of this program has started this process, and others with it
  * @returns when the thread has ended; rejects with what the run failed with
  */
-export async function trainInThread(request: ThreadRequest, emit: (event: TrainEvent) => void): Promise<void> {
+export async function trainInThread(
+  request: ThreadRequest,
+  emit: (event: TrainEvent) => void,
+  isLaunched = false,
+): Promise<void> {
   const script = workerScript(import.meta.url, "worker.js");
   return new Promise((resolve, reject) => {
     let failed = false;
@@ -68,7 +74,13 @@ export async function trainInThread(request: ThreadRequest, emit: (event: TrainE
       unpackError(message.failure).then(reject, reject);
     });
     const { place = null, stop } = request;
-    if (place !== null) unwatch = watchThread(stop, place, (error) => giveUp(packError(error)));
+    if (place !== null) {
+      const stuck = (error: Error): void => void giveUp(packError(error));
+      const watches = [watchThread(stop, place, stuck), ...(isLaunched ? [watchGroupEnd(stop, place, stuck)] : [])];
+      unwatch = () => {
+        for (const end of watches) end();
+      };
+    }
     worker.on("error", died);
     worker.on("exit", (code) => {
       unwatch();
