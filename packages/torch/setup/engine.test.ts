@@ -1,10 +1,22 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { chosenLibtorch, forgetLibtorch, rememberedLibtorch, rememberLibtorch } from "./chosen.mjs";
 import { inspect, resolveEngine } from "./engine.mjs";
-import { faultOfSystem, neededOnCpu } from "./fetch-engine.mjs";
+import { faultOfSystem, fetchEngine, neededOnCpu } from "./fetch-engine.mjs";
 import { isWanted } from "./install.mjs";
 import { machineOf, platformFits } from "./machine.mjs";
 import { SetupError } from "./report.mjs";
@@ -33,6 +45,45 @@ function make(name: string, version = [2, 15, 0]): string {
   );
   return root;
 }
+
+describe.runIf(existsSync("/dev/full"))("a disk that is full while libtorch is downloaded", () => {
+  const file = "torch-2.15.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl";
+  const hash = "0123456789abcdef".repeat(4);
+
+  /** What is said of it, without the advice, and what it leaves behind. */
+  async function fault(): Promise<{ said: string; left: string[] }> {
+    const home = join(folder, "home");
+    const error = await fetchEngine(join(home, "libtorch"), false, [], "linux-x64", () => {}).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(SetupError);
+    expect(error.message).toContain("1. free some space there");
+    expect(error.message).not.toContain("check the network");
+    return { said: error.problem, left: readdirSync(home) };
+  }
+
+  it("is named, and nothing is left on it: from an index", async () => {
+    const server = createServer(({ url }, response) =>
+      url === "/torch/" ? response.end(`<a href="/${file}#sha256=${hash}">${file}</a>`) : response.end("a wheel"),
+    ).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    process.env.RFDETR_WHEEL_INDEX = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const downloads = join(folder, "home", "downloads");
+    mkdirSync(downloads, { recursive: true });
+    // What is written there finds no room.
+    symlinkSync("/dev/full", join(downloads, `${file}.${hash.slice(0, 16)}.part`));
+    const said = `libtorch could not be written to ${join(folder, "home")}: the disk is full`;
+    expect(await fault()).toEqual({ said, left: [] });
+    server.close();
+  });
+
+  it("is named, and nothing is left on it: through pip", async () => {
+    const python = join(folder, "python");
+    const says = 'echo "OSError: [Errno 28] No space left on device" >&2; exit 1';
+    writeFileSync(python, `#!/bin/sh\ncase "$*" in *--version*) exit 0;; esac\n${says}\n`, { mode: 0o755 });
+    Object.assign(process.env, { PYTHON: python, RFDETR_WHEEL_INDEX: "http://127.0.0.1:9" });
+    const said = `libtorch could not be written to ${join(folder, "home")}: the disk is full`;
+    expect(await fault()).toEqual({ said, left: [] });
+  });
+});
 
 describe("resolution of libtorch", () => {
   it("takes LIBTORCH first, as libtorch folder or as site-packages", async () => {

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, renameSync, rmSync, statfsSync } from "node:fs
 import { dirname, join } from "node:path";
 import { cacheFolder, glibcHere, machineOf, platformFits, platformHere } from "./machine.mjs";
 import { pythons, pythonWithPip } from "./python.mjs";
-import { SetupError, say } from "./report.mjs";
+import { isFull, SetupError, say } from "./report.mjs";
 import { checkHash, downloadWheel, unpackWheel } from "./wheel.mjs";
 import { fetchWheel, findWheel, wheelIndex } from "./wheel-index.mjs";
 
@@ -120,6 +120,9 @@ async function fetchByPip(target, python, wanted, cuda) {
   rmSync(folder, { recursive: true, force: true });
 }
 
+/** Where wheels of an index are, until all of them are unpacked. */
+const downloads = () => join(cacheFolder(), "downloads");
+
 /**
  * Downloads wheels from an index and unpacks what is needed of them into a folder. A wheel that is built for the CPU
  * needs no other. What was downloaded stays until all of it is unpacked, so that another try continues it.
@@ -127,7 +130,7 @@ async function fetchByPip(target, python, wanted, cuda) {
 async function fetchFromIndex(target, { torch, extra }, platform) {
   const index = wheelIndex();
   const machine = machineOf(platform);
-  const folder = join(cacheFolder(), "downloads");
+  const folder = downloads();
   const take = async (wheel) => {
     const found = await findWheel(index, wheel.requirement, (tag) => platformFits(tag, machine));
     // A build for the CPU is another file than the pinned one: the hash that the index gives has to do.
@@ -182,10 +185,14 @@ export async function fetchEngine(home, cuda, tried, platform, beforeDownload) {
   const space = statfsSync(dirname(home));
   const free = space.bavail * space.bsize;
   const room = cuda ? 12e9 : plan.torch.bytes + 8e8;
+  const noRoom = (/** @type {string} */ problem) =>
+    new SetupError(problem, {
+      tried,
+      remedies: ["free some space there", "name a folder on another disk in the variable RFDETR_HOME", own],
+    });
   if (free < room)
-    throw new SetupError(
+    throw noRoom(
       `libtorch needs ${Math.round(room / 2 ** 20)} MiB in ${dirname(home)} while it is unpacked; ${Math.round(free / 2 ** 20)} MiB are free`,
-      { tried, remedies: ["free some space there", "name a folder on another disk in the variable RFDETR_HOME", own] },
     );
 
   // Everything happens beside the final place and is renamed there when it is whole.
@@ -200,6 +207,11 @@ export async function fetchEngine(home, cuda, tried, platform, beforeDownload) {
       return true;
     } catch (error) {
       rmSync(temporary, { recursive: true, force: true });
+      if (isFull(error)) {
+        // What fills a disk is in the way of whoever makes room.
+        rmSync(downloads(), { recursive: true, force: true });
+        throw noRoom(`libtorch could not be written to ${dirname(home)}: the disk is full`);
+      }
       tried.push(`${way}: ${error.message}`);
       return false;
     }

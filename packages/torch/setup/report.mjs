@@ -19,6 +19,16 @@ export class SetupError extends Error {
 }
 
 /**
+ * Whether there is no room on a disk, by the code of an error or by the last words of pip. @param {any} error
+ * @returns {boolean}
+ */
+export const isFull = (error) =>
+  error instanceof Error &&
+  (/^(ENOSPC|EDQUOT)$/.test(/** @type {any} */ (error).code ?? "") ||
+    /No space left on device|Disk quota exceeded/.test(error.message) ||
+    isFull(error.cause));
+
+/**
  * A fault of the disk, as set-up reports what it cannot do; anything else as it is.
  * @param {any} error @param {string} place where it happened, unless the error knows it
  */

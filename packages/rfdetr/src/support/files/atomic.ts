@@ -15,7 +15,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { RunDirectoryError } from "../errors.js";
 import { whileSaving } from "./saving.js";
-import { isSystemError, reasonOf } from "./system-error.js";
+import { isFull, isSystemError, reasonOf } from "./system-error.js";
 
 /** Suffix of a file or folder that is being written; a leftover with it comes from an interrupted write. */
 const partial = ".partial";
@@ -103,10 +103,6 @@ function replaceWhole(path: string, write: (temporary: string) => void): void {
     throw writeFailure(path, error);
   }
 }
-
-/** Whether there is no room: on the disk, or in the share of it that the user may have. */
-const isFull = (error: unknown): boolean =>
-  isSystemError(error) && (error.code === "ENOSPC" || error.code === "EDQUOT");
 
 function fillAndSwap(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;

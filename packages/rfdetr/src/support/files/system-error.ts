@@ -28,6 +28,13 @@ export function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && /^E[A-Z0-9]+$/.test(String((error as NodeJS.ErrnoException).code));
 }
 
+/** Whether there is no room: on the disk, or in the share of it that the user may have. */
+export const isFull = (error: unknown): boolean =>
+  isSystemError(error) && (error.code === "ENOSPC" || error.code === "EDQUOT");
+
+/** Whether an error comes from files, and not from a network. */
+export const isFileError = (error: unknown): boolean => isSystemError(error) && (error.code ?? "") in reasons;
+
 /**
  * Why something failed, to follow a colon: plain words for an error of the operating system, else the message of the
  * error.

@@ -4,6 +4,7 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Response } from "undici";
 import { leftoversOf, scratchPath } from "../../support/files/scratch.js";
+import { isFull } from "../../support/files/system-error.js";
 
 /** How a download goes. */
 export interface FetchOptions {
@@ -32,7 +33,9 @@ export async function download(
   try {
     await fetchTo(url, temporary, options);
   } catch (error) {
-    if (existsSync(temporary)) renameSync(temporary, `${path}.part`);
+    // What fills a disk is in the way of whoever makes room.
+    if (isFull(error)) rmSync(temporary, { force: true });
+    else if (existsSync(temporary)) renameSync(temporary, `${path}.part`);
     throw error;
   }
   try {

@@ -1,6 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -107,6 +116,17 @@ describe("published weights", () => {
     await Promise.all([get(), get(), get()]);
     expect(readFileSync(path()).equals(content)).toBe(true);
     expect(readdirSync(folder)).toEqual(["rf-detr-bird.pth"]);
+  });
+
+  it.runIf(existsSync("/dev/full"))("leave nothing on a disk that is full, and say that it is", async () => {
+    mkdirSync(folder);
+    // What is written there finds no room.
+    symlinkSync("/dev/full", `${path()}.part`);
+    await expect(get()).rejects.toThrow(
+      `The weights bird cannot be written to ${folder}: the disk is full; free some space there, or name another folder in RF_HOME`,
+    );
+    expect(readdirSync(folder)).toEqual([]);
+    expect(await get()).toBe(path());
   });
 
   it("go on where a process that was killed stopped, and leave the download of a living one alone", async () => {

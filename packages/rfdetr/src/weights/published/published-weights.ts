@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import { isFileError, isFull, reasonOf } from "../../support/files/system-error.js";
 import {
   abortSignal,
   anyObject,
@@ -212,6 +213,11 @@ async function cached(name: string, entry: Published, options: DownloadOptions):
     });
   } catch (error) {
     if (options.signal?.aborted || error instanceof CheckpointError) throw error;
+    if (isFileError(error))
+      throw new CheckpointError(
+        `The weights ${name} cannot be written to ${folder}: ${reasonOf(error)}; ${isFull(error) ? "free some space there, or " : ""}name another folder in RF_HOME${forTraining}`,
+        { cause: error },
+      );
     throw new CheckpointError(
       `The weights ${name} could not be downloaded from ${url} (${reason(error)}): put the file at ${path}, ` +
         `or name a mirror in RFDETR_WEIGHTS_URL${forTraining}`,
