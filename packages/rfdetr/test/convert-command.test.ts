@@ -1,4 +1,6 @@
 // `rfdetr convert` between our weights and checkpoints for the Python package.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { scope } from "@rfdetr/torch";
 import { expect, it } from "vitest";
@@ -12,7 +14,7 @@ import {
   type WeightsInfo,
 } from "../src/weights/index.js";
 import { readRecordedThresholds } from "../src/weights/weights.js";
-import { folder, rfdetr } from "./command-script.js";
+import { folder, rfdetr, script } from "./command-script.js";
 
 const info: WeightsInfo = {
   classNames: ["cat", "dog"],
@@ -54,4 +56,21 @@ it("rfdetr convert keeps what the metadata say of the training, there and back",
     expect(readTrainedPrecision(path), path).toEqual(info.trained);
     expect(readRecordedThresholds(path), path).toEqual({ "*": 0.3, dog: 0.4 });
   }
+});
+
+it("of two rfdetr convert to one name at the same time, one writes it and the other says so", async () => {
+  saveWeights(join(folder, "twice.safetensors"), scope(() => new RFDETRModel(info.config)).stateDict(), info);
+  const ended = await Promise.all(
+    ["one.pth", "one.pth"].map(async (to) => {
+      const child = spawn(process.execPath, [script, "convert", "twice.safetensors", to], { cwd: folder });
+      let said = "";
+      child.stderr.on("data", (data) => (said += String(data)));
+      const [code] = await once(child, "close");
+      return { code, said };
+    }),
+  );
+  const [first, second] = ended.sort((a, b) => a.code - b.code);
+  expect([first.code, second.code === 0]).toEqual([0, false]);
+  expect(second.said).toMatch(/Expected a new file to write but one\.pth (?:has appeared meanwhile|exists)/);
+  expect(allBut(readWeights(join(folder, "one.pth")))).toMatchObject(info);
 });

@@ -4,7 +4,7 @@ import { noGrad, saveSafetensors, scope, type Tensor } from "@rfdetr/torch";
 import { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { CheckpointError, RfdetrError } from "../support/errors.js";
-import { replaceFile } from "../support/files/atomic.js";
+import { type PutFile, replaceFile } from "../support/files/atomic.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { callback, checkArgument, checkOptions, filePath, type OptionKinds, oneOf } from "../support/options.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
@@ -20,6 +20,7 @@ import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
 
 /**
  * Writes weights; the file is replaced as a whole or not at all.
+ * @param put puts the file under its name; default: in the place of one that is there
  * @throws RunDirectoryError
  * @example
  * import { RFDETRModel, resolveModel } from "rfdetr/model";
@@ -27,7 +28,12 @@ import type { LoadedWeights, ReadOptions, WeightsInfo } from "./types.js";
  * const config = resolveModel("nano", { numClasses: 1 });
  * saveWeights("fresh.safetensors", new RFDETRModel(config).stateDict(), { classNames: ["bird"], config });
  */
-export function saveWeights(path: string, tensors: Map<string, Tensor>, info: WeightsInfo): void {
+export function saveWeights(
+  path: string,
+  tensors: Map<string, Tensor>,
+  info: WeightsInfo,
+  put: PutFile = replaceFile,
+): void {
   const metadata = {
     ...trainingEntries(info),
     format: "rfdetr",
@@ -35,7 +41,7 @@ export function saveWeights(path: string, tensors: Map<string, Tensor>, info: We
     class_names: JSON.stringify(info.classNames),
     model_config: JSON.stringify(info.config),
   };
-  replaceFile(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
+  put(path, (temporary) => saveSafetensors(temporary, tensors, metadata));
 }
 
 /** File name extensions of the Python package's checkpoints. */

@@ -4,6 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { extname } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../../support/errors.js";
+import { createFile } from "../../support/files/atomic.js";
 import { shapeInWords } from "../../support/shape.js";
 import {
   consoleOf,
@@ -50,7 +51,8 @@ async function convert(from: string, to: string, flags: OutputFlags & WeightsFla
   const { tensors, classNames, config, trained, extra, leftOver } = weights;
   checkComplete(source, weights);
   const save = kind === ".pth" ? savePythonCheckpoint : saveWeights;
-  save(to, tensors, { classNames, config, trained, extra });
+  // Another conversion may have been quicker.
+  save(to, tensors, { classNames, config, trained, extra }, createFile);
   if (console.json)
     console.data({
       file: to,

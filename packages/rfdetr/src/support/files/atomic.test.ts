@@ -12,7 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { recoverFolder, removePartial, replaceFile, replaceFolder, replaceText } from "./atomic.js";
+import { createFile, recoverFolder, removePartial, replaceFile, replaceFolder, replaceText } from "./atomic.js";
 
 let folder: string;
 beforeEach(() => {
@@ -24,6 +24,28 @@ const content = (path: string) => readFileSync(join(path, "a"), "utf8");
 const full = (): never => {
   throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
 };
+
+describe("createFile", () => {
+  it("leaves a file that appeared meanwhile as it is, and says so", () => {
+    const path = join(folder, "x");
+    const other = () => createFile(path, (temporary) => writeFileSync(temporary, "first"));
+    const write = (temporary: string) => {
+      writeFileSync(temporary, "second");
+      other();
+      expect(readFileSync(temporary, "utf8")).toBe("second");
+    };
+    expect(() => createFile(path, write)).toThrow(
+      `Expected a new file to write but ${path} has appeared meanwhile: choose another name, or remove it`,
+    );
+    expect(readFileSync(path, "utf8")).toBe("first");
+    expect(readdirSync(folder)).toEqual(["x"]);
+  });
+
+  it("leaves nothing when writing fails", () => {
+    expect(() => createFile(join(folder, "x"), full)).toThrow("the disk is full");
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
 
 describe("replaceFile", () => {
   it("leaves the old file and nothing else when writing fails", () => {

@@ -1,8 +1,10 @@
 // Atomic writes: files and folders are written under a temporary name, flushed, then renamed.
+import { randomUUID } from "node:crypto";
 import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -44,6 +46,9 @@ export function syncFile(path: string): void {
   }
 }
 
+/** Puts a file that `write(temporaryPath)` writes under its name. */
+export type PutFile = (path: string, write: (temporary: string) => void) => void;
+
 /**
  * Replaces a file by the one that `write(temporaryPath)` writes. On failure the old file is unchanged and the
  * temporary file is removed.
@@ -66,6 +71,40 @@ function writeAndRename(path: string, write: (temporary: string) => void): void 
   } catch (error) {
     discard(temporary);
     throw writeFailure(path, error);
+  }
+}
+
+/**
+ * Puts a file that `write(temporaryPath)` writes under a name that no file has yet. Of several programs that do so at
+ * the same time, one succeeds.
+ * @throws RunDirectoryError as {@link replaceFile} does, and where a file appeared meanwhile
+ */
+export function createFile(path: string, write: (temporary: string) => void): void {
+  const temporary = `${path}.${randomUUID()}${partial}`;
+  try {
+    write(temporary);
+    syncFile(temporary);
+    placeNew(temporary, path);
+    syncFolder(dirname(path));
+  } catch (error) {
+    throw writeFailure(path, error);
+  } finally {
+    discard(temporary);
+  }
+}
+
+/** Gives a file a name that no other has. */
+function placeNew(temporary: string, path: string): void {
+  try {
+    linkSync(temporary, path);
+  } catch (error) {
+    const isTaken = existsSync(path);
+    // Some file systems have no hard links.
+    if (isTaken || (error as NodeJS.ErrnoException).code === "EEXIST")
+      throw new RunDirectoryError(
+        `Expected a new file to write but ${path} has appeared meanwhile: choose another name, or remove it`,
+      );
+    renameSync(temporary, path);
   }
 }
 

@@ -3,7 +3,7 @@
 import { type Picklable, savePth, type Tensor } from "@rfdetr/torch";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
-import { replaceFile } from "../../support/files/atomic.js";
+import { type PutFile, replaceFile } from "../../support/files/atomic.js";
 import { trainingEntries } from "../training-metadata.js";
 import type { WeightsInfo } from "../types.js";
 
@@ -55,12 +55,14 @@ export function squareOf({ resolution, variant }: ModelConfig): number {
 /**
  * Writes `model`, `args`, `model_name`, `model_config`, `rfdetr_version` and `epoch`, as in the package's own best
  * weights, and the metadata of the training under a key of our own. The file is replaced as a whole or not at all.
+ * @param put puts the file under its name; default: in the place of one that is there
  * @throws RunDirectoryError
  */
 export function savePythonCheckpoint(
   path: string,
   tensors: ReadonlyMap<string, Tensor>,
   { classNames, config, ...training }: WeightsInfo,
+  put: PutFile = replaceFile,
 ): void {
   const epoch = Number(training.extra?.epoch);
   const content: Picklable = {
@@ -79,5 +81,5 @@ export function savePythonCheckpoint(
     ...(Number.isInteger(epoch) ? { epoch } : {}),
     [metadataKey]: trainingEntries(training),
   };
-  replaceFile(path, (temporary) => savePth(temporary, content));
+  put(path, (temporary) => savePth(temporary, content));
 }
