@@ -2,9 +2,12 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { RunDirectoryError } from "../support/errors.js";
+import { RfdetrError, RunDirectoryError } from "../support/errors.js";
 import { replaceText } from "../support/files/atomic.js";
 import { readJson } from "../support/files/json.js";
+import { schemaFault } from "../support/files/schema-fault.js";
+import { counted } from "../support/format.js";
+import { shown } from "../support/shown.js";
 
 /** What a picture shows, in the order in which pictures are listed. */
 export const pictureKinds = [
@@ -58,18 +61,36 @@ const entrySchema = z.object({
  * @returns nothing for a folder without an index, or with one that is no list
  */
 export function readPictures(folder: string): PictureEntry[] {
-  const path = join(folder, indexName);
-  if (!existsSync(path)) return [];
-  let list: unknown;
+  if (!existsSync(join(folder, indexName))) return [];
   try {
-    list = readJson(path, (message, cause) => new RunDirectoryError(message, { cause }));
-  } catch {
+    return readIndex(folder).pictures;
+  } catch (error) {
+    if (!RfdetrError.is(error)) throw error;
     return [];
   }
-  if (!Array.isArray(list)) return [];
-  return list
-    .flatMap((entry) => entrySchema.safeParse(entry).data ?? [])
-    .filter(({ file }) => existsSync(join(folder, file)));
+}
+
+/**
+ * The same of a folder that has an index.
+ * @returns the pictures, and what is damaged in the index, in words; null where nothing is
+ * @throws RunDirectoryError for an index that is no list
+ */
+export function readIndex(folder: string): { pictures: PictureEntry[]; fault: string | null } {
+  const list: unknown = readJson(
+    join(folder, indexName),
+    (message, cause) => new RunDirectoryError(message, { cause }),
+  );
+  if (!Array.isArray(list))
+    throw new RunDirectoryError(`Expected a list of pictures in ${indexName} but received ${shown(list)}`);
+  const faults = list.map((entry) => schemaFault(entrySchema, entry));
+  const damaged = faults.filter((fault) => fault !== null);
+  return {
+    pictures: list.filter((entry, i) => faults[i] === null && existsSync(join(folder, entry.file))),
+    fault:
+      damaged.length === 0
+        ? null
+        : `${counted(damaged.length, "entry is", "entries are")} damaged and left out: ${damaged[0]} of entry ${faults.indexOf(damaged[0]) + 1}`,
+  };
 }
 
 /**

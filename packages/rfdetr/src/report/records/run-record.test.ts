@@ -158,6 +158,32 @@ describe("the folder of a run", () => {
     expect(readRun(folder).pictures.map(({ file }) => file)).toEqual(["labels.jpg"]);
   });
 
+  it("says which pictures of the index are none, and what is no index", () => {
+    put("config.json", config);
+    mkdirSync(join(folder, "pictures"));
+    put("pictures/labels.jpg", "x");
+    const entry = { file: "labels.jpg", kind: "labels", title: "Labels", alt: "x", width: 2, height: 1 };
+    const read = (index: unknown): [number, string[]] => {
+      put("pictures/pictures.json", index);
+      const { pictures, faults } = readRun(folder);
+      return [pictures.length, faults];
+    };
+    expect(read([entry])).toEqual([1, []]);
+    for (const [wrong, fault] of [
+      [{ ...entry, title: 7 }, "Expected a text for title but received 7"],
+      [{ ...entry, width: "2" }, 'Expected a number for width but received "2"'],
+      [{ ...entry, epoch: 1.5 }, "Expected an integer for epoch but received 1.5"],
+      ["labels.jpg", 'Expected an object for the whole but received "labels.jpg"'],
+    ] as const)
+      expect(read([entry, wrong])).toEqual([
+        1,
+        [`Of pictures/pictures.json, 1 entry is damaged and left out: ${fault} of entry 2`],
+      ]);
+    expect(read({ entry })[1]).toEqual([
+      expect.stringMatching(/^pictures\/pictures\.json cannot be used: Expected a list of pictures in pictures\.json/),
+    ]);
+  });
+
   it("is refused where it is not that of a run, with the one that was probably meant", () => {
     put("config.json", config);
     mkdirSync(join(folder, "weights"));

@@ -5,7 +5,7 @@ import { z } from "zod";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
 import { readDetails } from "../../eval/details/details-file.js";
 import type { EvaluationDetails } from "../../eval/details/evaluation-details.js";
-import { type PictureEntry, readPictures } from "../../pictures/picture-index.js";
+import { type PictureEntry, readIndex } from "../../pictures/picture-index.js";
 import { summaryOf } from "../../run/files/read-summary.js";
 import type { RunSummary } from "../../run/files/run-directory.js";
 import { holderOf } from "../../run/files/run-lock.js";
@@ -128,6 +128,8 @@ export class RunReader {
       evaluation !== null && "version" in evaluation
         ? this.#file("evaluation.json", faults, readDetails, "details")
         : null;
+    const index = this.#file("pictures/pictures.json", faults, () => readIndex(join(this.folder, "pictures")));
+    if (index !== null && index.fault !== null) faults.push(`Of pictures/pictures.json, ${index.fault}`);
     return {
       folder: this.folder,
       name: basename(this.folder),
@@ -140,7 +142,7 @@ export class RunReader {
       details,
       bestDetails: this.#file("evaluation-best.json", faults, readDetails),
       test: json("test.json", evaluationOf),
-      pictures: this.#file("pictures/pictures.json", faults, () => readPictures(join(this.folder, "pictures"))) ?? [],
+      pictures: index?.pictures ?? [],
       faults: [...faults, ...numerics.faults],
     };
   }
