@@ -120,7 +120,7 @@ function course({ points }: NumericsRecord): Html | null {
       ...lines.map(({ name, course }) => ({
         title: name,
         number: true,
-        cell: (i: number) => formatBytes(course.max[i]),
+        cell: (i: number) => (Number.isFinite(course.max[i]) ? formatBytes(course.max[i]) : "–"),
       })),
     ],
     rows: [...points.last.keys()],

@@ -42,6 +42,9 @@ class Collected {
   lastStep = 0;
   damagedLines = 0;
   firstDamaged = 0;
+  /** Lines whose bytes of memory are none. */
+  lackingMemory = 0;
+  firstLackingMemory = 0;
   lines = 0;
   open: SkippedRun | null = null;
   scale: number | null = null;
@@ -82,6 +85,7 @@ class Collected {
         break;
       case "step":
         this.#step(line);
+        if (line.lacksMemory && this.lackingMemory++ === 0) this.firstLackingMemory = this.lines;
         break;
       case "monitor":
         this.#monitor(line);
@@ -199,6 +203,13 @@ export class NumericsReader {
     else if (damagedLines > 1)
       faults.push(
         `${damagedLines} lines of ${file} are damaged and were left out, the first of them line ${firstDamaged}`,
+      );
+    const { lackingMemory, firstLackingMemory } = this.#collected;
+    if (lackingMemory === 1)
+      faults.push(`Line ${firstLackingMemory} of ${file} has bytes of memory that are none: they are left out`);
+    else if (lackingMemory > 1)
+      faults.push(
+        `${lackingMemory} lines of ${file} have bytes of memory that are none, the first of them line ${firstLackingMemory}: they are left out`,
       );
     return {
       header,

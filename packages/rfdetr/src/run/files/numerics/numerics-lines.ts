@@ -23,6 +23,8 @@ export interface StepLine {
   bad_module: string | null;
   /** All its numbers by name; those of a group have both names, such as `memory.peak_bytes`. */
   figures: [name: string, value: number][];
+  /** Whether bytes of its `memory` are none, and therefore not among the figures. */
+  lacksMemory: boolean;
   /** What each process did; null for a step of one process, and where it is damaged. */
   ranks: RankColumns | null;
 }
@@ -85,6 +87,12 @@ const isTextOrNull = (value: unknown): value is string | null => value === null 
 const isListOf = (value: unknown, isEntry: (entry: unknown) => boolean): boolean =>
   Array.isArray(value) && value.every(isEntry);
 const isTexts = (value: unknown): value is string[] => isListOf(value, isText);
+/** A figure that is finite in every run, whatever its tensors hold. */
+const isFiniteNumber = (value: unknown): value is number => isNumber(value) && Number.isFinite(value);
+const isBytes = (value: unknown): value is number => isFiniteNumber(value) && value >= 0;
+/** Whether it is an object that has bytes under these names, and nothing else under others. */
+const hasBytes = (value: unknown, names: readonly string[] = []): boolean =>
+  isLine(value) && Object.values(value).every(isBytes) && names.every((name) => Object.hasOwn(value, name));
 /** Whether it is an object all of whose entries are numbers. */
 const isNumbers = (value: unknown): boolean => isLine(value) && Object.values(value).every(isNumber);
 /** Names and numbers that are no figures of their own. */
@@ -98,17 +106,20 @@ function stepOf({ step }: Line): number | null {
 function stepLine(record: Line): StepLine | null {
   const step = stepOf(record);
   const { skipped, scale, grad_norm, fault, bad_parameter, bad_module } = record;
-  if (step === null || typeof skipped !== "boolean" || !isNumber(scale) || !isNumber(grad_norm)) return null;
+  if (step === null || typeof skipped !== "boolean" || !isFiniteNumber(scale) || !isNumber(grad_norm)) return null;
   if (!isTextOrNull(fault) || !isTextOrNull(bad_parameter) || !isTextOrNull(bad_module)) return null;
   const figures: StepLine["figures"] = [];
+  const lacksMemory = "memory" in record && !hasBytes(record.memory);
   for (const [name, value] of Object.entries(record)) {
     if (notFigures.has(name)) continue;
     if (isNumber(value)) figures.push([name, value]);
     else if (isLine(value) && !Array.isArray(value))
-      for (const [inner, part] of Object.entries(value)) if (isNumber(part)) figures.push([`${name}.${inner}`, part]);
+      for (const [inner, part] of Object.entries(value))
+        if (isNumber(part) && (name !== "memory" || isBytes(part))) figures.push([`${name}.${inner}`, part]);
   }
   const ranks = ranksOf(record);
-  return { kind: "step", step, skipped, scale, norm: grad_norm, fault, bad_parameter, bad_module, figures, ranks };
+  const facts = { skipped, scale, norm: grad_norm, fault, bad_parameter, bad_module };
+  return { kind: "step", step, ...facts, figures, lacksMemory, ranks };
 }
 
 function ranksOf({ ranks }: Line): RankColumns | null {
@@ -128,23 +139,36 @@ function isHeader(record: Line): record is Line & HeaderRecord {
     isTexts([precision, reason, policy, hardware]) &&
     isTextOrNull(note) &&
     isLine(overrides) &&
+    Object.values(overrides).every(isText) &&
+    (record.calibration === undefined || isListOf(record.calibration, isCalibrated)) &&
     isNumber(monitor_interval) &&
-    isNumbers(fixed_bytes)
+    hasBytes(fixed_bytes, ["weights", "gradients", "moments", "average"])
   );
 }
+
+const isCalibrated = (row: unknown): boolean => {
+  if (!isLine(row)) return false;
+  const { precision, step_seconds, speedup, peak_tensor_bytes, memory_ratio, gradient_cosine, rounding_cosine } = row;
+  return (
+    isText(precision) &&
+    [step_seconds, speedup, memory_ratio].every(isFiniteNumber) &&
+    isBytes(peak_tensor_bytes) &&
+    [gradient_cosine, rounding_cosine ?? 0].every(isNumber)
+  );
+};
 
 function isMonitorRecord(record: Line): record is Line & MonitorRecord {
   const { scale, forward, gradient, updates, images, forecasts, memory, written_bytes } = record;
   return (
     stepOf(record) !== null &&
-    isNumber(scale) &&
+    isFiniteNumber(scale) &&
     isListOf(forward, isModule) &&
     isListOf(gradient, isModule) &&
     isListOf(updates, isUpdate) &&
     isTexts(images) &&
     isListOf(forecasts, isForecast) &&
     (memory === null || isPeak(memory)) &&
-    isNumbers(written_bytes)
+    hasBytes(written_bytes, ["half", "full"])
   );
 }
 
@@ -154,11 +178,11 @@ const isModule = (module: unknown): boolean =>
   isLine(module) &&
   isTexts([module.path, module.dtype]) &&
   isNumber(module.amax) &&
-  shares.every((name) => isNumber(module[name])) &&
+  shares.every((name) => isFiniteNumber(module[name])) &&
   isLine(module.largest) &&
   isText(module.largest.dtype) &&
   isNumber(module.largest.value) &&
-  isListOf(module.largest.index, isNumber) &&
+  isListOf(module.largest.index, isFiniteNumber) &&
   isLine(module.exponents) &&
   isExponent(module.exponents.first) &&
   isListOf(module.exponents.counts, isNumber) &&
@@ -173,15 +197,20 @@ const isUpdate = (update: unknown): boolean =>
 const isForecast = (value: unknown): boolean => {
   if (!isLine(value) || !isLine(value.basis)) return false;
   const { path, side, dtype, headroom, bits_per_step, steps, watched_steps, basis } = value;
-  return isTexts([path, side, dtype]) && isNumbers({ headroom, bits_per_step, steps, watched_steps, ...basis });
+  const { first, records, r2 } = basis;
+  return (
+    isTexts([path, side, dtype]) &&
+    [headroom, bits_per_step, steps, watched_steps, first, records, r2].every(isFiniteNumber)
+  );
 };
 
 const isPeak = (value: unknown): boolean =>
   isLine(value) &&
-  isNumbers([value.step, value.bytes]) &&
+  stepOf(value) !== null &&
+  isBytes(value.bytes) &&
   isText(value.phase) &&
-  isNumbers(value.kinds) &&
-  isNumbers(value.dtypes);
+  hasBytes(value.kinds) &&
+  hasBytes(value.dtypes);
 
 function isOverflow(record: Line): record is Line & OverflowRecord {
   const { precision, phase, scale, files, readers, advice, inputs, weights, trail, output, module, operator } = record;
