@@ -49,6 +49,13 @@ describe("confusion matrix", () => {
     ]);
   });
 
+  it("counts detections from a threshold on, compared as float32", () => {
+    const count = (score: number) =>
+      confusionMatrix(evaluatorOf([[0, 0]], [[0, 0, Math.fround(score)]]), { threshold: 0.31 });
+    expect([count(0.3), count(0.31), count(0.32)].map(({ counts }) => counts[0])).toEqual([0, 1, 1]);
+    expect(count(0.31).confidence).toBe(0.31);
+  });
+
   it("leaves out detections at or below the confidence and overlaps at or below the IoU", () => {
     const weak = evaluatorOf([[0, 0]], [[0, 0, 0.25]]);
     expect(rows(weak)).toEqual([

@@ -10,6 +10,8 @@ import { countingSort, identityOrder } from "../coco/stable-order.js";
 export interface ConfusionMatrixOptions {
   /** Detections count above this score; default 0.25. */
   confidence?: number;
+  /** Detections count from this score on, as they do for `best_threshold`, instead of above `confidence`. */
+  threshold?: number;
   /** Boxes, or masks, count as the same object above this IoU; default 0.45. */
   iou?: number;
   /** Whether the IoU is that of boxes or of masks; default boxes. */
@@ -31,11 +33,11 @@ export interface ConfusionMatrix {
 }
 
 /**
- * Counts which class is taken for which, as Ultralytics' `ConfusionMatrix` does. Every detection above the
- * confidence, whatever its class, proposes to the ground truth that it overlaps most. Every ground truth accepts the
- * proposal that overlaps it most. Detections and ground truths without a partner are paired with the background.
- * Equal overlaps, which Ultralytics leaves undefined, go to the earlier ground truth and to the more confident
- * detection. Crowd regions are not ground truth here.
+ * Counts which class is taken for which, as Ultralytics' `ConfusionMatrix` does, whose confidence is 0.25 too. Every
+ * detection above the confidence, whatever its class, proposes to the ground truth that it overlaps most. Every ground
+ * truth accepts the proposal that overlaps it most. Detections and ground truths without a partner are paired with the
+ * background. Equal overlaps, which Ultralytics leaves undefined, go to the earlier ground truth and to the more
+ * confident detection. Crowd regions are not ground truth here.
  * @example
  * import { loadFiles } from "rfdetr";
  * import { confusionMatrix } from "rfdetr/eval";
@@ -44,10 +46,14 @@ export interface ConfusionMatrix {
 export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatrixOptions = {}): ConfusionMatrix {
   checkOptions("confusionMatrix", options, {
     confidence: share,
+    threshold: share,
     iou: share,
     iouType: oneOf("boxes", "masks"),
   } satisfies OptionKinds<ConfusionMatrixOptions>);
-  const { confidence = 0.25, iou = 0.45, iouType } = options;
+  const { threshold, iou = 0.45, iouType } = options;
+  const confidence = threshold ?? options.confidence ?? 0.25;
+  const isShown = (score: number): boolean =>
+    threshold === undefined ? score > confidence : Math.fround(score) >= threshold;
   const tables = evaluator.ordered(iouType);
   const { truths, detections, imageRank } = tables;
   const K = evaluator.classNames.length;
@@ -59,7 +65,7 @@ export function confusionMatrix(evaluator: CocoEvaluator, options: ConfusionMatr
     images,
     identityOrder(truths.length).filter((row) => truths.crowd[row] === 0),
   );
-  const confident = identityOrder(detections.length).filter((row) => detections.score[row] > confidence);
+  const confident = identityOrder(detections.length).filter((row) => isShown(detections.score[row]));
   const detectionOrder = countingSort(detections.image, images, confident);
 
   let g = 0;

@@ -44,6 +44,15 @@ describe("the details of an evaluation", () => {
   const evaluator = evaluatorOf(ids(60));
   const details = evaluationDetails(evaluator, { split: "valid", epoch: 3 });
 
+  it("counts confusions from the best threshold on, but on the test split, and where none helps", () => {
+    const evaluator = evaluatorOf([1, 2, 3, 4, 5, 6]);
+    const { best_threshold: best, confusion } = evaluationDetails(evaluator, { split: "valid" });
+    expect(best.threshold).not.toBe(0.25);
+    expect(confusion.confidence).toBe(best.threshold);
+    expect(evaluationDetails(evaluator, { split: "test" }).confusion.confidence).toBe(0.25);
+    expect(evaluationDetails(new CocoEvaluator({ classNames: ["cat"] })).confusion.confidence).toBe(0.25);
+  });
+
   it("hold the figures of COCO as they are", () => {
     const { per_class, ...figures } = evaluator.summarize();
     expect(details).toMatchObject(figures);

@@ -41,8 +41,10 @@ const MOST_OF_A_KIND = 2 / 3;
  */
 export function evaluationDetails(evaluator: CocoEvaluator, origin: Partial<EvaluationOrigin> = {}): EvaluationDetails {
   const { masks, ...boxes } = evaluator.summarize();
-  const ofBoxes = explain(evaluator, boxes, "boxes");
-  const ofMasks = masks === undefined ? null : explain(evaluator, masks, "masks");
+  // Thresholds are chosen on valid: one chosen on test would make the figures of test too good.
+  const chooses = origin.split !== "test";
+  const ofBoxes = explain(evaluator, boxes, "boxes", chooses);
+  const ofMasks = masks === undefined ? null : explain(evaluator, masks, "masks", chooses);
   return {
     version: detailsVersion,
     origin: { split: null, data: null, weights: null, results: null, precision: null, epoch: null, ...origin },
@@ -57,6 +59,7 @@ function explain(
   evaluator: CocoEvaluator,
   figures: CocoFigures,
   iouType: IouType,
+  chooses: boolean,
 ): { explanation: Explanation; diagnosis: Diagnosis } {
   const { diagnosis, ...analysis } = errorAnalysis(evaluator, iouType);
   const sweep = f1Sweep(evaluator, iouType);
@@ -74,7 +77,7 @@ function explain(
       properties: figuresByProperty(evaluator, iouType),
       errors: errorsOf(analysis),
       curves: curvesOf(evaluator, sweep, iouType),
-      confusion: confusionOf(evaluator, iouType),
+      confusion: confusionOf(evaluator, iouType, chooses && f1 > 0 && threshold > 0 ? { threshold } : {}),
     },
     diagnosis,
   };
@@ -169,8 +172,9 @@ function curvesOf(evaluator: CocoEvaluator, { thresholds, classes, macro }: F1Sw
   };
 }
 
-function confusionOf(evaluator: CocoEvaluator, iouType: IouType): ConfusionDetails {
-  const { counts, size, confidence, iou } = confusionMatrix(evaluator, { iouType });
+/** @param chosen the threshold to use, where there is one */
+function confusionOf(evaluator: CocoEvaluator, iouType: IouType, chosen: { threshold?: number }): ConfusionDetails {
+  const { counts, size, confidence, iou } = confusionMatrix(evaluator, { iouType, ...chosen });
   const cells: ConfusionDetails["cells"] = [];
   counts.forEach((count, at) => {
     if (count > 0) cells.push([Math.floor(at / size), at % size, count]);

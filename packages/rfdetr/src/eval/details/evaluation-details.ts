@@ -59,6 +59,23 @@ export const mainDetails = <Details extends { masks?: ExplainedFigures }>(
   details: Details,
 ): Details | ExplainedFigures => details.masks ?? details;
 
+/** Which detections a confusion matrix counts, and why: `scores from 0.42 on (highest F1)`. */
+export function confusionScores(
+  { confusion: { confidence }, best_threshold: best }: Pick<Explanation, "confusion" | "best_threshold">,
+  split: string | null = null,
+): string {
+  if (best.f1 > 0 && confidence === best.threshold) return `scores from ${confidence} on (highest F1)`;
+  const why =
+    split === "test"
+      ? " (test chooses no threshold)"
+      : best.f1 === 0
+        ? " (no threshold helps)"
+        : best.threshold === 0
+          ? " (the best threshold is 0)"
+          : "";
+  return `scores above ${confidence}${why}`;
+}
+
 /** What was evaluated on what; null for what does not apply or is not known. */
 export interface EvaluationOrigin {
   /** `train`, `valid` or `test`. */
@@ -188,7 +205,10 @@ export interface CurveDetails {
 
 /** Which class is taken for which. The label one above the last class is the background. */
 export interface ConfusionDetails {
-  /** Detections count above this score. */
+  /**
+   * Detections count from this score on where it is that of `best_threshold`, and above it elsewhere: 0.25 as in
+   * Ultralytics, on the test split, where no threshold is chosen, and where none helps.
+   */
   confidence: number;
   /** Boxes, or masks, count as the same object above this IoU. */
   iou: number;

@@ -1,7 +1,7 @@
 // Which class is taken for which, as a field of cells.
 import { type Figure, figure, fontSizes, roughWidth, round, shortened, text, tone } from "../../charts/svg.js";
 import { escapeXml } from "../../support/files/xml.js";
-import { type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
+import { confusionScores, type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading } from "./layout.js";
 
 /** Up to this many rows have their names; of more, the pairs that are confused most are written out only. */
@@ -22,10 +22,12 @@ const top = 64;
  * const { svg } = confusionFigure(details, { normalised: true });
  */
 export function confusionFigure(
-  details: Pick<EvaluationDetails, "confusion" | "per_class" | "masks">,
+  details: Pick<EvaluationDetails, "confusion" | "per_class" | "best_threshold" | "masks"> &
+    Partial<Pick<EvaluationDetails, "origin">>,
   { normalised = false }: { normalised?: boolean } = {},
 ): Figure {
-  const { confusion, per_class } = mainDetails(details);
+  const main = mainDetails(details);
+  const { confusion, per_class } = main;
   const whose = details.masks === undefined ? "" : " of masks";
   const names = [...per_class.map(({ class_name }) => class_name), "background"];
   const size = names.length;
@@ -39,10 +41,10 @@ export function confusionFigure(
   const strongest = Math.max(1, ...cells.map(({ count }) => count));
   const pairs = confusedMost(cells, size - 1);
 
-  const { confidence, iou } = confusion;
+  const scores = confusionScores(main, details.origin?.split);
   const title = `Confusion matrix${normalised ? ", shares of each true class" : ", counts"}`;
   const parts = [
-    ...heading(title, `confidence above ${confidence}, IoU${whose} above ${iou}`),
+    ...heading(title, `${scores}; IoU${whose} above ${confusion.iou}`),
     `<rect x="${round(left)}" y="${top}" width="${round(extent)}" height="${round(extent)}" ${tone("faint")}/>`,
   ];
   for (const each of cells) {

@@ -106,6 +106,12 @@ describe("figures of an evaluation", () => {
     for (const share of ["0.60", "0.20", "1.00"]) expect(svg).toContain(`>${share}</text>`);
     expect(svg).toContain("predicted class 1, true class 0: 2 (20.0 %)");
     expect(alt).toContain("Confused most: class 0 taken for class 1: 2 times (20 %).");
+    expect(svg).toContain("scores above 0.25; IoU above 0.45");
+    const best = given.best_threshold;
+    const at = (confidence: number, f1 = best.f1) =>
+      confusionFigure({ ...given, confusion: { ...given.confusion, confidence }, best_threshold: { ...best, f1 } }).svg;
+    expect(at(best.threshold)).toContain("scores from 0.42 on (highest F1); IoU above 0.45");
+    expect(at(0.25, 0)).toContain("scores above 0.25 (no threshold helps); IoU above 0.45");
     const once = { ...given, confusion: { ...given.confusion, cells: [[1, 0, 1]] as [number, number, number][] } };
     expect(confusionFigure(once).svg).toContain(">once, ");
   });

@@ -3,6 +3,7 @@
 import { type ClassSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import {
   type ClassDetails,
+  confusionScores,
   type EvaluationDetails,
   type Explanation,
   mainDetails,
@@ -53,7 +54,7 @@ ${table(caption(rows.length), columns, rows.slice(0, mostRows))}`;
   const whose = details.masks === undefined ? "" : " of masks";
   const main = mainDetails(details);
   return html`${classTable}
-<div class="figures">${[precisionRecall(details), f1(main, whose)]}</div>${confusions(main, whose)}`;
+<div class="figures">${[precisionRecall(details), f1(main, whose)]}</div>${confusions(main, whose, details.origin.split)}`;
 }
 
 const caption = (count: number): string =>
@@ -163,7 +164,8 @@ function precisionOf({ points, mean, classes }: Explanation["curves"]): number[]
 }
 
 /** The pairs of classes that are taken for each other most often. */
-function confusions({ confusion, per_class }: Explanation, whose: string): Html | null {
+function confusions(main: Explanation, whose: string, split: string | null): Html | null {
+  const { confusion, per_class } = main;
   const background = per_class.length;
   const name = (label: number): Html =>
     label === background ? html`background` : nameOf(String(per_class[label]?.class_name ?? label));
@@ -174,7 +176,7 @@ function confusions({ confusion, per_class }: Explanation, whose: string): Html 
   if (wrong.length === 0) return null;
   type Cell = (typeof wrong)[number];
   return table(
-    `Which class is taken for which most often${whose && ", by masks"}, for scores above ${confusion.confidence}`,
+    `Which class is taken for which most often${whose && ", by masks"}, for ${confusionScores(main, split)}`,
     [
       { title: "true class", cell: ([, truth]: Cell) => name(truth) },
       { title: "taken for", cell: ([predicted]) => name(predicted) },
