@@ -63,6 +63,20 @@ describe("an image in tiles", () => {
     ]);
   });
 
+  it("is left between two forward passes when a message says so, which arrives while they keep the thread", async () => {
+    const batches: number[] = [];
+    const prepared = prepareImage({ toSquare }, image, { tiles: 8 });
+    const stop = new AbortController();
+    const { port1, port2 } = new MessageChannel();
+    port2.addEventListener("message", () => stop.abort(new Error("enough")));
+    port2.start();
+    port1.postMessage("cancel");
+    const found = detectPrepared(finder(batches), [prepared], { tiles: 8 }, 1, stop.signal);
+    await expect(found).rejects.toThrow("enough");
+    port1.close();
+    expect(batches.length).toBeLessThan(prepared.squares.length / 2);
+  });
+
   it("stands beside whole images, each with what is selected of it", async () => {
     const options = { maxDetections: 1 };
     const whole = prepareImage({ toSquare }, image, options);

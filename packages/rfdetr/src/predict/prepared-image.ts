@@ -1,4 +1,5 @@
 // An image as a model sees it, whole or in tiles, and the way from what is found there back to the image.
+import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { resizeMask } from "../masks/segments.js";
 import type { Candidate } from "../onnx/detections.js";
 import { bestBelow, lowestThreshold, select } from "./selection.js";
@@ -77,6 +78,8 @@ export async function detectPrepared(
   const squares = images.flatMap((image) => image.squares);
   const found: SquarePrediction[] = [];
   for (let at = 0; at < squares.length; at += together) {
+    // A forward pass keeps this thread: the message that ends the work can only arrive between two of them.
+    if (signal !== undefined && at > 0) await turnOfEventLoop();
     signal?.throwIfAborted();
     found.push(
       ...(await model.detectSquares(squares.slice(at, at + together), lowestThreshold(options), options.shape)),
