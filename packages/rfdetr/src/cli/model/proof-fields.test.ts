@@ -19,16 +19,16 @@ it("has AP of masks before that of boxes where there are masks", () => {
     { export: 0.125, ours: 0.375 },
   ];
   expect([...lines({ AP }).keys()]).toEqual(["boxes", "scores", "flips", "AP"]);
-  expect(lines({ AP }).get("AP")).toMatch(/^0\.25\d*; the weights: 0\.50*$/);
+  expect(lines({ AP }).get("AP")).toMatch(/^0\.25\d*; the weights, in float32: 0\.50*$/);
   const masks = { min_mask_iou: 1, max_mask_logit_error: 0 };
   const shown = lines({ AP, mask_AP, ...masks });
   expect([...shown.keys()]).toEqual(["boxes", "scores", "masks", "flips", "mask AP", "box AP"]);
-  expect(shown.get("mask AP")).toMatch(/^0\.125; the weights: 0\.375$/);
-  expect(shown.get("box AP")).toMatch(/^0\.25\d*; the weights: 0\.50*$/);
+  expect(shown.get("mask AP")).toMatch(/^0\.125; the weights, in float32: 0\.375$/);
+  expect(shown.get("box AP")).toMatch(/^0\.25\d*; the weights, in float32: 0\.50*$/);
   // Files of earlier versions have no AP of masks.
   expect([...lines({ AP, ...masks }).keys()]).toEqual(["boxes", "scores", "masks", "flips", "box AP"]);
 });
 
 it("shows no figure where the images have no objects", () => {
-  expect(lines({ AP: { export: -1, ours: -1 } }).get("AP")).toBe("–; the weights: –");
+  expect(lines({ AP: { export: -1, ours: -1 } }).get("AP")).toBe("–; the weights, in float32: –");
 });
