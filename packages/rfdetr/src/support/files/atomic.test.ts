@@ -45,6 +45,17 @@ describe("createFile", () => {
     expect(() => createFile(join(folder, "x"), full)).toThrow("the disk is full");
     expect(readdirSync(folder)).toEqual([]);
   });
+
+  it.skipIf(process.platform === "win32")("puts no file in the place of a folder, a pipe or a device", () => {
+    const [pipe, inside] = [join(folder, "pipe"), join(folder, "inside")];
+    execFileSync("sh", ["-c", 'mkfifo "$0"', pipe]);
+    mkdirSync(inside);
+    const create = (path: string) => createFile(path, (temporary) => writeFileSync(temporary, "text"));
+    expect(() => create(pipe)).toThrow(`Expected a file to write but ${pipe} is a device or a pipe`);
+    expect(() => create(inside)).toThrow(`inside cannot be written in ${folder}: it is a folder`);
+    expect(statSync(pipe).isFIFO()).toBe(true);
+    expect(readdirSync(folder)).toEqual(["inside", "pipe"]);
+  });
 });
 
 describe("replaceFile", () => {

@@ -61,9 +61,7 @@ export function replaceFile(path: string, write: (temporary: string) => void): v
 function writeAndRename(path: string, write: (temporary: string) => void): void {
   const temporary = path + partial;
   try {
-    const found = statSync(path, { throwIfNoEntry: false });
-    if (found !== undefined && !found.isFile() && !found.isDirectory())
-      throw new RunDirectoryError(`Expected a file to write but ${path} is a device or a pipe`);
+    refuseDevice(path);
     write(temporary);
     syncFile(temporary);
     renameSync(temporary, path);
@@ -74,6 +72,13 @@ function writeAndRename(path: string, write: (temporary: string) => void): void 
   }
 }
 
+/** What another name would be given to, and lost. */
+function refuseDevice(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isFile() && !found.isDirectory())
+    throw new RunDirectoryError(`Expected a file to write but ${path} is a device or a pipe`);
+}
+
 /**
  * Puts a file that `write(temporaryPath)` writes under a name that no file has yet. Of several programs that do so at
  * the same time, one succeeds.
@@ -82,6 +87,7 @@ function writeAndRename(path: string, write: (temporary: string) => void): void 
 export function createFile(path: string, write: (temporary: string) => void): void {
   const temporary = `${path}.${randomUUID()}${partial}`;
   try {
+    refuseDevice(path);
     write(temporary);
     syncFile(temporary);
     placeNew(temporary, path);
@@ -98,9 +104,9 @@ function placeNew(temporary: string, path: string): void {
   try {
     linkSync(temporary, path);
   } catch (error) {
-    const isTaken = existsSync(path);
-    // Some file systems have no hard links.
-    if (isTaken || (error as NodeJS.ErrnoException).code === "EEXIST")
+    const found = statSync(path, { throwIfNoEntry: false });
+    // Some file systems have no hard links. To a folder, renaming gives the error of the system.
+    if (found?.isFile() || (found === undefined && (error as NodeJS.ErrnoException).code === "EEXIST"))
       throw new RunDirectoryError(
         `Expected a new file to write but ${path} has appeared meanwhile: choose another name, or remove it`,
       );
