@@ -1,6 +1,7 @@
 // Images that are not files: at an address, or on stdin. What they are called.
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PictureError } from "../../support/errors.js";
 
 /** What stands for the image on stdin, on the command line and in results. */
 export const stdinName = "-";
@@ -11,8 +12,21 @@ export const isFetched = (text: string): boolean => /^(https?|data):/i.test(text
 /** Whether text is an address that nothing is read from. */
 export const isForeign = (text: string): boolean => /^(ftp|s3|gs|blob):/i.test(text);
 
-/** The path of a `file:` address; other text as it is. */
-export const pathOf = (text: string): string => (/^file:\/\//i.test(text) ? fileURLToPath(text) : text);
+/** The path of a `file:` address; other text as it is. @throws PictureError for an address that is no path here */
+export const pathOf = (text: string): string => (/^file:\/\//i.test(text) ? pathOfAddress(text) : text);
+
+/** @throws PictureError for an address of another machine, or whose text is no path */
+export function pathOfAddress(address: string | URL): string {
+  try {
+    return fileURLToPath(address);
+  } catch (cause) {
+    throw new PictureError(
+      "ERR_PICTURE_INPUT",
+      `Expected an address of a file on this machine, such as file:///folder/a%20b.png in UTF-8, but received ${address}`,
+      { cause },
+    );
+  }
+}
 
 /** Whether an image is a file of this machine. */
 export const isLocal = (name: string): boolean => name !== stdinName && !isFetched(name);

@@ -58,6 +58,12 @@ describe("an image", () => {
   it.each([
     ["s3://x/a.jpg", "Expected a file, http, https or data URL but received s3://x/a.jpg: give the bytes of the image"],
     [new URL("ftp://x.org/a.jpg"), "data URL but received ftp://x.org/a.jpg"],
+    [
+      "file:///x/%E4.png",
+      "Expected an address of a file on this machine, such as file:///folder/a%20b.png in UTF-8, but",
+    ],
+    ["file://host/x.png", "but received file://host/x.png"],
+    [new URL("file://host/x.png"), "but received file://host/x.png"],
     [new Response("a"), "but received Response: give what its arrayBuffer() resolves to"],
     [Readable.from(Buffer.from("a"), { objectMode: false }), "Readable: collect its bytes first, with buffer()"],
     [undefined, "but received undefined"],

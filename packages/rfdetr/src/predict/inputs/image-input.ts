@@ -1,12 +1,11 @@
 // What a caller may give as an image, checked, as what can be sent to the prediction thread.
-import { fileURLToPath } from "node:url";
 import type { Sharp } from "sharp";
 import { channelsOf, type ImagePixels } from "../../data/images/image-pixels.js";
 import { rgbPixels } from "../../data/images/rgb.js";
 import type { ImageSource, RawImage } from "../../pictures/picture.js";
 import { PictureError } from "../../support/errors.js";
 import { isVideoName, shownVideo } from "../video/video-name.js";
-import { isFetched, isForeign, pathOf } from "./address.js";
+import { isFetched, isForeign, pathOf, pathOfAddress } from "./address.js";
 import { fetchImage } from "./fetch-image.js";
 
 /**
@@ -40,7 +39,7 @@ export async function imageSource(input: ImageInput, options: TakeOptions = {}):
   if (input instanceof URL) {
     if (/^(https?|data):$/.test(input.protocol)) return fetchImage(input.href, options.signal);
     if (input.protocol !== "file:") throw notFetched(input.href);
-    return fileURLToPath(input);
+    return pathOfAddress(input);
   }
   if (input instanceof Uint8Array) return own(input, options);
   if (input instanceof ArrayBuffer || input instanceof SharedArrayBuffer) return own(new Uint8Array(input), options);

@@ -23,7 +23,8 @@ export interface FoundImages {
  * depth, `{jpg,png}` for either. Links are followed. Inputs keep their order, the files of each are sorted, and no file
  * comes twice. Folders and patterns pass over hidden files, folders, and files that are no images. Addresses of images
  * (`http:`, `https:`, `data:`) stay as they are.
- * @throws DataError naming the input that leads to no image; UsageError for what is no list of texts
+ * @throws DataError naming the input that leads to no image; PictureError for a `file:` address that is no path here;
+ * UsageError for what is no list of texts
  * @example
  * import { imageFiles, RFDETR } from "rfdetr";
  * await using detector = await RFDETR.load("best.safetensors");
