@@ -4,7 +4,8 @@ import { resizeMask } from "../masks/segments.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { EvaluationBatch } from "./batch.js";
 import { relabel } from "./class-map.js";
-import { scoredImage } from "./scored-split.js";
+import { CocoEvaluator } from "./coco/coco.js";
+import { checkScored, scoredImage, scoreImage } from "./scored-split.js";
 
 /** The left columns of an image of 8 × 8 pixels. */
 const columns = (count: number): Mask =>
@@ -31,6 +32,20 @@ const found = (masks?: Mask[]): ScoredBoxes => ({
   scores: Float32Array.of(0.9, Number.NaN, 0.5),
   labels: Int32Array.of(1, 1, 0),
   ...(masks === undefined ? {} : { masks }),
+});
+
+describe("detections that are not finite", () => {
+  const evaluator = new CocoEvaluator({ classNames: ["a", "b"] });
+  scoreImage(evaluator, batchWith(), 0, found(), (each) => each);
+  const check = (precision: string) => () =>
+    checkScored(evaluator, "w.safetensors", precision, { data: "d", split: "valid", batch: 1 });
+
+  it("are the fault of the precision, unless that is float32", () => {
+    expect(check("16-mixed")).toThrow("1 detection of w.safetensors is not finite: the model overflows in 16-mixed");
+    expect(check("32-true")).toThrow(
+      "1 detection of w.safetensors is not finite: its weights are damaged, or overflow in float32",
+    );
+  });
 });
 
 describe("an image that is scored", () => {

@@ -122,11 +122,12 @@ export function checkScored(
 ): void {
   if (evaluator.images === 0)
     throw new DataError(`Expected images that decode in the ${split} split of ${data} but found none`);
-  if (evaluator.nonFinite > 0)
-    throw new NumericsError(
-      `${counted(evaluator.nonFinite, "detection")} of ${weights} ${agreeing(evaluator.nonFinite, "is", "are")} not finite: the model overflows in ${precision}`,
-      { hint: "Evaluate with `precision` 32-true" },
-    );
+  if (evaluator.nonFinite === 0) return;
+  const found = `${counted(evaluator.nonFinite, "detection")} of ${weights} ${agreeing(evaluator.nonFinite, "is", "are")} not finite`;
+  if (precision === "32-true") throw new NumericsError(`${found}: its weights are damaged, or overflow in float32`);
+  throw new NumericsError(`${found}: the model overflows in ${precision}`, {
+    hint: "Evaluate with `precision` 32-true",
+  });
 }
 
 function some(names: readonly string[]): string {

@@ -98,6 +98,19 @@ describe("an export", () => {
     expect(readdirSync(folder)).toEqual(before);
   });
 
+  it("is refused for weights whose own results are not finite", async () => {
+    const huge = join(folder, "huge.safetensors");
+    const grown = [...model.stateDict()].map(
+      ([name, tensor]) => [name, /^bbox_embed.*weight/.test(name) ? tensor.mul(1e30) : tensor] as const,
+    );
+    const trained = trainedIn("bf16-mixed");
+    saveWeights(huge, new Map(grown), { classNames: ["cat", "dog"], config, trained });
+    await expect(exported({ weights: huge })).rejects.toMatchObject({
+      code: "ERR_NUMERICS",
+      message: expect.stringContaining("they are damaged, or overflow in float32"),
+    });
+  });
+
   it("never replaces a file", async () => {
     const { out } = await exported();
     const bytes = readFileSync(out);

@@ -84,6 +84,7 @@ export interface ExportResult {
  * @throws ModelConfigError if the model cannot have the resolution
  * @throws UsageError if a file to write exists, while another export writes it, or for `bf16`, which nobody could prove
  * @throws DataError if the dataset cannot be used
+ * @throws NumericsError if the results of the model are not finite
  * @throws ExportError if the file disagrees with the model; the message names the module where that begins
  * @example
  * import { exportOnnx } from "rfdetr/export";
@@ -111,6 +112,8 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   try {
     folder.make();
     telling("tracing")(0, 1);
+    // Weights that overflow are refused before they are calibrated.
+    own.golden(1, [height, width]);
     const runs = hasRuntime();
     const precise = {
       policy: policyOf(trained),

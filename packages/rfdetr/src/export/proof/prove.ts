@@ -22,6 +22,7 @@ import {
 } from "../../onnx/goldens.js";
 import type { ExportProof, ProofFigure } from "../../onnx/metadata.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
+import { NumericsError } from "../../support/errors.js";
 import { exceptions } from "../export-precisions.js";
 import { maskLogits } from "../graph/mask-logits.js";
 import { addDisagreement, compareOutputs, type Disagreement } from "./compare-outputs.js";
@@ -52,6 +53,24 @@ export class OwnOutputs {
     this.#autocast = autocast;
   }
 
+  /**
+   * As {@link of}, for outputs that something is held to.
+   * @throws NumericsError if they are not finite
+   */
+  finite(batch: EvaluationBatch): RawOutputs[] {
+    const outputs = this.of(batch);
+    if (outputs.every(isUsable)) return outputs;
+    throw new NumericsError(
+      "Expected weights that give finite scores and boxes but they give NaN or infinity: they are damaged, or overflow in float32",
+    );
+  }
+
+  /** The outputs for the image of a seed. @throws NumericsError if they are not finite */
+  golden(seed: number, [height, width]: readonly [height: number, width: number]): RawOutputs {
+    const images = goldenPixels(seed, height, width);
+    return this.finite({ images, height, width, imageIds: [seed], origSizes: [], truths: [] })[0];
+  }
+
   /** Raw outputs of each image of a batch. */
   of(batch: EvaluationBatch): RawOutputs[] {
     const { model } = this;
@@ -76,6 +95,9 @@ export class OwnOutputs {
   }
 }
 
+const isUsable = ({ boxes, logits, masks }: RawOutputs): boolean =>
+  boxes.every(Number.isFinite) && !logits.some(Number.isNaN) && masks?.logits.some(Number.isNaN) !== true;
+
 function part<T extends Uint8Array | Float32Array>(all: T, i: number, count: number): T {
   const length = all.length / count;
   return all.subarray(i * length, (i + 1) * length) as T;
@@ -85,6 +107,7 @@ function part<T extends Uint8Array | Float32Array>(all: T, i: number, count: num
  * Runs a file and the model on the same images. Figures of both are computed where the images have ground truth.
  * @throws UsageError if onnxruntime-node is not installed
  * @throws CheckpointError if onnxruntime cannot load the file
+ * @throws NumericsError if the results of the model are not finite
  */
 export async function prove(
   file: string,
@@ -100,7 +123,7 @@ export async function prove(
   let done = 0;
   try {
     for await (const batch of images.batches()) {
-      const ours = own.of(batch);
+      const ours = own.finite(batch);
       const theirs = await exported.run(ours.map((_, i) => part(batch.images, i, ours.length)));
       for (const [i, outputs] of ours.entries()) {
         const one = compareOutputs(outputs, theirs[i], [batch.height, batch.width], { threshold, tolerance });
@@ -165,11 +188,7 @@ export async function goldensOf(
   [height, width]: readonly [height: number, width: number],
 ): Promise<{ tolerance: GoldenTolerance; cases: Golden[] }> {
   const pictures = goldenSeeds.map((seed) => goldenPixels(seed, height, width));
-  const cases = goldenSeeds.map((seed, i) => {
-    const batch = { images: pictures[i], height, width, imageIds: [seed], origSizes: [], truths: [] };
-    const [outputs] = own.of(batch);
-    return { seed, queries: goldenQueries(outputs) };
-  });
+  const cases = goldenSeeds.map((seed) => ({ seed, queries: goldenQueries(own.golden(seed, [height, width])) }));
   const { mask, ...withoutMasks } = goldenTolerance;
   const tolerance = cases.some(({ queries }) => queries.some((query) => query.mask !== undefined))
     ? goldenTolerance
