@@ -172,6 +172,7 @@ describe("misuse is an error", () => {
   });
   it.each([
     { init: 0 },
+    { init: 1e39 },
     { init: Number.NaN },
     { growth: 1 },
     { backoff: 1 },

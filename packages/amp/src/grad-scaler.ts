@@ -71,7 +71,7 @@ export class GradScaler {
       if (!ok)
         throw new GradScalerError(`Expected ${what} for scaler.${name} but received ${value} of type ${typeof value}`);
     };
-    expect(Number.isFinite(init) && init > 0, "positive number", "init", init);
+    expect(Number.isFinite(Math.fround(init)) && init > 0, "positive float32", "init", init);
     expect(growth > 1, "number above 1", "growth", growth);
     expect(backoff > 0 && backoff < 1, "number between 0 and 1", "backoff", backoff);
     expect(Number.isInteger(interval) && interval > 0, "positive integer", "interval", interval);

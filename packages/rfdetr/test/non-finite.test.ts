@@ -164,6 +164,8 @@ describe("settings of the loss scaler", () => {
 
   it.each([
     [{ growth: 1 }, /an object of init .* growth \(above 1\)/],
+    [{ init: 1e39 }, /both up to 3.4e38/],
+    [{ growth: 1e39 }, /both up to 3.4e38/],
     [{ bogus: 1 }, /an object of init/],
     [{ backoff: 2 }, /backoff \(between 0 and 1\)/],
   ])("%j is refused", (scaler, message) => {

@@ -9,6 +9,9 @@ import { count, countOrZero, type Setting } from "./setting.js";
 
 const quoted = (name: string): string => `"${name}"`;
 
+/** Just below the largest float32: the loss scale is one. */
+const largestScale = 3.4e38;
+
 /** As {@link settings}, which holds them too. */
 export const precisionSettings = {
   amp: {
@@ -77,13 +80,14 @@ export const precisionSettings = {
   },
   scaler: {
     type: z.strictObject({
-      init: z.number().positive().optional(),
-      growth: z.number().gt(1).optional(),
+      init: z.number().positive().max(largestScale).optional(),
+      growth: z.number().gt(1).max(largestScale).optional(),
       backoff: z.number().gt(0).lt(1).optional(),
       interval: count.optional(),
     }),
     fallback: {},
-    takes: "an object of init (above 0), growth (above 1), backoff (between 0 and 1) and interval (positive integer)",
+    takes:
+      "an object of init (above 0) and growth (above 1), both up to 3.4e38, backoff (between 0 and 1) and interval (positive integer)",
     about:
       "loss scaler of 16-mixed; defaults: init 65536, growth 2 after interval 2000 finite steps, backoff 0.5 after a step that is not finite",
     ours: true,
