@@ -64,6 +64,9 @@ describe("a detector in JavaScript", () => {
       await expect(predict.call(detector, "a.jpg", { tiles })).rejects.toThrow(
         "the side of a tile in pixels, 32 or more",
       );
+    await expect(predict.call(detector, "a.jpg", { shape: 16_416 })).rejects.toThrow(
+      "Expected side in pixels up to 16384, or [height, width], for shape",
+    );
     const byClass = { threshold: new Map([["heron", 0.3]]) };
     await expect(predict.call(detector, "a.jpg", byClass)).rejects.toThrow(
       "for threshold but received an instance of Map",

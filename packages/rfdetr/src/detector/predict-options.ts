@@ -11,6 +11,7 @@ import {
   texts,
 } from "../support/options.js";
 import { isPlain } from "../support/plain.js";
+import { largestSide, type Shape, sidesOf } from "../support/shape.js";
 
 /** What says how images are resized. */
 export const resizeOptions = { antialias: flag };
@@ -47,8 +48,8 @@ const tiling: OptionKind = {
 
 /** The side of a square, or height and width. */
 const shape: OptionKind = {
-  takes: "side in pixels, or [height, width],",
-  fits: (value) => count.fits(value) || sides.fits(value),
+  takes: `side in pixels up to ${largestSide}, or [height, width],`,
+  fits: (value) => (count.fits(value) || sides.fits(value)) && Math.max(...sidesOf(value as Shape)) <= largestSide,
 };
 
 /** What `predict` takes for one image. */
