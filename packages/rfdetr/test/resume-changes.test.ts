@@ -129,7 +129,10 @@ describe("a run that has ended", () => {
     await expect(run("timed", { changes: { timeBudget: 1e-5 } })).rejects.toThrow(
       /^Expected a time_budget above the \d+ seconds that the run has used but received 0.00001$/,
     );
-    await expect(run("timed", { changes: { epochs: 3 } })).rejects.toThrow("Expected a time_budget above");
+    await expect(run("timed", { changes: { epochs: 3 } })).rejects.toMatchObject({
+      message: expect.stringMatching(/^The run ended after its time_budget of 0.000001 seconds, and has used \d+$/),
+      hint: "Raise `time_budget` as well to train on",
+    });
     const longer = doneOf(await run("timed", { changes: { timeBudget: 3600 } }));
     expect(longer.summary).toMatchObject({ stop_reason: "finished", epochs: 2 });
 

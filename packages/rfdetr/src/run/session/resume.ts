@@ -149,9 +149,14 @@ export function trainsOn(progress: SavedProgress, settings: TrainSettings, chang
   if (progress.finished && !asked) return false;
   // A run that was interrupted ends with an evaluation where its time is used up, unless it is given another.
   const budget = timeBudget === undefined && progress.finished ? settings.timeBudget : (timeBudget ?? null);
+  const spent = Math.ceil(spentSeconds(progress));
+  if (budget !== null && budget <= spentSeconds(progress) && timeBudget === undefined)
+    throw new ConfigError(`The run ended after its time_budget of ${budget} seconds, and has used ${spent}`, {
+      hint: "Raise `time_budget` as well to train on",
+    });
   if (budget !== null && budget <= spentSeconds(progress))
     throw new ConfigError(
-      `Expected a time_budget above the ${Math.ceil(spentSeconds(progress))} seconds that the run has used but received ${budget}`,
+      `Expected a time_budget above the ${spent} seconds that the run has used but received ${budget}`,
     );
   if (!progress.finished) return true;
   if (timeBudget !== undefined && (epochs ?? settings.epochs) <= progress.epoch)
