@@ -126,6 +126,10 @@ describe("RFDETR.load of an exported file", () => {
     const entries = { ...metadataEntries(metadata), "rfdetr.resolution": "[64,64]" };
     const other = writeSmallOnnx(join(folder, "other.onnx"), { ...shape, metadata: entries });
     await expect(RFDETR.load(other)).rejects.toThrow("images of 64 × 64 as in the metadata but the input has 32 × 64");
+    const late = writeSmallOnnx(join(folder, "late.onnx"), { ...shape, opset: 99 });
+    await expect(RFDETR.load(late)).rejects.toThrow(
+      /late\.onnx but it cannot be used: onnxruntime cannot read its opset, 99: the newest that it knows is \d+$/,
+    );
     const newer = writeSmallOnnx(join(folder, "newer.onnx"), { ...shape, metadata: { "rfdetr.format": "9" } });
     await expect(RFDETR.load(newer)).rejects.toThrow("a later version wrote the file");
   });

@@ -2,6 +2,7 @@
 import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { NumericsError, UsageError } from "../support/errors.js";
+import { reasonOf } from "../support/files/system-error.js";
 import { checkOptions, count, differentTexts } from "../support/options.js";
 import { areUsable, selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
@@ -53,6 +54,8 @@ export class OnnxModel {
       const session = await Session.create(path, {
         ...(options.threads === undefined ? {} : { intraOpNumThreads: options.threads }),
         logSeverityLevel: 3,
+      }).catch((cause: unknown) => {
+        throw new Error(withoutSource(reasonOf(cause)), { cause });
       });
       const shapeOf = (metadata: readonly InferenceSession.ValueMetadata[], name: string) => {
         const found = metadata.find((each) => each.name === name);
@@ -122,6 +125,13 @@ export class OnnxModel {
   async release(): Promise<void> {
     await this.#session.release();
   }
+}
+
+/** What onnxruntime says, without the places in its source; one clause for an operator set that it does not know. */
+function withoutSource(reason: string): string {
+  const [, opset, newest] = /Opset (\d+) is under development.* till opset (\d+)/s.exec(reason) ?? [];
+  if (opset !== undefined) return `onnxruntime cannot read its opset, ${opset}: the newest that it knows is ${newest}`;
+  return reason.replace(/\/\S+\.(?:cc|h):\d+ (?:.*?\) (?=[A-Z]))?/gs, "");
 }
 
 /** Height and width of the masks, where the shape of the output states them. */

@@ -12,6 +12,7 @@ export interface SmallDetector {
   rows: readonly (readonly [number, number, number])[];
   metadata?: Readonly<Record<string, string>>;
   producer?: string;
+  opset?: number;
 }
 
 const encoder = new TextEncoder();
@@ -71,6 +72,7 @@ export function smallOnnx({
   rows,
   metadata = {},
   producer = "test",
+  opset = 17,
 }: SmallDetector): Uint8Array {
   const [down, across] = [height / cell, width / cell];
   const queries = down * across;
@@ -106,7 +108,7 @@ export function smallOnnx({
     ...number(1, 8),
     ...text(2, producer),
     ...bytes(7, graph),
-    ...bytes(8, [...text(1, ""), ...number(2, 17)]),
+    ...bytes(8, [...text(1, ""), ...number(2, opset)]),
     ...metadataBytes(metadata),
   ]);
 }
