@@ -23,7 +23,10 @@ export function proofFields(proof: ExportProof): (readonly [name: string, text: 
   ];
 }
 
-/** A figure of both sides, neither of which is that of an evaluation in another precision; −1 where the images have no object, of which there is none. */
+/**
+ * A figure of both sides, neither of which is that of an evaluation in another precision; none of −1, which stands for
+ * images without objects.
+ */
 function figure(name: string, values: ProofFigure | undefined): (readonly [name: string, text: string])[] {
   if (values === undefined) return [];
   const [own, file] = [values.ours, values.export].map((value) => fraction(value < 0 ? null : value));
