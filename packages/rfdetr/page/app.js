@@ -1,14 +1,14 @@
 // @ts-check
 // The page: wires sources, detector, picture and lists.
 import { isolate } from "./isolate.js";
-import { ClassList, element, inWords, listFacts, listObjects } from "./results.js";
+import { bestInWords, ClassList, element, inWords, listFacts, listObjects, roundedDown } from "./results.js";
 import { Sources } from "./sources.js";
 import { Stage } from "./stage.js";
 
 /** @typedef {import("rfdetr/browser").Detection} Detection */
 
-/** Objects below this are never asked for: the slider ends there. */
-const lowest = 0.05;
+/** Objects below this are never asked for: the slider ends there, or at a recorded threshold that is lower. */
+let lowest = 0.05;
 /** Runs whose median is shown. */
 const remembered = 15;
 
@@ -29,6 +29,8 @@ const stage = new Stage(part("picture", HTMLCanvasElement));
 const classes = new ClassList(part("classes", HTMLElement), () => show());
 /** @type {readonly Detection[]} */
 let detections = [];
+/** @type {import("rfdetr/browser").BestBelow | undefined} the best of a picture without detections */
+let below;
 /** @type {{ pixels: number, model: number, results: number }[]} */
 let times = [];
 /** @type {any} what the worker said of the detector */
@@ -41,6 +43,8 @@ const loading = new Promise((resolve) => {
 });
 /** @type {{ resolve: () => void } | null} */
 let waiting = null;
+/** Whether the slider was moved: then it stays where it is. */
+let moved = false;
 let moving = false;
 let calm = 0;
 
@@ -112,6 +116,7 @@ function started(message) {
     `RF-DETR ${message.model} at ${width} × ${height} px, ${count} ${count === 1 ? "class" : "classes"}`;
   stage.colors = message.colors;
   stage.inks = message.inks;
+  if (message.thresholds !== null) startAt(message.thresholds["*"]);
   if (message.masks) readMasks();
   classes.fill(message.classNames, message.colors);
   showFacts();
@@ -119,6 +124,18 @@ function started(message) {
   loaded();
   const first = document.querySelector("#examples button");
   if (first instanceof HTMLButtonElement && calm === 0) first.click();
+}
+
+/** Sets the slider to the threshold that the file recorded. @param {number} recorded */
+function startAt(recorded) {
+  const least = Math.max(0.01, Number(roundedDown(recorded)));
+  lowest = Math.min(lowest, least);
+  confidence.min = String(lowest);
+  confidence.max = String(Math.max(Number(confidence.max), least));
+  if (!moved) confidence.value = String(least);
+  const note = part("recorded", HTMLElement);
+  note.textContent = `${least.toFixed(2)} is the best for all classes in the evaluation of the training`;
+  note.hidden = false;
 }
 
 /** @param {string} message */
@@ -156,6 +173,7 @@ async function detect(picture) {
 /** @param {import("rfdetr/browser").TimedDetections} result @param {ImageBitmap} picture */
 function found(result, picture) {
   detections = result.detections.filter(({ classId }) => classId < ready.classNames.length);
+  below = result.bestBelow;
   times = [...times.slice(1 - remembered), result.milliseconds];
   stage.showPicture(picture);
   show();
@@ -173,7 +191,11 @@ function show() {
   stage.showDetections(shown);
   if (ready === null || calm === 0) return;
   part("count", HTMLElement).textContent = `${shown.length} ${shown.length === 1 ? "object" : "objects"}`;
-  const words = inWords(shown);
+  const seen = [...detections, ...(below === undefined ? [] : [below])].filter(({ classId }) => classes.shows(classId));
+  const best = shown.length > 0 ? "" : bestInWords(seen, threshold);
+  part("best", HTMLElement).textContent = best;
+  part("best", HTMLElement).hidden = best === "";
+  const words = best === "" ? inWords(shown) : `${inWords(shown)}; ${best}`;
   stage.canvas.setAttribute("aria-label", words);
   // While a video plays, nobody could listen to every frame.
   if (!moving) part("told", HTMLElement).textContent = words;
@@ -205,7 +227,10 @@ function showFacts() {
   ]);
 }
 
-confidence.addEventListener("input", show);
+confidence.addEventListener("input", () => {
+  moved = true;
+  show();
+});
 part("choose", HTMLElement).addEventListener("click", () => part("file", HTMLInputElement).click());
 part("file", HTMLInputElement).addEventListener("change", ({ currentTarget }) => {
   const input = /** @type {HTMLInputElement} */ (currentTarget);

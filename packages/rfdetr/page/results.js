@@ -102,6 +102,22 @@ export function inWords(detections) {
   return `Found ${parts.join(", ")}`;
 }
 
+/** Two decimals, never rounded up. @param {number} score */
+export const roundedDown = (score) => (Math.floor(score * 100 + 1e-6) / 100).toFixed(2);
+
+/**
+ * The best of what the slider hides: its class and score.
+ * @template {{ className: string, score: number }} T
+ * @param {readonly T[]} candidates of the classes that are shown
+ * @param {number} threshold that none is above: the score is not rounded up to it
+ */
+export function bestInWords(candidates, threshold) {
+  if (candidates.length === 0) return "";
+  const { className, score } = candidates.reduce((best, each) => (each.score > best.score ? each : best));
+  const rounded = score.toFixed(2);
+  return `best: ${className} ${score < 0.01 ? "below 0.01" : Number(rounded) < threshold ? rounded : roundedDown(score)}`;
+}
+
 /**
  * @param {HTMLElement} list
  * @param {readonly (readonly [name: string, value: string, good?: boolean] | null)[]} facts

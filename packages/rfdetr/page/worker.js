@@ -22,7 +22,7 @@ async function load({ file, gatherForm, classNames }) {
     progress: (bytes, total) => send({ type: "progress", bytes, total }),
     trying: (backend, form) => send({ type: "trying", way: rfdetr.backendName(backend, form) }),
   });
-  const { classNames: names, masks, model, report, resolution } = detector;
+  const { classNames: names, masks, model, report, resolution, thresholds } = detector;
   const { attempts, error } = report;
   const colors = rfdetr.classColors(names);
   send({
@@ -32,6 +32,7 @@ async function load({ file, gatherForm, classNames }) {
       model,
       report,
       resolution,
+      thresholds,
       classNames: names,
       colors,
       inks: colors.map((color) => rfdetr.readableOn(color)),

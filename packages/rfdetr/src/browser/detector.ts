@@ -1,9 +1,11 @@
 // `RFDETR` of `rfdetr/browser`: the class that loads an exported file and detects.
 import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
-import { areUsable, listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
+import { areUsable, listBelow, listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
 import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
 import { runBatches } from "../onnx/run-batches.js";
+import type { BestBelow } from "../predict/selection.js";
+import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Runtime, Session } from "./backend.js";
 import { type ChooseOptions, chooseBackend, type LoadReport } from "./choose-backend.js";
 import { fetchFile } from "./fetch-file.js";
@@ -46,6 +48,8 @@ export interface TimedDetections {
   height: number;
   /** Best first, boxes in pixels of the image. */
   detections: Detection[];
+  /** The best of an image without detections, and the threshold that it is not above. */
+  bestBelow?: BestBelow;
   /** For reading and resizing the pixels, for the model, and for its results. */
   milliseconds: { pixels: number; model: number; results: number };
 }
@@ -115,6 +119,11 @@ export class RFDETR {
     return this.#model.resolution;
   }
 
+  /** The thresholds that the evaluation of the training found best, `*` for all classes; null where it has none. */
+  get thresholds(): RecordedThresholds | null {
+    return this.#model.thresholds;
+  }
+
   /** Whether detections have masks; of a file of another program it is not known before the first. */
   get masks(): boolean {
     return this.#model.masks !== null;
@@ -146,9 +155,12 @@ export class RFDETR {
     if (!areUsable(outputs, found))
       throw new Error("Expected finite scores and boxes but the model gives NaN or infinity");
     const rows = outputs.logits.length / (outputs.boxes.length / 4);
-    const detections = listDetections(found, rowNames(this.classNames, rows), threshold);
+    const names = rowNames(this.classNames, rows);
+    const detections = listDetections(found, names, threshold);
+    const best = detections.length > 0 ? undefined : listBelow(found, names, threshold).at(0);
     const milliseconds = { pixels: read - began, model: ran - read, results: performance.now() - ran };
-    return { width, height, detections, milliseconds };
+    const below = best === undefined ? {} : { bestBelow: { ...best, threshold } };
+    return { width, height, detections, ...below, milliseconds };
   }
 
   /** Frees the memory. The detector cannot be used afterwards. */

@@ -195,6 +195,8 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
       "Found 1 red, 1 <b>blue</b>",
     );
     expect(await page.locator("#count").textContent()).toBe("2 objects");
+    expect(await page.locator("#shown").textContent()).toBe("0.50");
+    expect(await page.locator("#recorded").isVisible()).toBe(false);
     expect((await page.locator("#examples img").boundingBox())?.width).toBeLessThan(80);
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Colour cells");
     const facts = await page.locator("#facts").textContent();
@@ -225,6 +227,34 @@ describe.skipIf(chromiumPath() === null)(`the page in Chromium${withoutChromium}
     await page.getByRole("img", { name: "No object found" }).waitFor();
     await page.locator("#file").setInputFiles({ name: "a.png", mimeType: "image/png", buffer: Buffer.from("none") });
     await page.getByRole("alert").getByText("no picture or video that the browser can read").waitFor();
+    await server.close();
+    expect(complaints.splice(0)).toEqual([]);
+  });
+
+  it("starts at the recorded threshold, and says what is best where nothing is above the slider", async () => {
+    const early = join(folder, "early.onnx");
+    // The circle has the score 0.43 where it is red, and 0.03 elsewhere.
+    const rows = [[0.704, 0.3782, 0.3782] as const, [3, 3, 3] as const, [3, 3, 3] as const];
+    const learned = { ...metadata, classNames: ["circle", "square"], thresholds: { "*": 0.316, circle: 0.2 } };
+    writeSmallOnnx(early, { ...detector, rows, metadata: metadataEntries(learned) });
+    writeDemoPage({ file: early, out: join(folder, "early-site"), examples: [join(folder, "example.png")] });
+    const server = await servePage(join(folder, "early-site"), 0);
+    const page = await open(server);
+    await found(page);
+    expect(await page.locator("#shown").textContent()).toBe("0.31");
+    expect(await page.locator("#recorded").textContent()).toContain("0.31 is the best for all classes");
+    expect(await page.locator("#best").isVisible()).toBe(false);
+    await page.getByRole("slider", { name: "Confidence" }).fill("0.45");
+    expect(await page.locator("#count").textContent()).toBe("0 objects");
+    expect(await page.locator("#best").textContent()).toBe("best: circle 0.43");
+    const green = await sharp({ create: { width: 40, height: 60, channels: 3, background: "#0f0" } })
+      .png()
+      .toBuffer();
+    await page.locator("#file").setInputFiles({ name: "green.png", mimeType: "image/png", buffer: green });
+    await page.getByRole("img", { name: "No object found; best: circle 0.03" }).waitFor();
+    expect(await page.locator("#shown").textContent()).toBe("0.45");
+    await page.getByRole("checkbox", { name: /circle/ }).uncheck();
+    expect(await page.locator("#best").textContent()).toBe("");
     await server.close();
     expect(complaints.splice(0)).toEqual([]);
   });
