@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { attribute } from "../testing/pages/html-page.js";
@@ -18,6 +18,14 @@ describe("the report of a run", () => {
     expect(text).toContain("16-mixed: measured here");
     expect(text).toContain("30 images with 60 objects to train on, 3 images with 6 objects to evaluate on");
     expect(text).toContain("*.norm in fp32");
+  });
+
+  it("lists no rules of modules where the precision casts nothing", () => {
+    const folder = reportRun(join(root, "float32"));
+    const file = join(folder, "numerics.jsonl");
+    writeFileSync(file, readFileSync(file, "utf8").replace('"precision":"16-mixed"', '"precision":"32-true"'));
+    expect(text).toContain("Modules of their own precision");
+    expect(pageOf(folder).text()).not.toContain("Modules of their own precision");
   });
 
   it("says why the loss has peaks where the size of the images changes", () => {

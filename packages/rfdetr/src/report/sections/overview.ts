@@ -134,6 +134,11 @@ function processesOf({ summary, config }: RunRecord): number {
   return summary?.processes ?? Number(config?.settings.processes ?? 1);
 }
 
+/** The rules of modules; none in a precision without casts, where `Autocast` reads no rule. */
+function actingOverrides(precision: string | null, overrides: Readonly<Record<string, unknown>>): [string, unknown][] {
+  return precision === "32-true" || precision === "tf32" ? [] : Object.entries(overrides);
+}
+
 /** What was trained on what. */
 export function trainedOnWhat(run: RunRecord): Html | null {
   const { config, summary, numerics } = run;
@@ -141,7 +146,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
   const { settings, data, versions, class_names: classes } = config;
   const header = numerics.header;
   const weights = text(settings.weights);
-  const overrides = Object.entries(header?.overrides ?? {});
+  const overrides = actingOverrides(header?.precision ?? config.precision ?? null, header?.overrides ?? {});
   const started = config.started ?? summary?.started ?? null;
   const lost = summary?.bad_images ?? 0;
   return definitions([
