@@ -116,7 +116,7 @@ describe("rfdetr predict of videos", () => {
 
   it("refuses what cannot be in one sentence, and leaves nothing", () => {
     const sentences = [
-      [["a/c lip.mp4", "b", "--json"], 2, "Expected images or videos but received both, such as b"],
+      [["a/c lip.mp4", "b", "--json"], 2, "Expected either images or videos but received both: b is no video"],
       [["a/c lip.mp4", "--format", "coco"], 2, "Expected json for --format with a video but received coco"],
       [["none.mp4"], 1, "Expected a video but none.mp4 does not exist"],
     ] as const;

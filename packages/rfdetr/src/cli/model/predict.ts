@@ -251,7 +251,7 @@ async function predictFrames(
   const { isVideoName } = await import("../../predict/video/video-name.js");
   const other = inputs.find((input) => !isVideoName(input));
   if (other !== undefined)
-    throw new UsageError(`Expected images or videos but received both, such as ${other}: run the command for each`);
+    throw new UsageError(`Expected either images or videos but received both: ${other} is no video. Run it for each`);
   if (flags.crops) throw new UsageError("Expected images for --crops but received a video");
   if (flags.format !== undefined && flags.format !== "json")
     throw new UsageError(`Expected json for --format with a video but received ${flags.format}`);
