@@ -13,7 +13,7 @@ export interface SplitStats {
   split: Split;
   images: number;
   boxes: number;
-  /** Boxes of each class, most frequent first. */
+  /** Boxes of each class; in all splits, the class with most boxes in the dataset first. */
   classes: { name: string; boxes: number; images: number }[];
   /** Boxes by annotated area in square pixels: below 32², below 96², and above. */
   sizes: { small: number; medium: number; large: number };
@@ -83,16 +83,35 @@ export interface DatasetStats {
 
 /** As {@link datasetStats}, of splits that were read. */
 export function statsOf({ layout, classNames, splits: read, faults }: ReadSplits): DatasetStats {
-  return { layout, splits: read.map(({ split, images }) => splitStats(split, images, classNames)), faults };
+  const all = countClasses(
+    read.flatMap(({ images }) => images),
+    classNames,
+  );
+  const order = [...classNames.keys()].sort((a, b) => all[b].boxes - all[a].boxes);
+  const splits = read.map(({ split, images }) => splitStats(split, images, classNames, order));
+  return { layout, splits, faults };
 }
 
-function splitStats(split: Split, images: readonly DatasetImage[], classNames: readonly string[]): SplitStats {
+function countClasses(images: readonly DatasetImage[], classNames: readonly string[]): SplitStats["classes"] {
   const perClass = classNames.map((name) => ({ name, boxes: 0, images: 0 }));
+  for (const { labels } of images) {
+    for (const label of labels) perClass[label].boxes++;
+    for (const label of new Set(labels)) perClass[label].images++;
+  }
+  return perClass;
+}
+
+/** @param order the classes, those with most boxes in the dataset first: the same in all splits */
+function splitStats(
+  split: Split,
+  images: readonly DatasetImage[],
+  classNames: readonly string[],
+  order: readonly number[],
+): SplitStats {
+  const perClass = countClasses(images, classNames);
   const sizes = { small: 0, medium: 0, large: 0 };
   const imageSizes = new Map<string, number>();
   for (const image of images) {
-    for (const label of image.labels) perClass[label].boxes++;
-    for (const label of new Set(image.labels)) perClass[label].images++;
     for (const area of image.areas) sizes[area < 32 ** 2 ? "small" : area < 96 ** 2 ? "medium" : "large"]++;
     const size = `${image.width}×${image.height}`;
     imageSizes.set(size, (imageSizes.get(size) ?? 0) + 1);
@@ -102,7 +121,7 @@ function splitStats(split: Split, images: readonly DatasetImage[], classNames: r
     split,
     images: images.length,
     boxes: counts.reduce((a, b) => a + b, 0),
-    classes: perClass.sort((a, b) => b.boxes - a.boxes),
+    classes: order.map((label) => perClass[label]),
     sizes,
     boxesPerImage: {
       minimum: counts[0] ?? 0,

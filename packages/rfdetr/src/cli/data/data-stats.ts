@@ -60,7 +60,9 @@ async function stats(folder: string, flags: StatsFlags): Promise<number> {
 function printSplit(console: Console, stats: SplitStats): void {
   const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes, outlines } = stats;
   console.result(console.bold(`${split}: ${counted(images, "image")}, ${counted(boxes, "box", "boxes")}`));
-  console.result(`boxes by area: ${sizes.small} small, ${sizes.medium} medium, ${sizes.large} large`);
+  console.result(
+    `boxes by area: ${sizes.small} small (under 32² pixels), ${sizes.medium} medium, ${sizes.large} large (96² or more)`,
+  );
   const { minimum, maximum, median, empty } = boxesPerImage;
   console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);
   console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);

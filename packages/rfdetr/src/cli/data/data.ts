@@ -65,7 +65,8 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   });
   console.end();
   if (console.json) console.data({ folder, images: counts });
-  console.result(`${counts.train} training, ${counts.valid} validation and ${counts.test} test images in ${folder}`);
+  const tests = counted(counts.test, "test image");
+  console.result(`${counts.train} training, ${counts.valid} validation and ${tests} in ${folder}`);
   console.fields([["next", console.bold(trainCommand(folder, "tiny"))]]);
   return exit.done;
 }

@@ -1,0 +1,18 @@
+import { expect, it } from "vitest";
+import type { DatasetImage } from "./formats/dataset.js";
+import { type ReadSplits, statsOf } from "./stats.js";
+
+const image = (...labels: number[]): DatasetImage =>
+  ({ width: 8, height: 8, labels, areas: labels.map(() => 9) }) as unknown as DatasetImage;
+
+it("lists the classes of all splits in one order: most boxes of the dataset first", () => {
+  const splits = [
+    { split: "train", images: [image(0, 1, 1, 1)] },
+    { split: "valid", images: [image(0), image(2)] },
+  ] as unknown as ReadSplits["splits"];
+  const stats = statsOf({ layout: "coco", classNames: ["cat", "dog", "owl"], splits, faults: 0 });
+  expect(stats.splits.map(({ classes }) => classes.map(({ name, boxes }) => `${name} ${boxes}`))).toEqual([
+    ["dog 3", "cat 1", "owl 0"],
+    ["dog 0", "cat 1", "owl 1"],
+  ]);
+});
