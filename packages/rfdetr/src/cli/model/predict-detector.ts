@@ -1,5 +1,6 @@
 // The detector of `rfdetr predict`, with the thresholds that the command line asks for.
 import type { NumberFormatName } from "@rfdetr/amp/names";
+import { readSafetensorsHeader } from "@rfdetr/torch";
 import { RFDETR } from "../../detector/detector.js";
 import type { Selection } from "../../predict/selection.js";
 import type { Console } from "../console/console.js";
@@ -31,7 +32,8 @@ export async function openDetector(
   try {
     const { thresholds, numberFormat } = await detector.load();
     showNumberFormat(console, numberFormat);
-    const threshold = thresholdsOf(request, thresholds, flags.weights);
+    const { mask_AP50, AP50 } = weights.endsWith(".safetensors") ? readSafetensorsHeader(weights).metadata : {};
+    const threshold = thresholdsOf(request, thresholds, flags.weights, mask_AP50 ?? AP50);
     if (asksForBest(request)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
     const { fontWarning } = await import("../../pictures/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;

@@ -31,6 +31,12 @@ describe("--threshold", () => {
     );
   });
 
+  it("says that no detection was right in an evaluation of AP50 0", () => {
+    const of = (AP50: string) => () => thresholdsOf(readThresholds(["best"]), null, "runs/nano", AP50);
+    expect(of("0")).toThrow("has none: no detection was right in the evaluation of its training. Train longer, or");
+    expect(of("0.2")).toThrow("none that any threshold above 0 improves");
+  });
+
   it.each([
     ["high", 'Expected number from 0 to 1, best or best-by-class for threshold but received "high"'],
     ["bset", 'best or best-by-class for threshold but received "bset": did you mean best?'],

@@ -53,14 +53,20 @@ export const asksForBest = ({ all, single }: ThresholdRequest): boolean =>
  * The thresholds that are asked for.
  * @param recorded those of the weights
  * @param weights their name, for the error
+ * @param AP50 what their evaluation recorded, where that is known
  * @throws UsageError where recorded ones are asked for and the weights have none
  */
 export function thresholdsOf(
   request: ThresholdRequest,
   recorded: RecordedThresholds | null,
   weights: string,
+  AP50?: string,
 ): NonNullable<Selection["threshold"]> {
   const { all, single } = request;
+  if (recorded === null && asksForBest(request) && AP50 === "0")
+    throw new UsageError(
+      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: no detection was right in the evaluation of its training. Train longer, or give a number, such as --threshold 0.05`,
+    );
   if (recorded === null && asksForBest(request))
     throw new UsageError(
       `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: its training recorded no evaluation, or none that any threshold above 0 improves. Give a number, such as --threshold 0.3`,
