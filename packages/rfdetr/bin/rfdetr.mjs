@@ -63,7 +63,7 @@ async function explainWhatIsMissing() {
   }
   const way = isCheckout ? "npm run setup" : "npx rfdetr setup";
   if (checks.some(({ remedy }) => remedy?.includes(way)))
-    console.log(`\n${way} does all of it that needs no administrator.`);
+    console.log(`\n${way} does all of it that needs no administrator; so does the first command that needs it.`);
 }
 
 async function handOver() {

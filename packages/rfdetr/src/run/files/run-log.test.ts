@@ -74,6 +74,7 @@ describe("log.txt", () => {
       expect.stringMatching(/^warning: Random weights take /),
       "note: slow here",
       expect.stringMatching(/^step 214 skipped, loss scale 65536 → 32768: /),
+      expect.stringMatching(/^note: The loss .* class, box, giou /),
       expect.stringMatching(/^ {2}epoch +step +loss .* time$/),
       expect.stringMatching(/^ {3}1\/50 +94 +10\.500 .* 1:05 {2}best$/),
       expect.stringMatching(/^ {3}2\/50 +94 +10\.500 .* 1:05$/),

@@ -56,7 +56,7 @@ describe("the table of epochs", () => {
     const table = new EpochTable();
     expect(table.row(epoch, 60).note).toBeNull();
     expect(table.row(epoch, null).note).toBe(
-      "The loss adds up, with their weights, the terms of every decoder layer and of the query selection; class, box, giou below are those of the last layer without weight",
+      "The loss is the weighted sum of the terms of every decoder layer and of the query selection; class, box, giou below are those of the last layer, without their weights",
     );
     expect(table.row(epoch, null).note).toBeNull();
   });

@@ -114,7 +114,7 @@ export class EpochTable {
 
 /** How the loss and its terms belong together. */
 const relationOf = (terms: readonly string[]): string =>
-  `The loss adds up, with their weights, the terms of every decoder layer and of the query selection; ${terms.join(", ")} below ${terms.length === 1 ? "is that" : "are those"} of the last layer without weight`;
+  `The loss is the weighted sum of the terms of every decoder layer and of the query selection; ${terms.join(", ")} below ${terms.length === 1 ? "is that" : "are those"} of the last layer, without their weights`;
 
 /** The columns that fit into a width together with the mark of the best. */
 function columnsWithin(width: number | null, absent: readonly string[], order: readonly string[]): readonly Column[] {
