@@ -1,6 +1,5 @@
 // The detector of `rfdetr predict`, with the thresholds that the command line asks for.
 import type { NumberFormatName } from "@rfdetr/amp/names";
-import { readSafetensorsHeader } from "@rfdetr/torch";
 import { RFDETR } from "../../detector/detector.js";
 import type { Selection } from "../../predict/selection.js";
 import type { Console } from "../console/console.js";
@@ -32,8 +31,8 @@ export async function openDetector(
   try {
     const { thresholds, numberFormat } = await detector.load();
     showNumberFormat(console, numberFormat);
-    const { mask_AP50, AP50 } = weights.endsWith(".safetensors") ? readSafetensorsHeader(weights).metadata : {};
-    const threshold = thresholdsOf(request, thresholds, flags.weights, mask_AP50 ?? AP50);
+    const AP50 = thresholds === null && asksForBest(request) ? await recordedAP50(weights) : undefined;
+    const threshold = thresholdsOf(request, thresholds, flags.weights, AP50);
     if (asksForBest(request)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
     const { fontWarning } = await import("../../pictures/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
@@ -43,4 +42,12 @@ export async function openDetector(
     await detector.dispose();
     throw error;
   }
+}
+
+/** AP50 in the metadata of weights, of masks where there are some. Exported files record none, and need no libtorch. */
+async function recordedAP50(weights: string): Promise<string | undefined> {
+  if (!weights.endsWith(".safetensors")) return undefined;
+  const { readSafetensorsHeader } = await import("@rfdetr/torch");
+  const { mask_AP50, AP50 } = readSafetensorsHeader(weights).metadata;
+  return mask_AP50 ?? AP50;
 }
