@@ -15,6 +15,7 @@ export type { ResizeOptions } from "./eval/pixels.js";
 export type { ExportResult } from "./export/export-onnx.js";
 export type { ExportPrecision } from "./export/export-precisions.js";
 export type { Detection, ModelConfig } from "./model/types.js";
+export type { BestBelow } from "./onnx/detections.js";
 export { type CropOptions, cropDetections } from "./pictures/drawing/crop.js";
 export {
   type DrawOptions,
@@ -33,7 +34,7 @@ export type {
   SourcePrediction,
   TextPredictions,
 } from "./predict/predictions.js";
-export type { BestBelow, Selection } from "./predict/selection.js";
+export type { Selection } from "./predict/selection.js";
 export type { Tiling } from "./predict/tiles.js";
 export { type TrackedDetection, Tracker, type TrackOptions, track } from "./predict/tracking/tracker.js";
 export type { ModelInfo } from "./predict/types.js";

@@ -1,10 +1,10 @@
 // `RFDETR` of `rfdetr/browser`: the class that loads an exported file and detects.
 import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
+import type { BestBelow } from "../onnx/detections.js";
 import { areUsable, listBelow, listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
 import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
 import { runBatches } from "../onnx/run-batches.js";
-import type { BestBelow } from "../predict/selection.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Runtime, Session } from "./backend.js";
 import { type ChooseOptions, chooseBackend, type LoadReport } from "./choose-backend.js";

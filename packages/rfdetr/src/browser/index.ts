@@ -2,8 +2,8 @@
 export { decodeMask, type Mask, maskArea } from "../masks/mask.js";
 export { maskWindow } from "../masks/segments.js";
 export type { Detection } from "../model/types.js";
+export type { BestBelow } from "../onnx/detections.js";
 export type { GoldenError } from "../onnx/goldens.js";
-export type { BestBelow } from "../predict/selection.js";
 export { classColors, readableOn } from "../support/class-colors.js";
 export type { RecordedThresholds } from "../support/recorded-thresholds.js";
 export type { Backend, Runtime, Session } from "./backend.js";

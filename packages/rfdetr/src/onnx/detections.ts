@@ -98,6 +98,11 @@ export interface Candidate {
   score: number;
 }
 
+/** The best candidate of an image, and the threshold that kept it from being reported. */
+export interface BestBelow extends Candidate {
+  threshold: number;
+}
+
 /** The best of each class whose scores are not above `threshold`, best first. */
 export function listBelow({ scores, labels }: ScoredBoxes, names: readonly string[], threshold: number): Candidate[] {
   const best = new Map<number, Candidate>();

@@ -1,6 +1,7 @@
 // `rfdetr/predict`: images in, detections out, and drawn on the image.
 
 export { imageExtensions } from "../data/images/image-kinds.js";
+export type { BestBelow } from "../onnx/detections.js";
 export { listDetections } from "../onnx/detections.js";
 export {
   type DrawOptions,
@@ -16,5 +17,4 @@ export { type PictureEntry, type PictureKind, pictureKinds, readPictures } from 
 export { classColors, readableOn } from "../support/class-colors.js";
 export { imageFiles } from "./inputs/inputs.js";
 export { Predictor, type PredictorOptions } from "./predict.js";
-export type { BestBelow } from "./selection.js";
 export type { DecodedImage, DetectOptions, ImagePrediction, SquareImage, SquarePrediction } from "./types.js";

@@ -1,6 +1,6 @@
 // Which of the detections of an image are reported. No import of Node.
 import type { Detection } from "../model/types.js";
-import type { Candidate } from "../onnx/detections.js";
+import type { BestBelow, Candidate } from "../onnx/detections.js";
 import { UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
 
@@ -15,11 +15,6 @@ export interface Selection {
   classes?: readonly string[];
   /** Most detections of an image, the best ones; default: all. */
   maxDetections?: number;
-}
-
-/** The best candidate of an image, and the threshold that kept it from being reported. */
-export interface BestBelow extends Candidate {
-  threshold: number;
 }
 
 const usual = 0.5;

@@ -3,11 +3,11 @@ import type { NumberFormatName, Precision } from "@rfdetr/amp";
 import type { RgbPixels } from "../data/images/rgb.js";
 import type { ResizeOptions } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
-import type { Candidate } from "../onnx/detections.js";
+import type { BestBelow, Candidate } from "../onnx/detections.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Shape } from "../support/shape.js";
 import type { ClassNumbering } from "../weights/classes/class-numbering.js";
-import type { BestBelow, Selection } from "./selection.js";
+import type { Selection } from "./selection.js";
 import type { Tiling } from "./tiles.js";
 
 /** Which detections are reported, and how images are resized. */

@@ -1,5 +1,6 @@
 // Why `rfdetr predict` reports nothing: the best score that was not above its threshold.
-import type { BestBelow, Selection } from "../../predict/selection.js";
+import type { BestBelow } from "../../onnx/detections.js";
+import type { Selection } from "../../predict/selection.js";
 import type { ImagePrediction } from "../../predict/types.js";
 import { grouped, shellWord } from "../../support/format.js";
 

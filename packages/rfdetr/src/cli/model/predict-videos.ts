@@ -1,11 +1,12 @@
 // `rfdetr predict` for videos: lines of JSON about the frames, and the frames with boxes as a video.
 import { rmSync } from "node:fs";
 import type { RFDETR } from "../../detector/detector.js";
+import type { BestBelow } from "../../onnx/detections.js";
 import { draw } from "../../pictures/drawing/draw.js";
 import { OutputFolder, videoNames } from "../../predict/outputs/outputs.js";
 import { frameResult } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
-import { type BestBelow, bestBelow, lowestThreshold, thresholdFor } from "../../predict/selection.js";
+import { bestBelow, lowestThreshold, thresholdFor } from "../../predict/selection.js";
 import { type TrackedDetection, track } from "../../predict/tracking/tracker.js";
 import { type VideoFrame, type VideoOptions, video } from "../../predict/video/video.js";
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";

@@ -149,7 +149,9 @@ describe("a run without a live line", () => {
     expect.stringMatching(/^warning: Random weights/),
     "note: The batch size is 16: as many as fit",
     expect.stringMatching(/^step 214 skipped, loss scale 65536 → 32768: /),
-    expect.stringMatching(/^note: The loss is the weighted sum of .* class, box, giou below are those of the last layer, without their weights$/),
+    expect.stringMatching(
+      /^note: The loss is the weighted sum of .* class, box, giou below are those of the last layer, without their weights$/,
+    ),
     "",
     expect.stringMatching(/^ {2}epoch +step +loss +class +box +giou +val loss +AP +AP50 +AP75 +lr +scale .* time$/),
     expect.stringMatching(/^ {3}1\/50 .* 1:05 {2}best$/),

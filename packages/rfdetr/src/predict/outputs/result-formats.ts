@@ -4,9 +4,9 @@ import { toCocoRuns } from "../../masks/coco-runs.js";
 import { joinPolygons, maskPolygons } from "../../masks/contours.js";
 import { maskArea } from "../../masks/mask.js";
 import type { Detection } from "../../model/types.js";
+import type { BestBelow } from "../../onnx/detections.js";
 import { counted } from "../../support/format.js";
 import { fileNameOfImage, isLocal } from "../inputs/address.js";
-import type { BestBelow } from "../selection.js";
 import type { ImagePrediction } from "../types.js";
 import { labelNames, namesBelow } from "./outputs.js";
 
