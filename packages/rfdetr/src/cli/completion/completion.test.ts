@@ -26,9 +26,10 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** The lines that a shell prints. */
+/** The lines that a shell prints. Bash reads its settings where it takes a socket for the network: not here. */
 function linesOf(shell: string, args: readonly string[]): string[] {
-  const { stdout, stderr, status } = spawnSync(shell, args, { encoding: "utf8", cwd: folder });
+  const alone = shell === "bash" ? ["--norc", ...args] : args;
+  const { stdout, stderr, status } = spawnSync(shell, alone, { encoding: "utf8", cwd: folder });
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
   return stdout.split("\n").filter((line) => line !== "");
 }
