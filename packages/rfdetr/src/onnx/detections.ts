@@ -48,9 +48,14 @@ export function selectBoxes(
   return { ...found, masks: made.map(({ mask }) => mask) };
 }
 
+/** Whether the boxes and logits of an image are not broken. */
+export function hasUsableBoxes({ boxes, logits }: RawOutputs): boolean {
+  return boxes.every(Number.isFinite) && !logits.some(Number.isNaN);
+}
+
 /** Whether neither the outputs of an image nor the scores of what {@link selectBoxes} made of them are broken. */
-export function areUsable({ boxes, logits }: RawOutputs, { scores }: ScoredBoxes): boolean {
-  return boxes.every(Number.isFinite) && !logits.some(Number.isNaN) && !scores.some(Number.isNaN);
+export function areUsable(outputs: RawOutputs, { scores }: ScoredBoxes): boolean {
+  return hasUsableBoxes(outputs) && !scores.some(Number.isNaN);
 }
 
 /** A mask, and whether its logits are finite. */

@@ -63,14 +63,15 @@ export function thresholdsOf(
   AP50?: string,
 ): NonNullable<Selection["threshold"]> {
   const { all, single } = request;
-  if (recorded === null && asksForBest(request) && AP50 === "0")
+  if (recorded === null && asksForBest(request)) {
+    const why =
+      AP50 === "0"
+        ? "no detection was right in the evaluation of its training. Train longer, or give a number, such as --threshold 0.05"
+        : "its training recorded no evaluation, or none that any threshold above 0 improves. Give a number, such as --threshold 0.3";
     throw new UsageError(
-      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: no detection was right in the evaluation of its training. Train longer, or give a number, such as --threshold 0.05`,
+      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: ${why}`,
     );
-  if (recorded === null && asksForBest(request))
-    throw new UsageError(
-      `Expected weights with a recorded threshold for --threshold ${best} but ${weights} has none: its training recorded no evaluation, or none that any threshold above 0 improves. Give a number, such as --threshold 0.3`,
-    );
+  }
   const known: RecordedThresholds = recorded ?? { "*": 0.5 };
   const usual = typeof all === "number" ? all : known["*"];
   const own = all === bestByClass ? Object.entries(known).filter(([name]) => name !== "*") : [];

@@ -10,7 +10,7 @@ import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { inFloat32 } from "../../model/outputs.js";
 import { modelAutocast } from "../../model/precision/precision.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
-import { selectBoxes } from "../../onnx/detections.js";
+import { hasUsableBoxes, selectBoxes } from "../../onnx/detections.js";
 import {
   compareGolden,
   type Golden,
@@ -95,8 +95,8 @@ export class OwnOutputs {
   }
 }
 
-const isUsable = ({ boxes, logits, masks }: RawOutputs): boolean =>
-  boxes.every(Number.isFinite) && !logits.some(Number.isNaN) && masks?.logits.some(Number.isNaN) !== true;
+const isUsable = (outputs: RawOutputs): boolean =>
+  hasUsableBoxes(outputs) && outputs.masks?.logits.some(Number.isNaN) !== true;
 
 function part<T extends Uint8Array | Float32Array>(all: T, i: number, count: number): T {
   const length = all.length / count;

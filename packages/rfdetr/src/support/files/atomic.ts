@@ -257,10 +257,8 @@ export function writeFailure(path: string, error: unknown): unknown {
 }
 
 function writeReason(folder: string, error: NodeJS.ErrnoException): string {
+  if (isFull(error)) return `${reasonOf(error)}; free some space`;
   switch (error.code) {
-    case "ENOSPC":
-    case "EDQUOT":
-      return `${reasonOf(error)}; free some space`;
     // A folder is put under its name when it is whole.
     case "ENOTEMPTY":
       return "another program has made it meanwhile; choose another name";
