@@ -10,6 +10,7 @@ import { RunsView } from "./runs-view.js";
 
 const main = /** @type {HTMLElement} */ (document.getElementById("main"));
 const trail = /** @type {HTMLElement} */ (document.getElementById("trail"));
+const home = h("a", { href: "#/", hidden: true }, "← all runs");
 const link = /** @type {HTMLElement} */ (document.getElementById("link"));
 const told = /** @type {HTMLElement} */ (document.getElementById("told"));
 
@@ -35,17 +36,27 @@ function route() {
   if (kind === "run") view = new RunView(rest, /** @type {Tab} */ (tab), tell);
   else if (kind === "compare") view = new CompareView(rest.split("+"));
   else view = new RunsView();
-  fill(trail, kind === "" ? null : h("a", { href: "#/" }, "← all runs"));
   fill(main, view.element);
+  showWayBack();
   if (live.told) view.update(live);
 }
 
+/** Shows the way to the list where it has more than what is shown. */
+function showWayBack() {
+  const [kind, id] = shown.split("/");
+  home.hidden = kind === "" || (kind === "run" && live.list.every((row) => row.id === id));
+}
+
 const live = new Live(
-  (rows) => view?.update(rows),
+  (rows) => {
+    view?.update(rows);
+    showWayBack();
+  },
   (text) => {
     link.textContent = text;
   },
 );
+fill(trail, home);
 addEventListener("hashchange", route);
 addEventListener("unhandledrejection", ({ reason }) => tell(reason instanceof Error ? reason.message : String(reason)));
 route();

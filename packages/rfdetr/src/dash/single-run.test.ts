@@ -34,11 +34,15 @@ describe.skipIf(chromiumPath() === null)(`the page of a single run${withoutChrom
     rmSync(root, { recursive: true });
   });
 
-  it("opens that run, by the name of its folder", async () => {
+  it("opens that run, by the name of its folder, and shows no way to a list of others", async () => {
     await page.getByRole("heading", { name: "birds" }).waitFor();
-    await page.getByRole("link", { name: "all runs" }).click();
+    const back = page.getByRole("link", { name: "all runs", includeHidden: true });
+    expect(await back.isVisible()).toBe(false);
+    await page.goto(`${new URL(page.url()).origin}/#/`);
     expect(await page.getByRole("table").getByRole("link").allTextContents()).toEqual(["birds"]);
     await page.getByRole("link", { name: "birds" }).click();
+    await page.getByRole("heading", { name: "birds" }).waitFor();
+    expect(await back.isVisible()).toBe(false);
   });
 
   it("has marks at the axis of AP where nothing was found", async () => {
