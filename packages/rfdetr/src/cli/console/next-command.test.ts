@@ -92,7 +92,7 @@ it("promises no repaired copy of data without outlines", () => {
   expect(effect).toContain("a repaired copy cannot be written");
 });
 
-it("trains on data, with a model where one is named", () => {
-  expect(trainCommand("my birds")).toBe("npx rfdetr train --data 'my birds'");
+it("trains a named model on data", () => {
+  expect(trainCommand("my birds", "nano")).toBe("npx rfdetr train --data 'my birds' --model nano");
   expect(trainCommand("birds", "seg-nano")).toBe("npx rfdetr train --data birds --model seg-nano");
 });

@@ -9,9 +9,9 @@ import { RfdetrError } from "../../support/errors.js";
 import { shellWord, shownPath } from "../../support/format.js";
 import { startedAs } from "./started-as.js";
 
-/** The command that trains on data. @param model variant; none for the one that is meant for use */
-export const trainCommand = (data: string, model: string | null = null): string =>
-  `${startedAs()} train --data ${shellWord(shownPath(data))}${model === null ? "" : ` --model ${model}`}`;
+/** The command that trains a variant on data. */
+export const trainCommand = (data: string, model: string): string =>
+  `${startedAs()} train --data ${shellWord(shownPath(data))} --model ${model}`;
 
 /** The command that continues a run. */
 export const resumeCommand = (dir: string): string => `${startedAs()} train --resume ${shellWord(shownPath(dir))}`;

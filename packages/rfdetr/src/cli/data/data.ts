@@ -120,7 +120,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
 
 /** What data without faults is for. */
 function showNext(console: Console, data: string, masks: boolean): void {
-  console.fields([["next", console.bold(trainCommand(data, masks ? "seg-nano" : null))]]);
+  console.fields([["next", console.bold(trainCommand(data, masks ? "seg-nano" : "nano"))]]);
 }
 
 const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
