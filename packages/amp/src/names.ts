@@ -15,6 +15,14 @@ export const precisions = ["32-true", "tf32", "bf16-mixed", "16-mixed"] as const
  */
 export type Precision = (typeof precisions)[number];
 
+/** The low precision of each precision: the dtype of its matrix products; null where nothing is cast. */
+export const lowPrecisionOf: Readonly<Record<Precision, "bfloat16" | "float16" | null>> = {
+  "32-true": null,
+  tf32: null,
+  "bf16-mixed": "bfloat16",
+  "16-mixed": "float16",
+};
+
 /** The names of all policies. */
 export const policyNames = ["default", "pytorch-cuda"] as const;
 

@@ -14,7 +14,7 @@ import {
 } from "@rfdetr/torch";
 import { formatInterceptor } from "../formats/format-interceptor.js";
 import type { NumberFormatName } from "../formats/number-format.js";
-import type { Precision } from "../names.js";
+import { lowPrecisionOf, type Precision } from "../names.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, unobserved, whileCasting } from "../observe.js";
 import { readHardware } from "../policy/hardware.js";
 import { type Plan, Planner } from "../policy/plan.js";
@@ -48,14 +48,6 @@ export interface AutocastOptions {
    */
   format?: NumberFormatName | null;
 }
-
-/** The dtype of matrix products in each precision. */
-const lowPrecisionOf: Record<Precision, DType | null> = {
-  "32-true": null,
-  tf32: null,
-  "bf16-mixed": "bfloat16",
-  "16-mixed": "float16",
-};
 
 const linear = operator("aten::linear");
 const mlp = operator("rfdetr::mlp");

@@ -28,6 +28,23 @@ describe("the report of a run", () => {
     expect(pageOf(folder).text()).not.toContain("Modules of their own precision");
   });
 
+  it("says of bf16x3 what it comes to on a machine without units for it", () => {
+    const folder = reportRun(join(root, "split"));
+    const file = join(folder, "numerics.jsonl");
+    const [first, ...rest] = readFileSync(file, "utf8").split("\n");
+    const said = (splits?: boolean): string => {
+      const header = { ...JSON.parse(first), overrides: { a: "bf16x3" }, splits };
+      writeFileSync(file, [JSON.stringify(header), ...rest].join("\n"));
+      return pageOf(folder).text();
+    };
+    const forward = " (forward in float32, as this machine has no units for it)";
+    expect(said(false)).toContain(`a in bf16x3${forward}`);
+    for (const splits of [true, undefined]) {
+      expect(said(splits)).toContain("a in bf16x3");
+      expect(said(splits)).not.toContain(forward);
+    }
+  });
+
   it("says why the loss has peaks where the size of the images changes", () => {
     const note = "a step of small ones has a larger loss, so single peaks are no fault.";
     expect(text).not.toContain(note);
@@ -47,7 +64,7 @@ describe("the report of a run", () => {
 
   it("says which callback ended the run, and why", () => {
     const summary = { stop_reason: "callback", stop_message: "plateau: AP stays" };
-    expect(reportOf({ summary }).text()).toContain("a callback stopped it (plateau: AP stays)");
+    expect(reportOf({ summary }).text()).toContain("stopped by a callback (plateau: AP stays)");
   });
 
   it("does not call epochs the best that found nothing", () => {

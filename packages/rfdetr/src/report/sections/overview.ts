@@ -1,7 +1,9 @@
 // What was trained on what, and how it ended.
+import { lowPrecisionOf, type Precision } from "@rfdetr/amp/names";
 import { formatBytes } from "@rfdetr/amp/text";
 import { type CocoSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import { mainColumns } from "../../eval/figures/main-columns.js";
+import { endInWords } from "../../run/transcript/ending.js";
 import { randomWeightsAdvice } from "../../run/transcript/header.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { definitions } from "../html/table.js";
@@ -76,22 +78,6 @@ export function endNotice({ state, summary, numerics }: RunRecord): Html | null 
   return null;
 }
 
-/** Why the run ended, with what a callback said of it. */
-function endOf({ stop_reason: reason, stop_message: message }: NonNullable<RunRecord["summary"]>): string {
-  const end = ends[reason] ?? reason;
-  return message === undefined ? end : `${end} (${message})`;
-}
-
-const ends: Readonly<Record<string, string>> = {
-  finished: "all epochs are done",
-  max_steps: "all planned steps are done",
-  time_budget: "the time budget was used",
-  early_stopping: "early stopping: the figures did not rise any more",
-  callback: "a callback stopped it",
-  interrupted: "stopped by its user",
-  failed: "failed",
-};
-
 /** The figures in short. */
 export function tiles(run: RunRecord): Html {
   const { summary, numerics, metrics } = run;
@@ -136,8 +122,14 @@ function processesOf({ summary, config }: RunRecord): number {
 
 /** The rules of modules; none in a precision without casts, where `Autocast` reads no rule. */
 function actingOverrides(precision: string | null, overrides: Readonly<Record<string, unknown>>): [string, unknown][] {
-  return precision === "32-true" || precision === "tf32" ? [] : Object.entries(overrides);
+  return lowPrecisionOf[precision as Precision] === null ? [] : Object.entries(overrides);
 }
+
+/** A rule; with what it came to on a machine that has no units for it. */
+const ruleWords = (rule: unknown, header: RunRecord["numerics"]["header"]): string =>
+  rule === "bf16x3" && header?.splits === false
+    ? "bf16x3 (forward in float32, as this machine has no units for it)"
+    : String(rule);
 
 /** What was trained on what. */
 export function trainedOnWhat(run: RunRecord): Html | null {
@@ -169,7 +161,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
       "Modules of their own precision",
       overrides.length === 0
         ? null
-        : html`${overrides.map(([pattern, rule], i) => html`${i > 0 && ", "}${pathOf(pattern)} in ${String(rule)}`)}`,
+        : html`${overrides.map(([pattern, rule], i) => html`${i > 0 && ", "}${pathOf(pattern)} in ${ruleWords(rule, header)}`)}`,
     ],
     ["Processes", processesOf(run) > 1 ? String(processesOf(run)) : null],
     ["Hardware", config.hardware ?? header?.hardware ?? null],
@@ -181,7 +173,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
     ],
     ["Seed", config.seed === undefined ? null : String(config.seed)],
     ["Started", started === null ? null : started.slice(0, 16).replace("T", " ").concat(" UTC")],
-    ["Ended because", summary === null ? null : endOf(summary)],
+    ["End", summary === null ? null : endInWords(summary)],
     [
       "Continued",
       config.changes.length === 0

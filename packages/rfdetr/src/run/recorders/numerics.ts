@@ -1,7 +1,8 @@
 // Writes `numerics.jsonl` of a run.
 import { isAbsolute, relative, resolve } from "node:path";
+import { readHardware } from "@rfdetr/amp";
 import { Forecaster, type ForecastRecord, forecastText, type ModuleRecord, recordLine } from "@rfdetr/amp/records";
-import { memory } from "@rfdetr/torch";
+import { engine, memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine/machine.js";
 import { fixedBytes } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
@@ -121,6 +122,15 @@ function foreseen(forecasts: readonly ForecastRecord[]): string {
   return `${forecastText(first)}${more}. ${remedy}`;
 }
 
+/**
+ * Whether the rule `bf16x3` sums three bfloat16 products here; elsewhere its forward is in float32.
+ * @param kernels the instruction set of the own kernels @param features of the CPU
+ */
+export function splitsProducts(device: string, kernels: string, features: readonly string[]): boolean {
+  const has = (feature: string): boolean => features.includes(feature);
+  return device === "cpu" && kernels === "avx512" && has("avx512_bf16") && !has("amx_bf16");
+}
+
 function numericsHeader({
   precision,
   reason,
@@ -139,6 +149,7 @@ function numericsHeader({
     note: precisionNote,
     policy: policy.name,
     overrides: { ...overrides },
+    splits: splitsProducts(parts.device, engine().kernels, readHardware("cpu").features),
     hardware: machineLine(),
     monitor_interval: settings.monitorInterval,
     fixed_bytes: fixedBytes(parts, ema),

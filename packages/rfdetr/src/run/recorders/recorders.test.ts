@@ -12,7 +12,7 @@ import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
 import { compactTerms } from "../steps/progress.js";
 import { MetricsRecorder } from "./metrics.js";
-import { NumericsRecorder } from "./numerics.js";
+import { NumericsRecorder, splitsProducts } from "./numerics.js";
 import type { RecordedEpoch, RecordedStep, Recorder } from "./recorder.js";
 import { unfailing } from "./unfailing.js";
 
@@ -216,4 +216,13 @@ describe("a log that cannot be written", () => {
     expect(limited.stdout.toString()).toBe("RunDirectoryError\n");
     expect(readFileSync(path).length).toBe(length);
   });
+});
+
+it("bf16x3 sums bfloat16 products where own kernels multiply pairs of them, and nowhere else", () => {
+  const features = ["avx2", "avx512f", "avx512_bf16"];
+  expect(splitsProducts("cpu", "avx512", features)).toBe(true);
+  expect(splitsProducts("cuda:0", "avx512", features)).toBe(false);
+  expect(splitsProducts("cpu", "avx2", features)).toBe(false);
+  expect(splitsProducts("cpu", "avx512", ["avx512f"])).toBe(false);
+  expect(splitsProducts("cpu", "avx512", [...features, "amx_bf16"])).toBe(false);
 });

@@ -18,7 +18,10 @@ const endings: Readonly<Record<RunSummary["stop_reason"], string>> = {
 };
 
 /** Why a run ended, in words, with what a callback said of it. */
-export const endInWords = ({ stop_reason: reason, stop_message: message }: RunSummary): string =>
+export const endInWords = ({
+  stop_reason: reason,
+  stop_message: message,
+}: Pick<RunSummary, "stop_reason" | "stop_message">): string =>
   message === undefined ? endings[reason] : `${endings[reason]} (${message})`;
 
 /**

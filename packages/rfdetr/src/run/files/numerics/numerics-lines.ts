@@ -140,6 +140,7 @@ function isHeader(record: Line): record is Line & HeaderRecord {
     isTextOrNull(note) &&
     isLine(overrides) &&
     Object.values(overrides).every(isText) &&
+    (record.splits === undefined || typeof record.splits === "boolean") &&
     (record.calibration === undefined || isListOf(record.calibration, isCalibrated)) &&
     isNumber(monitor_interval) &&
     hasBytes(fixed_bytes, ["weights", "gradients", "moments", "average"])

@@ -145,6 +145,8 @@ export interface HeaderRecord {
   note: string | null;
   policy: string;
   overrides: Record<string, string>;
+  /** See {@link splitsProducts}. Files of earlier versions lack it. */
+  splits?: boolean;
   hardware: string;
   /** Steps between watched ones; 0 where none is watched. */
   monitor_interval: number;
