@@ -99,6 +99,7 @@ export interface StepEvent {
   /** Why the step was skipped; null for one that was applied. */
   fault: StepFault | null;
   skippedSteps: number;
+  /** Infinite while the speed is not known: in the first steps of a process. */
   secondsLeft: number;
   /** Figures of callbacks; absent without callbacks. */
   metrics?: Record<string, number>;

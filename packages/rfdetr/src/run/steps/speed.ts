@@ -1,11 +1,17 @@
 // How fast a run is, and how long it still takes.
 import type { Session } from "../session/session.js";
 
+/** After so many steps the speed tells how long others take; after two, where these took so many seconds. */
+const [enough, long] = [5, 30];
+
 /**
  * Rate over a window of the last steps, so that it follows changes of image size. Time spent waiting for data counts.
+ * The first step of a process, which starts threads and touches memory for the first time, takes several times as long
+ * as others: it counts only until there is another.
  */
 export class SpeedMeter {
   readonly #window: { images: number; at: number }[] = [];
+  #steps = 0;
 
   constructor(readonly size = 30) {}
 
@@ -19,27 +25,39 @@ export class SpeedMeter {
   /** Adds a step of so many images that ended at `at` milliseconds. */
   add(images: number, at: number): void {
     this.#window.push({ images, at });
-    if (this.#window.length > this.size) this.#window.shift();
+    if (++this.#steps === 2 || this.#window.length > this.size) this.#window.shift();
+  }
+
+  /** Whether enough steps have been taken to say how long others take. */
+  get isSteady(): boolean {
+    const measured = this.#steps - 1;
+    return measured >= enough || (measured >= 2 && this.#seconds >= long);
+  }
+
+  /** Of the steps in the window. */
+  get #seconds(): number {
+    const [first, last] = [this.#window[0], this.#window[this.#window.length - 1]];
+    return first === undefined ? 0 : (last.at - first.at) / 1000;
   }
 
   /** Images per second; 0 until a step has ended. */
   get perSecond(): number {
-    const [first, ...rest] = this.#window;
-    if (rest.length === 0) return 0;
-    const seconds = (rest[rest.length - 1].at - first.at) / 1000;
-    return seconds > 0 ? rest.reduce((sum, { images }) => sum + images, 0) / seconds : 0;
+    const seconds = this.#seconds;
+    return seconds > 0 ? this.#window.slice(1).reduce((sum, { images }) => sum + images, 0) / seconds : 0;
   }
 }
 
 /**
- * Seconds until a run ends, at the speed of its last steps and the length of its last evaluation.
+ * Seconds until a run ends, at the speed of its last steps and the length of its last evaluation; infinite while the
+ * speed is not known.
  * @param steps that are left, of `images` images each
  */
 export function secondsLeft(
   { stepsPerEpoch, settings }: Pick<Session, "stepsPerEpoch" | "settings">,
   steps: number,
-  { images, perSecond, evaluation }: { images: number; perSecond: number; evaluation: number },
+  { images, speed, evaluation }: { images: number; speed: SpeedMeter; evaluation: number },
 ): number {
+  if (!speed.isSteady) return Number.POSITIVE_INFINITY;
   const evaluations = Math.ceil(steps / (stepsPerEpoch * settings.evalInterval));
-  return (steps * images) / perSecond + evaluations * evaluation;
+  return (steps * images) / speed.perSecond + evaluations * evaluation;
 }

@@ -136,16 +136,15 @@ export class StepMaker {
     figures: { lr: number; scale: number; place: Omit<StepFault, "what" | "scale">; size: Shape },
   ): Extract<TrainEvent, { type: "step" }> {
     const { session } = this.run;
-    const perSecond = this.#speed.perSecond;
     return stepEvent(session, result, {
       ...figures,
       plannedEpochs: this.budget.plannedEpochs,
-      imagesPerSecond: perSecond,
+      imagesPerSecond: this.#speed.perSecond,
       secondsLeft: Math.min(
         Math.max(0, this.budget.left),
         secondsLeft(session, stepsLeft(session), {
           images: result.images,
-          perSecond,
+          speed: this.#speed,
           evaluation: this.evaluationSeconds,
         }),
       ),
