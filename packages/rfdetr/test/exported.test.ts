@@ -22,6 +22,7 @@ const metadata: ExportMetadata = {
   precision: "fp32",
   trainingPrecision: "bf16-mixed",
   thresholds: null,
+  AP50: null,
   version: "0.1.0",
   licence: "Apache-2.0",
   proof: null,

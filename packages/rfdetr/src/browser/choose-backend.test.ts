@@ -83,6 +83,7 @@ beforeAll(async () => {
     precision: "fp32",
     trainingPrecision: null,
     thresholds: null,
+    AP50: null,
     version: "0.1.0",
     licence: "Apache-2.0",
     proof: null,

@@ -35,7 +35,7 @@ const weights = join(folder, "tiny.safetensors");
 const config = resolveModel("tiny", { numClasses: 2 });
 const model = new RFDETRModel(config).eval();
 fillModel(model);
-const extra = { thresholds: '{"*":0.4,"cat":0.3}' };
+const extra = { thresholds: '{"*":0.4,"cat":0.3}', AP50: "0.25" };
 saveWeights(weights, model.stateDict(), {
   classNames: ["cat", "dog"],
   config,
@@ -65,6 +65,7 @@ describe("an export", () => {
       precision: "fp32",
       trainingPrecision: "bf16-mixed",
       thresholds: { "*": 0.4, cat: 0.3 },
+      AP50: 0.25,
       numSelect: config.numSelect,
       proof: result.proof,
     });

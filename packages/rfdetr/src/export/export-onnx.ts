@@ -166,6 +166,7 @@ function metadataOf(
     classNames,
     trained,
     thresholds,
+    AP50,
     resolution,
   }: Omit<ReturnType<typeof loadModel>, "model"> & { resolution: [number, number] },
 ): ExportMetadata {
@@ -179,6 +180,7 @@ function metadataOf(
     precision,
     trainingPrecision: trained.precision,
     thresholds,
+    AP50,
     version: packageVersion(),
     licence: "Apache-2.0",
     proof: null,

@@ -24,6 +24,7 @@ const metadata: ExportMetadata = {
   precision: "fp32",
   trainingPrecision: null,
   thresholds: null,
+  AP50: null,
   version: "0.1.0",
   licence: "Apache-2.0",
   proof: null,

@@ -56,6 +56,7 @@ export function describeExport(
     precision: "fp32",
     trainingPrecision: null,
     thresholds: null,
+    AP50: null,
     proof: null,
     goldens: null,
     batch,

@@ -17,6 +17,7 @@ const metadata: ExportMetadata = {
   precision: "fp16",
   trainingPrecision: "bf16-mixed",
   thresholds: { "*": 0.42, "dog, large": 0.3 },
+  AP50: 0,
   version: "0.1.0",
   licence: "Apache-2.0",
   proof: { images: 8, max_box_error_px: 0.01, max_score_error: 0.001, flips: 0, threshold: 0.5 },
@@ -33,9 +34,10 @@ describe("the metadata of an export", () => {
       "rfdetr.format": "1",
       "rfdetr.resolution": "[384,640]",
       "rfdetr.training_precision": "bf16-mixed",
+      "rfdetr.ap50": "0",
     });
     expect(parseMetadata(entries)).toEqual(metadata);
-    const nothing = { masks: null, trainingPrecision: null, thresholds: null, proof: null, goldens: null };
+    const nothing = { masks: null, trainingPrecision: null, thresholds: null, AP50: null, proof: null, goldens: null };
     const without = { ...metadata, ...nothing };
     expect(parseMetadata(metadataEntries(without))).toEqual(without);
   });
@@ -51,6 +53,8 @@ describe("the metadata of an export", () => {
     expect(() => parseMetadata({ ...entries, "rfdetr.num_select": "-1" })).toThrow(/rfdetr\.num_select/);
     for (const thresholds of ["0.4", '{"cat":0.4}', '{"*":0.4,"cat":2}', '{"*":"0.4"}'])
       expect(() => parseMetadata({ ...entries, "rfdetr.thresholds": thresholds })).toThrow(/rfdetr\.thresholds/);
+    for (const ap50 of ["-1", "2", '"0.5"'])
+      expect(() => parseMetadata({ ...entries, "rfdetr.ap50": ap50 })).toThrow(/rfdetr\.ap50/);
     const { "rfdetr.variant": _, ...rest } = entries;
     expect(() => parseMetadata(rest)).toThrow("rfdetr.variant");
   });

@@ -71,6 +71,11 @@ export interface ExportMetadata {
   trainingPrecision: string | null;
   /** The thresholds that the evaluation of the training found best; null where the weights had none. */
   thresholds: RecordedThresholds | null;
+  /**
+   * AP50 in the evaluation of the training, of masks where the model has some: at 0 no detection was right. Null where
+   * the weights had none; old files lack it.
+   */
+  AP50: number | null;
   /** Of this program. */
   version: string;
   licence: string;
@@ -99,6 +104,7 @@ const values = {
   numSelect: "num_select",
   masks: "masks",
   thresholds: "thresholds",
+  AP50: "ap50",
   proof: "proof",
   goldens: "goldens",
 } as const;
@@ -158,6 +164,7 @@ export function parseMetadata(entries: Readonly<Record<string, string>>): Export
     precision: text("precision"),
     trainingPrecision: entries[`${prefix}training_precision`] ?? null,
     thresholds: optional("thresholds", isThresholds),
+    AP50: optional<number>("ap50", (value) => typeof value === "number" && value >= 0 && value <= 1),
     version: text("version"),
     licence: text("licence"),
     proof: optional("proof"),

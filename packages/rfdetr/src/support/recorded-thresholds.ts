@@ -1,5 +1,5 @@
-// The thresholds that the evaluation of a training found best. Weights files and exported files carry them as JSON. No
-// import of Node.
+// What weights files and exported files carry of the evaluation of their training: the thresholds that it found best,
+// as JSON, and AP50, which says whether any detection was right. No import of Node.
 
 /**
  * Thresholds with the best F1: of each class by its name, where one helps, and as `*` the one for all classes. They can
@@ -11,4 +11,10 @@ export type RecordedThresholds = Readonly<Record<"*", number> & Record<string, n
 export function isThresholds(value: unknown): value is RecordedThresholds {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "*")) return false;
   return Object.values(value).every((each) => typeof each === "number" && each >= 0 && each <= 1);
+}
+
+/** AP50 in the metadata of weights, of masks where the model has some; null where there is none. */
+export function recordedAP50({ mask_AP50, AP50 }: Readonly<Record<string, string>>): number | null {
+  const value = Number(mask_AP50 ?? AP50 ?? Number.NaN);
+  return Number.isFinite(value) ? value : null;
 }

@@ -42,6 +42,7 @@ export function exportForTest(
     precision: "fp32",
     trainingPrecision: "32-true",
     thresholds: null,
+    AP50: null,
     version: "0.1.0",
     licence: "Apache-2.0",
     proof: null,

@@ -7,7 +7,7 @@ import { CheckpointError, RfdetrError } from "../support/errors.js";
 import { type PutFile, replaceFile } from "../support/files/atomic.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { callback, checkArgument, checkOptions, filePath, type OptionKinds, oneOf } from "../support/options.js";
-import type { RecordedThresholds } from "../support/recorded-thresholds.js";
+import { type RecordedThresholds, recordedAP50 } from "../support/recorded-thresholds.js";
 import { type ClassRow, describeRows } from "./classes/class-rows.js";
 import { checkFinite } from "./finite.js";
 import { describeFit, type FitReport, fitWeights, some } from "./fit-weights.js";
@@ -146,7 +146,10 @@ export function checkComplete(path: string, { tensors, config }: LoadedWeights):
 export function loadModel(
   path: string,
   options: ReadOptions = {},
-): { model: RFDETRModel } & Pick<LoadedWeights, "classNames" | "config" | "trained" | "thresholds"> {
+): { model: RFDETRModel; AP50: number | null } & Pick<
+  LoadedWeights,
+  "classNames" | "config" | "trained" | "thresholds"
+> {
   const weights = readWeights(path, options);
   const { tensors, classNames, config, trained, thresholds } = weights;
   try {
@@ -156,7 +159,7 @@ export function loadModel(
     model.eval();
     // Refuses rules of a damaged file.
     named(path, () => trainedAutocast(model, trained, "32-true"));
-    return { model, classNames, config, trained, thresholds };
+    return { model, classNames, config, trained, thresholds, AP50: recordedAP50(weights.extra ?? {}) };
   } finally {
     for (const tensor of tensors.values()) tensor.dispose();
   }

@@ -1,7 +1,10 @@
 // The detector of `rfdetr predict`, with the thresholds that the command line asks for.
 import type { NumberFormatName } from "@rfdetr/amp/names";
 import { RFDETR } from "../../detector/detector.js";
+import { isExported } from "../../onnx/exported-model.js";
+import { describeHead } from "../../onnx/onnx-head.js";
 import type { Selection } from "../../predict/selection.js";
+import { recordedAP50 } from "../../support/recorded-thresholds.js";
 import type { Console } from "../console/console.js";
 import { type precisions, reading, showNumberFormat, type WeightsFlags, weightsPath } from "../context.js";
 import { asksForBest, type ThresholdRequest, thresholdInWords, thresholdsOf } from "./thresholds.js";
@@ -31,7 +34,7 @@ export async function openDetector(
   try {
     const { thresholds, numberFormat } = await detector.load();
     showNumberFormat(console, numberFormat);
-    const AP50 = thresholds === null && asksForBest(request) ? await recordedAP50(weights) : undefined;
+    const AP50 = thresholds === null && asksForBest(request) ? await evaluatedAP50(weights) : null;
     const threshold = thresholdsOf(request, thresholds, flags.weights, AP50);
     if (asksForBest(request)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
     const { fontWarning } = await import("../../pictures/drawing/lettering.js");
@@ -44,10 +47,10 @@ export async function openDetector(
   }
 }
 
-/** AP50 in the metadata of weights, of masks where there are some. Exported files record none, and need no libtorch. */
-async function recordedAP50(weights: string): Promise<string | undefined> {
-  if (!weights.endsWith(".safetensors")) return undefined;
+/** AP50 in the metadata of weights or of an exported file, which needs no libtorch. @internal for tests */
+export async function evaluatedAP50(weights: string): Promise<number | null> {
+  if (isExported(weights)) return describeHead(weights)?.AP50 ?? null;
+  if (!weights.endsWith(".safetensors")) return null;
   const { readSafetensorsHeader } = await import("@rfdetr/torch");
-  const { mask_AP50, AP50 } = readSafetensorsHeader(weights).metadata;
-  return mask_AP50 ?? AP50;
+  return recordedAP50(readSafetensorsHeader(weights).metadata);
 }

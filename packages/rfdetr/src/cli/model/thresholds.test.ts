@@ -32,9 +32,9 @@ describe("--threshold", () => {
   });
 
   it("says that no detection was right in an evaluation of AP50 0", () => {
-    const of = (AP50: string) => () => thresholdsOf(readThresholds(["best"]), null, "runs/nano", AP50);
-    expect(of("0")).toThrow("has none: no detection was right in the evaluation of its training. Train longer, or");
-    expect(of("0.2")).toThrow("none that any threshold above 0 improves");
+    const of = (AP50: number | null) => () => thresholdsOf(readThresholds(["best"]), null, "runs/nano", AP50);
+    expect(of(0)).toThrow("has none: no detection was right in the evaluation of its training. Train longer, or");
+    for (const AP50 of [0.2, null]) expect(of(AP50)).toThrow("none that any threshold above 0 improves");
   });
 
   it.each([

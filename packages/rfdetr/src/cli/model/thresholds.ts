@@ -60,12 +60,12 @@ export function thresholdsOf(
   request: ThresholdRequest,
   recorded: RecordedThresholds | null,
   weights: string,
-  AP50?: string,
+  AP50: number | null = null,
 ): NonNullable<Selection["threshold"]> {
   const { all, single } = request;
   if (recorded === null && asksForBest(request)) {
     const why =
-      AP50 === "0"
+      AP50 === 0
         ? "no detection was right in the evaluation of its training. Train longer, or give a number, such as --threshold 0.05"
         : "its training recorded no evaluation, or none that any threshold above 0 improves. Give a number, such as --threshold 0.3";
     throw new UsageError(
