@@ -57,8 +57,9 @@ async function explainWhatIsMissing() {
   }
   const isStale = checks.every(({ ok, stale }) => ok || stale);
   console.log(isStale ? "rfdetr is set up, but its sources have changed since then:\n" : "rfdetr is not set up yet:\n");
-  for (const { name, ok, stale, found, remedy } of checks) {
-    console.log(`  ${ok ? "ok     " : stale ? "STALE  " : "MISSING"}  ${name.padEnd(17)} ${found}`);
+  for (const { name, ok, stale, prebuilt, found, remedy } of checks) {
+    const state = ok ? "ok" : stale ? "STALE" : prebuilt ? "WAITING" : "MISSING";
+    console.log(`  ${state.padEnd(7)}  ${name.padEnd(17)} ${found}`);
     if (remedy !== undefined) console.log(`           -> ${remedy}`);
   }
   const way = isCheckout ? "npm run setup" : "npx rfdetr setup";

@@ -20,12 +20,15 @@ put("packages/rfdetr/package.json", '{ "type": "module" }');
 put("node_modules/@rfdetr/torch/package.json", '{ "type": "module", "exports": { "./setup": "./setup.js" } }');
 
 /** What the launcher does, where set-up has made so much. */
-function does(args: string[], { isBuilt, isReady }: { isBuilt: boolean; isReady: boolean }): string[] {
+function does(
+  args: string[],
+  { isBuilt, isReady, checks = [] }: { isBuilt: boolean; isReady: boolean; checks?: object[] },
+): string[] {
   put(
     "node_modules/@rfdetr/torch/setup.js",
     `export const isBuilt = () => ${isBuilt};
      export const isReady = () => ${isReady};
-     export const preflight = async () => [];
+     export const preflight = async () => (${JSON.stringify(checks)});
      export const setupOrExit = async () => console.log("set-up");`,
   );
   return spawnSync(process.execPath, [launcher, ...args], { encoding: "utf8" })
@@ -50,4 +53,21 @@ it("names the next command where nothing but set-up was asked for", () => {
 
 it("sets up a checkout that is not built as it is, whatever the command", () => {
   expect(does(["data", "synth", "birds"], { isBuilt: false, isReady: false })).toEqual(["set-up", "command"]);
+});
+
+it("says of each part whether it is there, out of date, waits to be put into its place, or is missing", () => {
+  const remedy = "run npx rfdetr setup";
+  const checks = [
+    { name: "Node.js", ok: true, found: "20" },
+    { name: "npm packages", ok: false, stale: true, found: "old", remedy },
+    { name: "addon", ok: false, prebuilt: true, found: "prebuilt", remedy },
+    { name: "libtorch", ok: false, found: "not there yet", remedy },
+  ];
+  const lines = does(["doctor"], { isBuilt: true, isReady: false, checks }).filter((line) => /^ {2}\S/.test(line));
+  expect(lines.map((line) => line.trim().split(/ {2,}/))).toEqual([
+    ["ok", "Node.js", "20"],
+    ["STALE", "npm packages", "old"],
+    ["WAITING", "addon", "prebuilt"],
+    ["MISSING", "libtorch", "not there yet"],
+  ]);
 });

@@ -16,6 +16,8 @@ export interface Check {
   ok: boolean;
   /** It is there, but made of other sources. */
   stale?: boolean;
+  /** It came with the package, and has only to be put into its place. */
+  prebuilt?: boolean;
   found: string;
   remedy?: string;
 }

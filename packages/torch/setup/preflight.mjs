@@ -11,14 +11,19 @@ import { faultOfPrebuilt } from "./prebuilt.mjs";
 import { pythonWithPip } from "./python.mjs";
 import { wheelIndex } from "./wheel-index.mjs";
 
+/** What is said of an addon that came with the package. */
+const inPackage = "prebuilt, and not in its place yet: nothing is compiled";
+const notUsed = (/** @type {string} */ fault) => `not built, and the prebuilt one does not serve: ${fault}`;
+
 /**
  * @param {string | null} root of the checkout; null for an installed package
  * @param {{npm: boolean, addon: boolean, build: boolean}} done the steps that fit the sources as they are now
  * @param {string} built folder of the libtorch that the addon is for; "" if that is unknown
- * @returns {Promise<{name: string, ok: boolean, stale?: boolean, found: string, remedy?: string}[]>} `stale` marks what
- * is there, but of other sources
+ * @param {{addon?: string, fault?: string | null}} [there] the addon in its place, and why the prebuilt one does not
+ * serve: see `faultOfPrebuilt`
+ * @returns {Promise<import("./main.d.mts").Check[]>}
  */
-export async function look(root, done, built = "") {
+export async function look(root, done, built = "", there = {}) {
   const checks = [];
   const setup = root === null ? "run npx rfdetr setup" : "run npm run setup";
   const add = (name, ok, found, remedy) => checks.push({ name, ok, found, ...(ok ? {} : { remedy }) });
@@ -32,15 +37,16 @@ export async function look(root, done, built = "") {
     return checks;
   }
   /** What a step of set-up makes. */
-  const product = (name, there, fits, made, absent = `not ${made}`) => {
-    const stale = there && !fits;
-    const found = stale ? `${made} before the last change of what it is made from` : there ? made : absent;
-    add(name, there && fits, found, setup);
+  const product = (name, exists, fits, made, absent = `not ${made}`) => {
+    const stale = exists && !fits;
+    const found = stale ? `${made} before the last change of what it is made from` : exists ? made : absent;
+    add(name, exists && fits, found, setup);
     if (stale) checks[checks.length - 1].stale = true;
   };
+  const { addon = join(torch, "build/torch.node"), fault: unfit = faultOfPrebuilt(torch, engine) } = there;
+  const hasPrebuilt = unfit === null;
   if (root !== null) product("npm packages", existsSync(`${root}/node_modules/typescript`), done.npm, "installed");
   const compiler = findCompiler();
-  const hasPrebuilt = faultOfPrebuilt(torch, null) === null;
   add(
     "C++ compiler",
     compiler !== null || hasPrebuilt,
@@ -76,8 +82,14 @@ export async function look(root, done, built = "") {
       "free 1.4 GB there, or name another folder in RFDETR_HOME",
     );
   }
-  const waiting = hasPrebuilt ? "prebuilt, and not in its place yet: nothing is compiled" : undefined;
-  product("addon", existsSync(join(torch, "build/torch.node")), done.addon, "built", waiting);
+  product(
+    "addon",
+    existsSync(addon),
+    done.addon,
+    "built",
+    hasPrebuilt ? inPackage : unfit ? notUsed(unfit) : undefined,
+  );
+  if (hasPrebuilt && !existsSync(addon)) checks[checks.length - 1].prebuilt = true;
   if (root !== null)
     product("TypeScript build", existsSync(`${root}/packages/rfdetr/dist/cli/main.js`), done.build, "built");
   return checks;

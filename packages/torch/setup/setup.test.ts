@@ -154,9 +154,10 @@ describe("Python", () => {
 describe("the look at what is there", () => {
   it("tells what is missing from what was made of other sources", async () => {
     const root = join(folder, "checkout");
+    const addon = join(root, "packages/torch/build/torch.node");
     for (const part of ["node_modules/typescript", "packages/torch/build/torch.node"])
       mkdirSync(join(root, part), { recursive: true });
-    const checks = await look(root, { npm: true, addon: false, build: false });
+    const checks = await look(root, { npm: true, addon: false, build: false }, "", { addon, fault: "" });
     const of = (name: string) => checks.find((check) => check.name === name);
     expect(of("npm packages")).toEqual({ name: "npm packages", ok: true, found: "installed" });
     expect(of("addon")).toEqual({
@@ -168,6 +169,30 @@ describe("the look at what is there", () => {
     });
     expect(of("TypeScript build")).toMatchObject({ ok: false, found: "not built" });
     expect(of("TypeScript build")).not.toHaveProperty("stale");
+  });
+
+  it("tells a prebuilt addon that waits from one that does not serve, and from none", async () => {
+    const done = { npm: true, addon: false, build: true };
+    const found = async (addon: string, fault: string | null) => {
+      const checks = await look(folder, done, "", { addon, fault });
+      return checks.find(({ name }) => name === "addon");
+    };
+    const none = join(folder, "no-addon.node");
+    expect(await found(none, null)).toEqual({
+      name: "addon",
+      ok: false,
+      prebuilt: true,
+      found: "prebuilt, and not in its place yet: nothing is compiled",
+      remedy: "run npm run setup",
+    });
+    const other = await found(none, "it was made of other sources");
+    expect(other?.found).toBe("not built, and the prebuilt one does not serve: it was made of other sources");
+    expect(other).not.toHaveProperty("prebuilt");
+    expect((await found(none, ""))?.found).toBe("not built");
+    const there = join(folder, "old-addon.node");
+    writeFileSync(there, "");
+    expect(await found(there, null)).toMatchObject({ ok: false, stale: true });
+    expect(await found(there, null)).not.toHaveProperty("prebuilt");
   });
 });
 
