@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 import { accepts, compile, compilersFor, findCompiler, run } from "./compile.mjs";
 import { cudaHeaders } from "./engine.mjs";
 import { cacheFolder, platformHere } from "./machine.mjs";
-import { SetupError, say } from "./report.mjs";
+import { progress } from "./progress.mjs";
+import { SetupError } from "./report.mjs";
 import { filesBelow, hashesOf, unitsOf } from "./sources.mjs";
 
 /** The package that the addon belongs to, in a checkout or installed. */
@@ -136,14 +137,12 @@ export function jobsOf(sources, compiler, platform, engine) {
 }
 
 /**
- * Compiles what has no object yet. @param {ReturnType<typeof jobsOf>} jobs @param {(line: string) => void} tell
+ * Compiles what has no object yet. @param {ReturnType<typeof jobsOf>} jobs
  * @internal for tests
  */
-export async function compileMissing(jobs, compiler, tell, what = "files") {
+export async function compileMissing(jobs, compiler, what = "C++ files") {
   const todo = jobs.filter((job) => !existsSync(job.object));
-  const count = todo.flatMap((job) => job.sources).length;
-  if (count > 0) say(`  compiling ${count} ${what} with ${compiler.join(" ")}`);
-  await compile(todo, compiler, torch, precompiled, tell);
+  await compile(todo, compiler, torch, precompiled, what);
   // The name of an object is the hash of what was there before it was compiled.
   const changedOf = (/** @type {ReturnType<typeof jobsOf>[number]} */ job) => {
     const now = hashesOf(job, native);
@@ -158,11 +157,11 @@ export async function compileMissing(jobs, compiler, tell, what = "files") {
     });
 }
 
-/** Compiles the files that need no libtorch, while that is fetched. It says little: a bar is drawn meanwhile. */
+/** Compiles the files that need no libtorch, while that is fetched. */
 export async function compileEarly() {
   const compiler = compilerOrError(null);
   const jobs = jobsOf(addonSources(), compiler, platformHere, null);
-  await compileMissing(jobs, compiler, () => {}, "files that need no libtorch");
+  await compileMissing(jobs, compiler, "C++ files that need no libtorch");
 }
 
 /**
@@ -178,7 +177,7 @@ export async function compileAddon(engine, file, options = {}) {
   const isMacos = platform.startsWith("darwin");
   const older = isPrebuilt && platform.startsWith("linux");
   const jobs = jobsOf([...addonSources(), ...(older ? [olderSymbols] : [])], compiler, platform, engine);
-  await compileMissing(jobs, compiler, say);
+  await compileMissing(jobs, compiler);
 
   const lib = join(engine.root, "lib");
   // Its name differs among the wheels of a version: a prebuilt addon takes the one that libtorch_cpu loads.
@@ -199,7 +198,7 @@ export async function compileAddon(engine, file, options = {}) {
     ...(engine.cuda ? ["-ltorch", "-ltorch_cuda", "-lc10_cuda"] : []),
     ...(gomp === undefined ? [] : [join(lib, gomp)]),
   ];
-  await run(compiler, [...link, "-o", file], ["the addon"]);
+  await progress.during("linking the addon", () => run(compiler, [...link, "-o", file], ["the addon"]));
   const now = new Date();
   for (const { object } of jobs) utimesSync(object, now, now);
   forget(dirname(jobs[0].object), now);

@@ -4,7 +4,9 @@ import { copyFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { oldestMacos, platformHere } from "./machine.mjs";
-import { SetupError, say } from "./report.mjs";
+import { progress } from "./progress.mjs";
+import { SetupError } from "./report.mjs";
+import { untilDone } from "./stopping.mjs";
 
 /** A compiler is a program and its first arguments. @typedef {string[]} Command */
 
@@ -54,35 +56,45 @@ const worthPrecompiling = 4;
  * @param {Command} compiler
  * @param {string} cwd where the compiler runs
  * @param {string} header the one to precompile
- * @param {(line: string) => void} [tell]
+ * @param {string} [what] they are, in words
  */
-export async function compile(todo, compiler, cwd, header, tell = say) {
+export async function compile(todo, compiler, cwd, header, what = "C++ files") {
+  const count = todo.flatMap((job) => job.sources).length;
+  if (count === 0) return;
+  await progress.during(`compiling ${count} ${what}`, (task) =>
+    compileAll(todo, compiler, cwd, header, (done) => task.update(`(${done} done)`)),
+  );
+}
+
+/** @param {Job[]} todo @param {(files: number) => void} tell how many are done */
+async function compileAll(todo, compiler, cwd, header, tell) {
   const slow = todo.filter((job) => job.usesPrecompiled);
   const precompiles = slow.length >= worthPrecompiling && isGcc(compiler);
   const folder = precompiles ? mkdtempSync(join(dirname(todo[0].object), "precompiled-")) : "";
   const copy = join(folder, "precompiled.h");
+  // Half a gigabyte.
+  const remove = () => precompiles && rmSync(folder, { recursive: true, force: true });
+  const isDone = untilDone(remove);
   let isPrecompiled = false;
   // It takes one core. Those that are free meanwhile parse the headers themselves.
   const precompiling =
     precompiles && precompile(compiler, slow[0].common, header, copy).then((is) => (isPrecompiled = is));
   const queue = [...todo.filter((job) => !job.usesPrecompiled), ...slow];
-  const files = queue.flatMap((job) => job.sources).length;
   let done = 0;
-  let told = 0;
+  tell(done);
   const worker = async (/** @type {number} */ index) => {
     if (index === 0) await precompiling;
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
       await compileOne(job, compiler, cwd, job.usesPrecompiled && isPrecompiled ? ["-include", copy] : []);
       done += job.sources.length;
-      if (done < told + 5 || done === files) continue;
-      tell(`  compiled ${done} of ${files}`);
-      told = done;
+      tell(done);
     }
   };
   try {
     await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, (_, index) => worker(index)));
   } finally {
-    if (precompiles) rmSync(folder, { recursive: true, force: true });
+    remove();
+    isDone();
   }
 }
 
@@ -127,7 +139,9 @@ export function run([program, ...first], args, what, cwd) {
     /** @type {string[]} */
     const errors = [];
     child.stderr.on("data", (chunk) => errors.push(String(chunk)));
+    const isDone = untilDone(() => child.kill());
     child.on("error", reject).on("close", (code) => {
+      isDone();
       if (code === 0) resolve();
       else
         reject(

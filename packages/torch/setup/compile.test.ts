@@ -121,7 +121,7 @@ describe("units", () => {
     for (const i of [1, 2, 3]) writeFileSync(join(native, `own${i}.cc`), `// compile: -O${i}\n#include <cstdint>\n`);
     const jobs = jobsIn(native);
     expect(jobs.length).toBe(4);
-    const build = () => compile(jobs, compiler, native, join(native, "precompiled.h"), () => {});
+    const build = () => compile(jobs, compiler, native, join(native, "precompiled.h"));
     await build();
     expect(jobs.filter((job) => !existsSync(job.object))).toEqual([]);
     expect(readdirSync(native).filter((name) => name.startsWith("precompiled-"))).toEqual([]);
@@ -144,7 +144,7 @@ describe("units", () => {
     chmodSync(script, 0o755);
     const jobs = jobsIn(native);
     expect(jobs.length).toBe(1);
-    await expect(compileMissing(jobs, [script], () => {})).rejects.toThrow(/b\.cc was changed while it was compiled/);
+    await expect(compileMissing(jobs, [script])).rejects.toThrow(/b\.cc was changed while it was compiled/);
     expect(existsSync(jobs[0].object)).toBe(false);
   });
 });

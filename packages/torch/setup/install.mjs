@@ -91,7 +91,7 @@ export async function installAddon(torch, engine, options) {
       return finish(true);
     }
     if (fault !== "") say(`the prebuilt addon is not used: ${fault}`);
-    say(`addon (${addonSources().length} C++ files)`);
+    say(`addon (${addonSources().length} C++ files; those that were compiled before are kept)`);
     await compileAddon(engine, temporary, { fault });
     const problem = faultOfLoading(temporary);
     if (problem !== null)

@@ -2,6 +2,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { say } from "./report.mjs";
+import { untilDone } from "./stopping.mjs";
 
 const alive = (pid) => {
   try {
@@ -91,9 +92,11 @@ export async function locked(file, body) {
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
   }
+  const isReleased = untilDone(() => rmSync(file, { force: true }));
   try {
     return await body();
   } finally {
+    isReleased();
     own.delete(file);
     rmSync(file, { force: true });
   }

@@ -10,8 +10,10 @@ import { hasCudaEngine, inspect, resolveEngine, rootOf } from "./engine.mjs";
 import { builtFor, forgetEngine, installAddon, isWanted, mustCompile, removeLeftovers } from "./install.mjs";
 import { locked } from "./lock.mjs";
 import { look } from "./preflight.mjs";
+import { progress } from "./progress.mjs";
 import { explained, SetupError, say } from "./report.mjs";
 import { contentPrint, fingerprint, Stamps } from "./stamp.mjs";
+import { stoppable, untilDone } from "./stopping.mjs";
 
 export const root = resolve(torch, "../..");
 /** An installed package has no TypeScript sources: it is built, and its npm packages are there. */
@@ -118,10 +120,10 @@ export async function setup(options = {}) {
 
 /** @param {Stamps} stamps */
 async function installPackages(stamps) {
-  say("npm packages");
   // Not `npm ci`: it refuses locks without the optional packages of other platforms, which some registries do not
   // carry. The install script of onnxruntime-node would fetch 300 MB for CUDA.
   await run(
+    "npm packages",
     "npm",
     ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error", "--onnxruntime-node-install=skip"],
     "The npm packages could not be installed",
@@ -151,21 +153,32 @@ async function makeAddon(stamps, npm, options) {
 
 /** @param {Stamps} stamps */
 async function buildTypescript(stamps) {
-  say("TypeScript build");
   const print = prints.build();
   for (const name of packages)
     if (!existsSync(join(root, "packages", name, "dist/index.js")))
       rmSync(join(root, "packages", name, "dist/.tsbuildinfo"), { force: true });
-  await run(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-b"], "The TypeScript build failed", [
-    "see the errors above; in a clean checkout this is a fault of the project",
-  ]);
+  await run(
+    "TypeScript build",
+    process.execPath,
+    [join(root, "node_modules/typescript/bin/tsc"), "-b"],
+    "The TypeScript build failed",
+    ["see the errors above; in a clean checkout this is a fault of the project"],
+  );
   stamps.set("build", print);
 }
 
+/** Runs a program that takes long. @param {string} name of what it does */
+function run(name, command, args, problem, remedies) {
+  say(name);
+  return progress.during(name, () => finished(command, args, problem, remedies));
+}
+
 /** @returns {Promise<void>} */
-function run(command, args, problem, remedies) {
+function finished(command, args, problem, remedies) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
+    const isDone = untilDone(() => child.kill());
+    child.on("close", isDone);
     const output = { stdout: "", stderr: "" };
     for (const name of /** @type {const} */ (["stdout", "stderr"]))
       child[name].setEncoding("utf8").on("data", (chunk) => {
@@ -189,7 +202,7 @@ function run(command, args, problem, remedies) {
  */
 export async function setupOrExit(options = {}) {
   try {
-    await setup(options);
+    await stoppable(() => setup(options));
   } catch (cause) {
     const error = explained(cause, notes);
     if (options.json)

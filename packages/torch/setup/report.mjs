@@ -1,4 +1,5 @@
 // What set-up says: one line a step, a bar for long ones, and one report when something is missing.
+import { progress } from "./progress.mjs";
 
 /** A step that cannot be done here: what was tried, what was found, and what to do about it. */
 export class SetupError extends Error {
@@ -49,31 +50,29 @@ export function explained(error, place) {
   });
 }
 
-export const say = (/** @type {string} */ line) => process.stderr.write(`${line}\n`);
+export const say = (/** @type {string} */ line) => progress.say(line);
 
 const mib = (/** @type {number} */ bytes) => `${Math.round(bytes / 2 ** 20)} MiB`;
 
-/** A bar on a terminal, a line for every quarter elsewhere. @param {string} label @param {number} total */
+/**
+ * A bar in the live line of a terminal, a line for every quarter elsewhere. @param {string} label @param {number} total
+ */
 export function progressBar(label, total) {
-  const tty = process.stderr.isTTY;
+  const task = progress.begin(label);
   let quarter = 0;
   return {
     /** @param {number} done */
     update(done) {
       const share = Math.min(1, total > 0 ? done / total : 0);
-      if (tty) {
-        const width = 28;
-        const full = Math.round(share * width);
-        process.stderr.write(
-          `\r  ${label} [${"=".repeat(full)}${" ".repeat(width - full)}] ${String(Math.floor(share * 100)).padStart(3)} %  ${mib(done)} of ${mib(total)} `,
-        );
-      } else if (Math.floor(share * 4) > quarter) {
+      const width = 16;
+      const full = Math.round(share * width);
+      const bar = `[${"=".repeat(full)}${" ".repeat(width - full)}]`;
+      task.update(`${bar} ${Math.floor(share * 100)} % of ${mib(total)}`);
+      if (!progress.isTerminal && Math.floor(share * 4) > quarter) {
         quarter = Math.floor(share * 4);
         say(`  ${label}: ${quarter * 25} % of ${mib(total)}`);
       }
     },
-    end() {
-      if (tty) process.stderr.write("\n");
-    },
+    end: task.end,
   };
 }

@@ -15,6 +15,7 @@ import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { pip, workingFolder } from "./python.mjs";
 import { progressBar } from "./report.mjs";
+import { untilDone } from "./stopping.mjs";
 import { openEntry, readDirectory, readEntry } from "./zip.mjs";
 
 /**
@@ -60,7 +61,7 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
     ...extra,
     requirement,
   ]);
-  // Small ones come beside the large one, and would write over its bar.
+  // Small ones come beside the large one.
   const bar = bytes > 1e8 ? progressBar(label, bytes) : { update() {}, end() {} };
   const output = [];
   const child = spawn(python, args, {
@@ -68,10 +69,12 @@ export async function downloadWheel({ python, requirement, platforms, folder, la
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, TMPDIR: temporary },
   });
+  const isDone = untilDone(() => child.kill());
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => output.push(String(chunk)));
   const timer = setInterval(() => bar.update(folderBytes(folder)), 200);
   const code = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve));
   clearInterval(timer);
+  isDone();
   const name = requirement.split("==")[0].replaceAll("-", "_").toLowerCase();
   const wheel = readdirSync(folder).find((file) => file.toLowerCase().startsWith(`${name}-`) && file.endsWith(".whl"));
   if (code === 0 && wheel !== undefined) bar.update(bytes);
