@@ -13,7 +13,15 @@ export {
 } from "./formats/number-format.js";
 export { type Rounded, roundElements, roundMatrix } from "./formats/round.js";
 export { GradScaler, type ScalerOptions, type ScalerState } from "./grad-scaler.js";
-export { type CastRule, castRules, type ModuleRule, moduleRules, type Precision, precisions } from "./names.js";
+export {
+  type CastRule,
+  castRules,
+  lowPrecisionOf,
+  type ModuleRule,
+  moduleRules,
+  type Precision,
+  precisions,
+} from "./names.js";
 export {
   type Fault,
   type FaultPhase,
@@ -30,13 +38,14 @@ export {
   type Calibration,
   type CalibrationTask,
   calibrate,
-  recommend,
+  roundsFor,
 } from "./observers/calibrate.js";
 export type { CalibratedPrecision } from "./observers/calibrated-precision.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { type ChoiceAgreement, Choices } from "./observers/choices.js";
 export { compareModules, type ModuleError, worstModules } from "./observers/compare-modules.js";
 export { Monitor, UpdateProbe, type WatchedStep } from "./observers/monitor.js";
+export { recommend } from "./observers/recommend.js";
 export { type Replay, replay } from "./observers/replay.js";
 export {
   autoTable,

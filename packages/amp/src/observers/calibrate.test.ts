@@ -2,9 +2,10 @@ import { memory, nn, ops, randn, resetPeakMemory, scope, type Tensor, tensor } f
 import { describe, expect, it } from "vitest";
 import { Autocast } from "../autocast/autocast.js";
 import type { Precision } from "../names.js";
-import { calibrate, recommend } from "./calibrate.js";
+import { calibrate, roundsFor } from "./calibrate.js";
 import type { CalibratedPrecision } from "./calibrated-precision.js";
 import { compareModules, worstModules } from "./compare-modules.js";
+import { recommend } from "./recommend.js";
 
 class Dropout extends nn.Module {
   override forward(x: Tensor): Tensor {
@@ -131,6 +132,7 @@ describe("recommendation", () => {
     precision,
     step_seconds: 1,
     speedup: 1,
+    speedup_range: [changes.speedup ?? 1, changes.speedup ?? 1],
     peak_tensor_bytes: 1,
     memory_ratio: 1,
     loss: 1,
@@ -170,6 +172,30 @@ describe("recommendation", () => {
   it("takes memory for a reason too", () => {
     expect(best(row("bf16-mixed", { speedup: 1, memory_ratio: 0.6 })).precision).toBe("bf16-mixed");
   });
+  it("keeps the default where single rounds have it worth it, and says how far they scatter", () => {
+    const busy = row("bf16-mixed", { speedup: 0.79, speedup_range: [0.66, 0.97], memory_ratio: 0.73 });
+    const other = row("16-mixed", { speedup: 1.2, speedup_range: [0.9, 1.3] });
+    expect(recommend([row("32-true"), busy], "bf16-mixed")).toEqual({
+      precision: "bf16-mixed",
+      reason:
+        "measured here: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak memory; its gradient agrees with the exact one (cosine 1.0000)",
+    });
+    expect(recommend([row("32-true"), busy, other], "bf16-mixed").precision).toBe("bf16-mixed");
+    expect(best(busy).precision).toBe("32-true");
+  });
+  it("leaves the default where every round has another faster, or the default not worth it", () => {
+    const slow = row("bf16-mixed", { speedup: 0.8, speedup_range: [0.78, 0.81], memory_ratio: 0.7 });
+    expect(recommend([row("32-true"), slow], "bf16-mixed").precision).toBe("32-true");
+    const even = row("bf16-mixed", { speedup: 1, speedup_range: [0.95, 1.05], memory_ratio: 0.6 });
+    const fast = row("16-mixed", { speedup: 2, speedup_range: [1.9, 2.1] });
+    expect(recommend([row("32-true"), even, fast], "bf16-mixed").precision).toBe("16-mixed");
+    const broken = row("bf16-mixed", { speedup: 2, nonfinite: true });
+    expect(recommend([row("32-true"), broken], "bf16-mixed").precision).toBe("32-true");
+  });
+});
+
+it("short steps are measured in more rounds", () => {
+  expect([0.001, 0.4, 0.5, 1, 30].map(roundsFor)).toEqual([9, 5, 4, 3, 3]);
 });
 
 it("modules are compared by their own outputs", () => {

@@ -14,13 +14,14 @@ import {
 import type { Autocast } from "../autocast/autocast.js";
 import { gradientsFinite } from "../finite.js";
 import { median } from "../median.js";
-import type { NumberFormatName, Precision } from "../names.js";
+import { lowPrecisionOf, type NumberFormatName, type Precision } from "../names.js";
 import type { ModuleRecord } from "../numerics/module-record.js";
-import { precisionsOf } from "../policy/auto-precision.js";
+import { precisionsOf, resolvePrecision } from "../policy/auto-precision.js";
 import type { CalibratedPrecision } from "./calibrated-precision.js";
 import { Choices } from "./choices.js";
 import { compareModules, worstModules } from "./compare-modules.js";
 import { Monitor } from "./monitor.js";
+import { type Recommendation, recommend } from "./recommend.js";
 
 /** The training step that {@link calibrate} measures. */
 export interface CalibrationTask {
@@ -35,7 +36,7 @@ export interface CalibrationTask {
   step: (autocast: Autocast, dtype: DType, scale: number) => number;
   /** Makes the autocast of a precision as training makes it; in a number format where one is given. */
   autocast: (precision: Precision, format?: NumberFormatName) => Autocast;
-  /** Timed steps of each precision, after one that is not timed; default 3. The precisions take turns. */
+  /** Timed steps of each precision, after one that is not timed; default {@link roundsFor}. They take turns. */
   rounds?: number;
   /** Precisions to try; default all that the device has. `32-true` is always measured. */
   precisions?: readonly Precision[];
@@ -62,14 +63,11 @@ export interface Calibration {
   precisions: CalibratedPrecision[];
   /** One entry for each number format that was tried. */
   formats: CalibratedFormat[];
-  /** The recommended precision, and the reason in words to print. */
-  recommended: { precision: Precision; reason: string };
+  recommended: Recommendation;
 }
 
 /** The loss scale that the search for finite float16 gradients starts with. */
 const firstScale = 65536;
-/** Cosine with the exact gradient, at the same choices, below which a precision is rejected. */
-const worstCosine = 0.98;
 
 /** The step in float64, which is the reference for errors. */
 interface Exact {
@@ -180,18 +178,20 @@ export function calibrate(task: CalibrationTask): Calibration {
   });
   // They would count as memory of the timed steps.
   for (const kept of [...exact.gradients, exact.choices]) kept?.dispose();
-  for (let round = 1; round <= (task.rounds ?? 3); round++)
+  for (let round = 1, rounds = 1; round <= rounds; round++) {
     for (const trial of trials) {
       progress(`${trial.precision}, round ${round}`);
       measureStep(steps, trial);
     }
+    rounds = task.rounds ?? roundsFor(median(base.seconds));
+  }
   steps.close();
   const rows = trials.map((trial) => rowOf(trial, base, watched));
   return {
     exact: { loss: exact.loss, gradient_norm: exact.norm },
     precisions: rows,
     formats,
-    recommended: recommend(rows),
+    recommended: recommend(rows, resolvePrecision("auto", steps.device).precision),
   };
 }
 
@@ -248,6 +248,9 @@ function tryPrecision(
   return { precision, autocast, scale, errors: found, seconds: [], peak: 0 };
 }
 
+/** Rounds in which steps of so many seconds are measured: three, and up to nine of short ones, which scatter more. */
+export const roundsFor = (seconds: number): number => Math.min(9, Math.max(3, Math.ceil(2 / seconds)));
+
 /** Runs one step and adds its time and its memory to the trial. */
 function measureStep(steps: Steps, trial: Trial): void {
   steps.drop();
@@ -260,10 +263,12 @@ function measureStep(steps: Steps, trial: Trial): void {
 }
 
 function rowOf(trial: Trial, base: Trial, watched: readonly ModuleRecord[]): CalibratedPrecision {
+  const speedups = trial.seconds.map((seconds, round) => (base.seconds[round] ?? seconds) / seconds);
   return {
     precision: trial.precision,
     step_seconds: median(trial.seconds),
     speedup: median(base.seconds) / median(trial.seconds),
+    speedup_range: [Math.min(...speedups), Math.max(...speedups)],
     peak_tensor_bytes: trial.peak,
     memory_ratio: trial.peak / base.peak,
     ...trial.errors,
@@ -273,43 +278,12 @@ function rowOf(trial: Trial, base: Trial, watched: readonly ModuleRecord[]): Cal
 }
 
 /**
- * Recommends the fastest precision whose gradient is close to the exact one at the same choices. To be worth it, a
- * precision must be at least 1.1 times as fast as `32-true`, or need at most 90 % of its memory at no less than 0.95
- * times its speed.
- * @param rows what was measured of each precision in one run
- * @returns the precision, and the reason in words to print
- */
-export function recommend(rows: readonly CalibratedPrecision[]): Calibration["recommended"] {
-  const low = rows.filter((row) => row.precision !== "32-true");
-  const right = low.filter((row) => !row.nonfinite && row.rounding_cosine >= worstCosine);
-  const wrong = low.filter((row) => !right.includes(row));
-  const best = right
-    .filter((row) => row.speedup >= 1.1 || (row.speedup >= 0.95 && row.memory_ratio <= 0.9))
-    .sort((a, b) => b.speedup - a.speedup)[0];
-  if (best !== undefined)
-    return {
-      precision: best.precision,
-      reason: `measured here: ${best.speedup.toFixed(2)} times as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
-    };
-  if (right.length > 0)
-    return {
-      precision: "32-true",
-      reason: `measured here: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${row.speedup.toFixed(2)} times the speed`).join(", ")}`,
-    };
-  const faults = wrong.map((row) => {
-    const direction = `changes the direction of the gradient (cosine ${row.rounding_cosine.toFixed(3)})`;
-    return `${row.precision} ${row.nonfinite ? "is not finite" : direction}`;
-  });
-  return { precision: "32-true", reason: `measured here: ${faults.join(", ") || "no other precision was tried"}` };
-}
-
-/**
  * The share of the gradient values that a precision rounds to zero.
  * @param watched the float32 gradients, with the exponents that they have at a loss scale of {@link firstScale}
  * @param scale the loss scale of the precision
  */
 function underflow(precision: Precision, watched: readonly ModuleRecord[], scale: number): number {
-  if (precision === "32-true" || precision === "tf32") return 0;
+  if (lowPrecisionOf[precision] === null) return 0;
   // Float16 rounds magnitudes below 2^−25 to zero. Bfloat16 has the exponents of float32 and loses only subnormals.
   const limit = precision === "16-mixed" ? -25 + Math.log2(firstScale / scale) : -133 + Math.log2(firstScale);
   let [lost, all] = [0, 0];

@@ -10,6 +10,8 @@ export interface CalibratedPrecision {
   step_seconds: number;
   /** The step time of `32-true` over that of this precision. */
   speedup: number;
+  /** The same in each round: the least and the largest. Other programs scatter the times of single rounds. */
+  speedup_range: [least: number, largest: number];
   /** The peak of the bytes of all tensors over the timed steps. */
   peak_tensor_bytes: number;
   /** The peak bytes of this precision over those of `32-true`. */

@@ -74,7 +74,7 @@ export const autoTable: readonly AutoRow[] = [
     fits: (h) => h.kernels,
     hardware: "CPU with AVX2 and FMA",
     precision: "bf16-mixed",
-    reason: "bfloat16 takes less memory, and is about as fast as float32 on this CPU",
+    reason: "bfloat16 takes less memory, and products in it are about as fast as in float32 on this CPU",
   },
   {
     fits: () => true,

@@ -9,6 +9,7 @@ const row = (precision: Precision, scale = 1): CalibratedPrecision => ({
   precision,
   step_seconds: 1,
   speedup: 1,
+  speedup_range: [1, 1],
   peak_tensor_bytes: 1,
   memory_ratio: 1,
   loss: 1,

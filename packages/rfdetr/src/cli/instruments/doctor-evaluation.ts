@@ -5,12 +5,19 @@ import type { EvaluatedMode } from "../../instruments/precision/compare-evaluati
 import { counted, fraction, grouped } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 
-const meanings: Record<EvaluatedMode["mode"], string> = {
-  fp32: "everything in float32",
-  autocast: "the default: matrix products in low precision, weights and norms in float32",
-  fp16_eval: "the obsolete setting: float16 autocast, no weight converted",
-  whole_model_half: "every weight and operator in float16, norms included",
+/** What a mode is, by the precision that it computes in. */
+const meanings: Record<EvaluatedMode["mode"], (precision: EvaluatedMode["precision"]) => string> = {
+  fp32: () => "everything in float32: the others are compared with it",
+  autocast: (precision) =>
+    `how training evaluates, and val, predict: each operator in the type that ${precision} gives it (matrix products in low precision, norms in float32), weights in float32`,
+  fp16_eval: () => "a setting of the Python package, obsolete here: the same in 16-mixed, and no weight is converted",
+  whole_model_half: () => "not offered, only compared: every weight and operator in float16, norms included",
 };
+
+const columns = [
+  "box px, worst px: mean and largest error of a box's corners; score: mean error; lost: detections of fp32 that are not found",
+  "norms, worst norm: error of the outputs of norm layers relative to these, median and largest; ms/image: of the forward, median of the batches; weights: in memory, with their copies in low precision",
+];
 
 /** Prints a table of the ways to evaluate, what each means, and a verdict. */
 export function evaluation(
@@ -54,8 +61,17 @@ export function evaluation(
     "",
   ];
   console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "worst IoU", "score"]);
-  for (const { mode } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode]}`));
+  for (const { mode, precision } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode](precision)}`));
+  for (const meaning of columns) console.sentence(console.dim(meaning));
+  console.sentence(obsolete(rows));
   console.sentence(verdict(rows));
+}
+
+/** What `fp16_eval` would change, in a sentence. @internal for tests */
+export function obsolete(rows: readonly EvaluatedMode[]): string {
+  const [now, then] = (["autocast", "fp16_eval"] as const).map((mode) => rows.find((row) => row.mode === mode));
+  const off = (row?: EvaluatedMode): string => `${number(row?.box_error_px ?? Number.NaN)} px`;
+  return `Evaluation runs under autocast already, with boxes off by ${off(now)}; under fp16_eval they are off by ${off(then)}`;
 }
 
 /** What the table shows about converting the whole model, in a sentence. @internal for tests */

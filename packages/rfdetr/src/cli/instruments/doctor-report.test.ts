@@ -1,7 +1,8 @@
 import type { Calibration, Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
-import { onImages, verdict } from "./doctor-evaluation.js";
+import type { MemoryPrice } from "../../train/measure/calibrate-step.js";
+import { obsolete, onImages, verdict } from "./doctor-evaluation.js";
 import {
   advice,
   formatsVerdict,
@@ -14,7 +15,8 @@ import {
 
 type Row = Calibration["precisions"][number];
 const row = (precision: Precision, speedup: number, memory_ratio: number, nonfinite = false) =>
-  ({ precision, speedup, memory_ratio, nonfinite }) as Row;
+  ({ precision, speedup, speedup_range: [speedup, speedup], memory_ratio, nonfinite }) as unknown as Row;
+const byDefault = (precision: Precision) => ({ precision, reason: "the table says so" });
 const measured = (precision: Precision, ...precisions: Row[]): Calibration => ({
   exact: { loss: 1, gradient_norm: 1 },
   precisions: [row("32-true", 1, 1), ...precisions],
@@ -75,6 +77,13 @@ describe("the tables of the doctor", () => {
     );
   });
 
+  it("say that evaluation runs under autocast already, and what fp16_eval would change", () => {
+    const off = (mode: EvaluatedMode["mode"], box_error_px: number) => ({ mode, box_error_px }) as EvaluatedMode;
+    expect(obsolete([off("autocast", 0.4), off("fp16_eval", 0.05)])).toBe(
+      "Evaluation runs under autocast already, with boxes off by 0.40 px; under fp16_eval they are off by 0.050 px",
+    );
+  });
+
   it("say how many choices are those of float64, and never all where one is not", () => {
     const made = (path: string, operator: string, same: number) => ({ path, operator, same, places: 1000 });
     const choices = [
@@ -88,7 +97,12 @@ describe("the tables of the doctor", () => {
   });
 
   it("tell a way to spare memory that spares none", () => {
-    const price = (way: "default" | "lean", peak_tensor_bytes: number) => ({ way, peak_tensor_bytes, step_seconds: 1 });
+    const price = (way: "default" | "lean", peak_tensor_bytes: number): MemoryPrice => ({
+      way,
+      peak_tensor_bytes,
+      step_seconds: 1,
+      step_seconds_range: [1, 1],
+    });
     const base = price("default", 100);
     expect([base, price("lean", 103), price("lean", 90)].map((each) => sparesNothing(each, base))).toEqual([
       false,
@@ -110,26 +124,33 @@ it("the verdict on number formats says in a sentence what each costs beside bflo
 
 describe("the advice of the doctor", () => {
   it("says why a precision is recommended that is slower than float32", () => {
-    expect(advice(measured("bf16-mixed", row("bf16-mixed", 0.95, 0.7)), "bf16-mixed")).toEqual([
+    expect(advice(measured("bf16-mixed", row("bf16-mixed", 0.95, 0.7)), byDefault("bf16-mixed"))).toEqual([
       "recommended bf16-mixed, which training takes by default: measured here; 32-true is faster: the reason is the memory",
     ]);
   });
 
+  it("claims no more than the rounds show", () => {
+    const scattered = { ...row("bf16-mixed", 0.95, 0.7), speedup_range: [0.9, 1.1] } as Row;
+    expect(advice(measured("bf16-mixed", scattered), byDefault("bf16-mixed"))[0]).toMatch(
+      /; 32-true is as fast or faster: the reason is the memory$/,
+    );
+  });
+
   it("is one sentence where training takes by default what measured best", () => {
-    expect(advice(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), "bf16-mixed")).toEqual([
+    expect(advice(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), byDefault("bf16-mixed"))).toEqual([
       "recommended bf16-mixed, which training takes by default: measured here",
     ]);
   });
 
   it("says what the default gives, and costs, where another precision measured best", () => {
-    expect(advice(measured("32-true", row("bf16-mixed", 0.86, 0.81)), "bf16-mixed")[1]).toBe(
-      "training takes bf16-mixed by default, at 0.86 times the speed of 32-true with 81 % of its peak memory: keep it where memory is short, or train with --precision 32-true",
+    expect(advice(measured("32-true", row("bf16-mixed", 0.86, 0.81)), byDefault("bf16-mixed"))[1]).toBe(
+      "training takes bf16-mixed by default (the table says so), at 0.86 times the speed of 32-true with 81 % of its peak memory: keep it where memory is short, or train with --precision 32-true",
     );
-    expect(advice(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), "32-true")[1]).toBe(
-      "training takes 32-true by default: train with --precision bf16-mixed",
+    expect(advice(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), byDefault("32-true"))[1]).toBe(
+      "training takes 32-true by default (the table says so): train with --precision bf16-mixed",
     );
-    expect(advice(measured("32-true", row("bf16-mixed", 2, 0.7, true)), "bf16-mixed")[1]).toBe(
-      "training takes bf16-mixed by default, which is not finite here: train with --precision 32-true",
+    expect(advice(measured("32-true", row("bf16-mixed", 2, 0.7, true)), byDefault("bf16-mixed"))[1]).toBe(
+      "training takes bf16-mixed by default (the table says so), which is not finite here: train with --precision 32-true",
     );
   });
 });

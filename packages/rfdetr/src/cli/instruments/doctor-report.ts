@@ -1,6 +1,6 @@
 // The measurements of `rfdetr doctor` as tables.
 
-import type { Calibration, Precision } from "@rfdetr/amp";
+import type { Calibration, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import { numberFormats } from "@rfdetr/amp/names";
 import { formatBytes } from "@rfdetr/amp/text";
 import { optim } from "@rfdetr/torch";
@@ -54,11 +54,20 @@ export function memory(
     formatBytes(row.peak_tensor_bytes),
     change(row.peak_tensor_bytes, base?.peak_tensor_bytes),
     (row.step_seconds * 1000).toFixed(0),
+    range(row.step_seconds_range.map((seconds) => (seconds * 1000).toFixed(0))),
     change(row.step_seconds, base?.step_seconds),
     sparesNothing(row, base) ? "spares nothing here" : "",
   ]);
-  console.table(["setting", "tensors", "change", "step ms", "change", ""], cells, ["change"]);
+  console.table(["setting", "tensors", "change", "step ms", "by round", "change", ""], cells, ["by round", "change"]);
+  console.sentence(
+    console.dim(
+      "tensors: at the peak of the step, counted to the byte; by round: the shortest and the longest step, a change within which is none",
+    ),
+  );
 }
+
+/** The least and the largest of some figures. */
+const range = (figures: readonly string[]): string => (figures[0] === figures[1] ? figures[0] : figures.join("–"));
 
 /** Whether a way to spare memory takes as much as none, or more. @internal for tests */
 export const sparesNothing = (row: MemoryPrice, base: MemoryPrice | undefined): boolean =>
@@ -111,6 +120,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     row.precision,
     (row.step_seconds * 1000).toFixed(0),
     row.speedup.toFixed(2),
+    range(row.speedup_range.map((each) => each.toFixed(2))),
     formatBytes(row.peak_tensor_bytes),
     row.memory_ratio.toFixed(2),
     row.loss_error.toPrecision(2),
@@ -123,6 +133,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "precision",
     "step ms",
     "speed-up",
+    "by round",
     "tensors",
     "ratio",
     "loss error",
@@ -131,12 +142,13 @@ export function precisions(console: Console, what: string, { precisions: rows }:
     "underflow",
     "",
   ];
-  console.table(header, cells, ["underflow", "loss error", "ratio", "tensors"]);
-  console.sentence(
-    console.dim(
-      "same choices: the gradient cosine where queries, matches and mask points are chosen as in float64, so that rounding alone is left",
-    ),
-  );
+  console.table(header, cells, ["underflow", "by round", "loss error", "ratio", "tensors"]);
+  for (const meaning of [
+    "by round: the least and the largest speed-up of single rounds, which other programs scatter; tensors: at the peak of the step, counted to the byte",
+    "gradient cosine: 1 where the gradient has the exact direction; same choices: the same where queries, matches and mask points are chosen as in float64, so that rounding alone is left",
+    "underflow: the share of the gradient's values that the precision rounds to zero",
+  ])
+    console.sentence(console.dim(meaning));
   for (const row of rows) {
     if (row.choices.some(({ same, places }) => same < places)) console.sentence(console.dim(otherChoices(row)));
     if (row.modules.length > 0)
@@ -186,10 +198,14 @@ export function formatsVerdict({ formats: rows, precisions: all }: Calibration):
 }
 
 /**
- * The precision to take, in sentences: what measured best, and what training takes by default where that is another.
- * @param byDefault what `precision` "auto" takes on this hardware
+ * The precision to take, in sentences: what measured best, and what training takes by default, and why, where that is
+ * another.
+ * @param resolved what `precision` "auto" takes on this hardware
  */
-export function advice({ recommended, precisions: rows }: Calibration, byDefault: Precision): string[] {
+export function advice(
+  { recommended, precisions: rows }: Calibration,
+  { precision: byDefault, reason: why }: Pick<ResolvedPrecision, "precision" | "reason">,
+): string[] {
   const { precision } = recommended;
   const reason = `${recommended.reason}${slower(rows.find((row) => row.precision === precision))}`;
   if (precision === byDefault) return [`recommended ${precision}, which training takes by default: ${reason}`];
@@ -200,7 +216,7 @@ export function advice({ recommended, precisions: rows }: Calibration, byDefault
   const keep = taken.nonfinite || taken.memory_ratio >= best.memory_ratio ? "" : "keep it where memory is short, or ";
   return [
     `recommended ${precision}: ${reason}`,
-    `training takes ${byDefault} by default${gives}: ${keep}train with --precision ${precision}`,
+    `training takes ${byDefault} by default (${why})${gives}: ${keep}train with --precision ${precision}`,
   ];
 }
 
@@ -208,7 +224,7 @@ export function advice({ recommended, precisions: rows }: Calibration, byDefault
 const slower = (row: Calibration["precisions"][number] | undefined): string =>
   row === undefined || row.precision === "32-true" || row.speedup >= 0.995
     ? ""
-    : "; 32-true is faster: the reason is the memory";
+    : `; ${row.speedup_range[1] < 0.995 ? "32-true is faster" : "32-true is as fast or faster"}: the reason is the memory`;
 
 /**
  * Prints what the optimizer's moments take, and what `optimizer_state` "8bit" leaves of it.

@@ -200,7 +200,7 @@ async function measure(
   showEvaluation(console, evaluation, { trained: subject.trained, seen });
   const { recommended, precisions, formats, exact } = calibration;
   console.result();
-  for (const sentence of report.advice(calibration, precision)) console.sentence(sentence);
+  for (const sentence of report.advice(calibration, resolved)) console.sentence(sentence);
   if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../../settings/recommendation.js");
     console.sentence(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);

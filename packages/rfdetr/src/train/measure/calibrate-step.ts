@@ -1,5 +1,5 @@
 // Measures every precision on one training step.
-import { type Calibration, type CalibrationTask, calibrate, type Precision } from "@rfdetr/amp";
+import { type Calibration, type CalibrationTask, calibrate, type Precision, roundsFor } from "@rfdetr/amp";
 import { getRngState, memory, resetPeakMemory, scope, setRngState } from "@rfdetr/torch";
 import type { Criterion } from "../../loss/criterion.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
@@ -55,16 +55,18 @@ export interface MemoryPrice {
   peak_tensor_bytes: number;
   /** Median of the rounds. */
   step_seconds: number;
+  /** The shortest and the longest round. */
+  step_seconds_range: [least: number, largest: number];
 }
 
 /**
  * Measures what each way to spare memory saves and costs on the training step of a subject, in turns. The weights and
  * the ways of its model stay as they are.
- * @param options.rounds timed steps of each way, after one that is not timed
+ * @param options.rounds timed steps of each way, after one that is not timed; default {@link roundsFor}
  */
 export function memoryPrices(
   { model, batch, criterion, rules, device }: Subject,
-  { precision, rounds = 3 }: { precision: Precision; rounds?: number },
+  { precision, rounds }: { precision: Precision; rounds?: number },
 ): MemoryPrice[] {
   const images = prepareImages(batch, null, device);
   const autocast = trainedAutocast(model, rules, precision);
@@ -74,7 +76,7 @@ export function memoryPrices(
     peak: 0,
     seconds: [] as number[],
   }));
-  for (let round = 0; round <= rounds; round++)
+  for (let round = 0, last = 1; round <= last; round++) {
     for (const trial of ways) {
       model.memory = trial.way === "gradient_checkpointing" ? "default" : trial.way;
       model.checkpointing = trial.way === "gradient_checkpointing";
@@ -89,8 +91,15 @@ export function memoryPrices(
       trial.peak = memory(device).peakBytes;
       autocast.clearCache();
     }
+    if (round > 0) last = rounds ?? roundsFor(ways[0].seconds[0]);
+  }
   model.memory = use;
   model.checkpointing = checkpointing;
   for (const parameter of model.parameters()) parameter.grad = null;
-  return ways.map(({ way, peak, seconds }) => ({ way, peak_tensor_bytes: peak, step_seconds: median(seconds) }));
+  return ways.map(({ way, peak, seconds }) => ({
+    way,
+    peak_tensor_bytes: peak,
+    step_seconds: median(seconds),
+    step_seconds_range: [Math.min(...seconds), Math.max(...seconds)],
+  }));
 }

@@ -1,0 +1,55 @@
+// Recommends one of the precisions that calibration measured.
+import type { Precision } from "../names.js";
+import type { CalibratedPrecision } from "./calibrated-precision.js";
+
+/** The recommended precision, and the reason in words to print. */
+export interface Recommendation {
+  precision: Precision;
+  reason: string;
+}
+
+/** Cosine with the exact gradient, at the same choices, below which a precision is rejected. */
+const worstCosine = 0.98;
+
+/** Whether a precision is worth it at a speed. */
+const pays = (speedup: number, { memory_ratio: memory }: CalibratedPrecision): boolean =>
+  speedup >= 1.1 || (speedup >= 0.95 && memory <= 0.9);
+
+/** How fast a precision is beside `32-true`, with the rounds where these scatter. @internal for tests */
+export function speedInWords({ speedup, speedup_range: [least, largest] }: CalibratedPrecision): string {
+  const rounds = largest - least < 0.05 * speedup ? "" : ` (${least.toFixed(2)} to ${largest.toFixed(2)} by round)`;
+  return `${speedup.toFixed(2)}${rounds} times`;
+}
+
+/**
+ * Recommends the fastest precision whose gradient is close to the exact one at the same choices. To be worth it, a
+ * precision must be at least 1.1 times as fast as `32-true`, or need at most 90 % of its memory at no less than 0.95
+ * times its speed. The default stands where single rounds have it worth it, and none has another faster by all rounds.
+ * @param rows what was measured of each precision in one run
+ * @param byDefault what `auto` takes on this hardware
+ * @returns the precision, and the reason in words to print
+ */
+export function recommend(rows: readonly CalibratedPrecision[], byDefault: Precision = "32-true"): Recommendation {
+  const low = rows.filter((row) => row.precision !== "32-true");
+  const right = low.filter((row) => !row.nonfinite && row.rounding_cosine >= worstCosine);
+  const wrong = low.filter((row) => !right.includes(row));
+  const fastest = right.filter((row) => pays(row.speedup, row)).sort((a, b) => b.speedup - a.speedup)[0];
+  const standing = right.find((row) => row.precision === byDefault && pays(row.speedup_range[1], row));
+  const stands = standing !== undefined && (fastest?.speedup_range[0] ?? 0) <= standing.speedup_range[1];
+  const best = stands ? standing : fastest;
+  if (best !== undefined)
+    return {
+      precision: best.precision,
+      reason: `measured here: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
+    };
+  if (right.length > 0)
+    return {
+      precision: "32-true",
+      reason: `measured here: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${speedInWords(row)} the speed`).join(", ")}`,
+    };
+  const faults = wrong.map((row) => {
+    const direction = `changes the direction of the gradient (cosine ${row.rounding_cosine.toFixed(3)})`;
+    return `${row.precision} ${row.nonfinite ? "is not finite" : direction}`;
+  });
+  return { precision: "32-true", reason: `measured here: ${faults.join(", ") || "no other precision was tried"}` };
+}
