@@ -8,7 +8,7 @@ const long = 5;
 /** @typedef {{isTTY?: boolean, columns?: number, write: (text: string) => unknown}} Out */
 /** `update` says how far it is; `end` that it is over. @typedef {{update(far: string): void, end(): void}} Task */
 
-/** Lines, and what takes long below them. */
+/** Lines, and what takes long below them. @internal for tests */
 export class Progress {
   /** @type {Set<{name: string, far: string, since: number}>} */
   #tasks = new Set();

@@ -15,8 +15,8 @@ const worstCosine = 0.98;
 const pays = (speedup: number, { memory_ratio: memory }: CalibratedPrecision): boolean =>
   speedup >= 1.1 || (speedup >= 0.95 && memory <= 0.9);
 
-/** How fast a precision is beside `32-true`, with the rounds where these scatter. @internal for tests */
-export function speedInWords({ speedup, speedup_range: [least, largest] }: CalibratedPrecision): string {
+/** How fast a precision is beside `32-true`, with the rounds where these scatter. */
+function speedInWords({ speedup, speedup_range: [least, largest] }: CalibratedPrecision): string {
   const rounds = largest - least < 0.05 * speedup ? "" : ` (${least.toFixed(2)} to ${largest.toFixed(2)} by round)`;
   return `${speedup.toFixed(2)}${rounds} times`;
 }

@@ -125,6 +125,7 @@ function foreseen(forecasts: readonly ForecastRecord[]): string {
 /**
  * Whether the rule `bf16x3` sums three bfloat16 products here; elsewhere its forward is in float32.
  * @param kernels the instruction set of the own kernels @param features of the CPU
+ * @internal for tests
  */
 export function splitsProducts(device: string, kernels: string, features: readonly string[]): boolean {
   const has = (feature: string): boolean => features.includes(feature);
