@@ -4,8 +4,9 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, statSyn
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { UsageError } from "../support/errors.js";
-import { discard, removeEmpty, syncFile } from "../support/files/atomic.js";
+import { removeEmpty, syncFile } from "../support/files/atomic.js";
 import { FileLock, type Holder } from "../support/files/file-lock.js";
+import { discard } from "../support/files/scratch.js";
 
 /** Endings of the files of a drift table. */
 export const driftEndings = [".drift.json", ".drift.txt"] as const;

@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { scratchBeside } from "../../support/files/scratch.js";
 import { RunDirectory } from "./run-directory.js";
 
 let folder: string;
@@ -77,6 +78,7 @@ describe("RunDirectory", () => {
     mkdirSync(join(folder, "weights"));
     writeFileSync(join(folder, "lock"), "");
     writeFileSync(join(folder, "config.json.partial"), "{");
+    writeFileSync(scratchBeside(join(folder, "config.json")), "{");
     RunDirectory.create(folder, "x").release();
   });
 

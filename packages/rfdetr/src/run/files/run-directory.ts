@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, trunca
 import { dirname, join, resolve } from "node:path";
 import { CheckpointError, RunDirectoryError } from "../../support/errors.js";
 import {
-  discard,
+  isPartial,
   makeFolder,
   previousSuffix,
   recoverFolder,
@@ -14,6 +14,7 @@ import {
 } from "../../support/files/atomic.js";
 import { readJson } from "../../support/files/json.js";
 import { orNearPath } from "../../support/files/near-path.js";
+import { discard } from "../../support/files/scratch.js";
 import { shellWord } from "../../support/format.js";
 import { keepRanges, linesOf, type Range, useOwnLineBreaks } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
@@ -277,9 +278,7 @@ function occupied(path: string): boolean {
   try {
     return readdirSync(path).some(
       (name) =>
-        name !== lockName &&
-        !name.endsWith(".partial") &&
-        (name !== "weights" || readdirSync(join(path, name)).length > 0),
+        name !== lockName && !isPartial(name) && (name !== "weights" || readdirSync(join(path, name)).length > 0),
     );
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -12,13 +12,32 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { createFile, recoverFolder, removePartial, replaceFile, replaceFolder, replaceText } from "./atomic.js";
+import {
+  createFile,
+  isPartial,
+  recoverFolder,
+  removePartial,
+  replaceFile,
+  replaceFolder,
+  replaceText,
+} from "./atomic.js";
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "atomic-"));
 });
 
+/** A program that ends by a signal while it writes a file. */
+const writesAndEnds = `
+  import { writeFileSync } from "node:fs";
+  import { replaceFile } from ${JSON.stringify(new URL("../../../dist/support/files/atomic.js", import.meta.url).href)};
+  const [path, signal] = process.argv.slice(1);
+  replaceFile(path, (temporary) => {
+    writeFileSync(temporary, "half");
+    process.kill(process.pid, signal);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10_000);
+  });
+`;
 const fill = (text: string) => (path: string) => writeFileSync(join(path, "a"), text);
 const content = (path: string) => readFileSync(join(path, "a"), "utf8");
 const full = (): never => {
@@ -83,6 +102,30 @@ describe("replaceFile", () => {
       throw Object.assign(new Error(`${code}: as the system says it`), { code });
     };
     expect(() => replaceFile(path, fail)).toThrow(`x cannot be written in ${folder}: ${reason}`);
+  });
+
+  it("lets each of two writers at once write a file of its own", () => {
+    const path = join(folder, "x");
+    replaceFile(path, (temporary) => {
+      writeFileSync(temporary, "the first, which ends last");
+      replaceText(path, "the second");
+      expect(readFileSync(path, "utf8")).toBe("the second");
+      expect(readFileSync(temporary, "utf8")).toBe("the first, which ends last");
+    });
+    expect(readFileSync(path, "utf8")).toBe("the first, which ends last");
+    expect(readdirSync(folder)).toEqual(["x"]);
+  });
+
+  it.each(["SIGKILL", "SIGTERM"])("leaves nothing for long of a writer that %s ends", (signal) => {
+    const path = join(folder, "x");
+    const killed = spawnSync(process.execPath, ["--input-type=module", "-e", writesAndEnds, path, signal], {
+      encoding: "utf8",
+    });
+    expect([killed.signal, killed.stderr]).toEqual([signal, ""]);
+    expect(readdirSync(folder)).toHaveLength(1);
+    expect(isPartial(readdirSync(folder)[0])).toBe(true);
+    replaceText(path, "whole");
+    expect(readdirSync(folder)).toEqual(["x"]);
   });
 
   it.skipIf(process.platform === "win32")("puts no file in the place of a pipe or a device", () => {

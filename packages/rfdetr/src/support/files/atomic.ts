@@ -1,5 +1,4 @@
 // Atomic writes: files and folders are written under a temporary name, flushed, then renamed.
-import { randomUUID } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -17,9 +16,10 @@ import {
 import { basename, dirname, join } from "node:path";
 import { RunDirectoryError } from "../errors.js";
 import { whileSaving } from "./saving.js";
+import { besideName, discard, isScratch, leftoversOf, scratchBeside } from "./scratch.js";
 import { isFull, isSystemError, reasonOf } from "./system-error.js";
 
-/** Suffix of a file or folder that is being written; a leftover with it comes from an interrupted write. */
+/** Suffix of a folder that is being written; a leftover with it comes from an interrupted write. */
 const partial = ".partial";
 /** Suffix of the folder that was replaced. */
 export const previousSuffix = ".previous";
@@ -51,7 +51,8 @@ export type PutFile = (path: string, write: (temporary: string) => void) => void
 
 /**
  * Replaces a file by the one that `write(temporaryPath)` writes. On failure the old file is unchanged and the
- * temporary file is removed.
+ * temporary file is removed. Of several that do so at the same time, each writes a file of its own, and the last one
+ * stays; what one leaves that is killed is removed by the next that writes in the folder.
  * @throws RunDirectoryError in one sentence when the disk is full or the folder cannot be written.
  */
 export function replaceFile(path: string, write: (temporary: string) => void): void {
@@ -59,7 +60,7 @@ export function replaceFile(path: string, write: (temporary: string) => void): v
 }
 
 function writeAndRename(path: string, write: (temporary: string) => void): void {
-  const temporary = path + partial;
+  const temporary = scratchBeside(path);
   try {
     refuseDevice(path);
     write(temporary);
@@ -85,7 +86,7 @@ function refuseDevice(path: string): void {
  * @throws RunDirectoryError as {@link replaceFile} does, and where a file appeared meanwhile
  */
 export function createFile(path: string, write: (temporary: string) => void): void {
-  const temporary = `${path}.${randomUUID()}${partial}`;
+  const temporary = scratchBeside(path);
   try {
     refuseDevice(path);
     write(temporary);
@@ -164,15 +165,6 @@ function fillAndSwap(path: string, write: (temporary: string) => void): void {
   syncFolder(dirname(path));
 }
 
-/** Removes a file or folder, if possible: after a failed write, an error here would hide the one of the write. */
-export function discard(path: string): void {
-  try {
-    rmSync(path, { recursive: true, force: true });
-  } catch {
-    // A path that cannot be removed could not be written either.
-  }
-}
-
 /**
  * Recovers from an interrupted {@link replaceFolder}: if the folder is missing, the previous one takes its place again.
  * Where both exist, both stay.
@@ -236,10 +228,14 @@ function makeFolders(path: string, made: string[]): void {
   }
 }
 
-/** Removes the leftovers of interrupted writes from a folder. */
+/** Whether a name is that of a file or folder that is being written, or was when its writer was killed. */
+export const isPartial = (name: string): boolean => name.endsWith(partial) || isScratch(name);
+
+/** Removes the leftovers of interrupted writes from a folder that belongs to this process. */
 export function removePartial(folder: string): void {
   for (const name of readdirSync(folder))
     if (name.endsWith(partial)) rmSync(join(folder, name), { recursive: true, force: true });
+  for (const leftover of leftoversOf(join(folder, besideName))) discard(leftover);
 }
 
 /**

@@ -1,11 +1,10 @@
 // Temporary files and folders. Their names tell which process writes them, so that those of a process that was killed
 // are removed by the next one that writes there, and those of a living one never are.
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { identityOf, mayRun } from "../machine/process-identity.js";
-import { discard } from "./atomic.js";
 import { sha256 } from "./sha256.js";
 
 const shortHash = (text: string): string => sha256(text).slice(0, 8);
@@ -32,13 +31,28 @@ export function scratchPath(prefix: string): string {
 }
 
 /** As {@link scratchPath}, for a file that is called otherwise at the end: its name may be as long as a name can be. */
-export const scratchBeside = (path: string): string => scratchPath(join(dirname(path), ".rfdetr"));
+export const scratchBeside = (path: string): string => scratchPath(join(dirname(path), besideName));
+
+/** What the names of {@link scratchBeside} begin with. */
+export const besideName = ".rfdetr";
+
+/** Whether a name is one that {@link scratchPath} gives. */
+export const isScratch = (name: string): boolean => ending.test(name.slice(Math.max(0, name.indexOf(".partial-"))));
 
 /** Makes a new folder in the system's folder for temporary files. Who makes it removes it. */
 export function scratchFolder(name: string): string {
   const path = scratchPath(join(tmpdir(), `rfdetr-${name}`));
   mkdirSync(path, { mode: 0o700 });
   return path;
+}
+
+/** Removes a file or folder, if possible: after a failed write, an error here would hide the one of the write. */
+export function discard(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // A path that cannot be removed could not be written either.
+  }
 }
 
 /** What processes that are gone left under a prefix. */
