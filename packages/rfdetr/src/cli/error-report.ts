@@ -21,6 +21,7 @@ const optionOf: Readonly<Record<string, string>> = {
   resume: "--resume",
   lr: "--lr",
   precision: "--precision",
+  number_format: "--number-format",
   processes: "--processes",
   device: "--device",
 };

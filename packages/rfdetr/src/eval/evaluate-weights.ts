@@ -28,6 +28,7 @@ export interface EvaluateWeightsOptions extends ScoredSplitOptions {
  * @throws CheckpointError if the weights cannot be loaded
  * @throws DataError if the split cannot be read, or has a class that the weights do not know
  * @throws NumericsError if the model gives detections that are not finite
+ * @throws the reason of the signal when it is aborted
  * @example
  * import { evaluateWeights } from "rfdetr/eval";
  * const options = { data: "birds/", split: "valid", batch: 4, precision: "auto", device: "auto" } as const;
@@ -46,6 +47,7 @@ export async function evaluateWeights(
     ...options,
     masks: config.segmentationHead,
   });
+  options.signal?.throwIfAborted();
   const evaluator = await evaluate({
     model,
     autocast: trainedAutocast(model, { ...trained, numberFormat }, precision),
@@ -55,10 +57,11 @@ export async function evaluateWeights(
     maxDets: options.maxDets ?? 100,
     progress: (done) => {
       options.progress?.(done, images);
-      return true;
+      return options.signal?.aborted !== true;
     },
   });
+  options.signal?.throwIfAborted();
   if (evaluator === null) throw new InternalError("Evaluation stopped without being cancelled");
-  checkScored(evaluator, weights, precision, options);
+  checkScored(evaluator, weights, precision, options, numberFormat);
   return { summary: evaluator.summarize(), evaluator, precision };
 }

@@ -17,3 +17,41 @@ export function finiteDetections(found: ScoredBoxes): { kept: ScoredBoxes; dropp
   };
   return { kept, dropped: scores.length - rows.length };
 }
+
+/** Why results are not finite. */
+interface NotFinite {
+  /** The cause, as the end of a sentence. */
+  cause: string;
+  /** What helps; absent where nothing but other weights does. */
+  hint?: string;
+}
+
+/**
+ * Why results of weights are not finite. Of the precisions, float16 alone has a smaller range than float32: no other
+ * gives finite results where bfloat16 or TF32 do not.
+ * @param precision that they were computed in; of an exported file, the one of its export
+ * @param numberFormat that linear layers were emulated in
+ */
+export function whyNotFinite(precision: string, numberFormat: string | null = null): NotFinite {
+  const damaged = "its weights are damaged, or overflow in float32";
+  if (numberFormat !== null)
+    return {
+      cause: `the model overflows in ${numberFormat}`,
+      hint: "Take `number_format` none, which emulates no format",
+    };
+  switch (precision) {
+    case "16-mixed":
+      return {
+        cause: "the model overflows in 16-mixed",
+        hint: "Take `precision` 32-true or bf16-mixed, which have a larger range",
+      };
+    case "fp16":
+    case "int8":
+      return { cause: `the model overflows in ${precision}`, hint: "Export it in fp32" };
+    case "bf16-mixed":
+    case "tf32":
+      return { cause: `${damaged}, whose range ${precision} has` };
+    default:
+      return { cause: damaged };
+  }
+}

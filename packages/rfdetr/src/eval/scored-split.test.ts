@@ -40,7 +40,19 @@ describe("detections that are not finite", () => {
   const check = (precision: string) => () =>
     checkScored(evaluator, "w.safetensors", precision, { data: "d", split: "valid", batch: 1 });
 
-  it("are the fault of the precision, unless that is float32", () => {
+  it("are the fault of the precision where another has a larger range, which the hint names", () => {
+    const hintOf = (precision: string, format?: string) => {
+      try {
+        checkScored(evaluator, "w.safetensors", precision, { data: "d", split: "valid", batch: 1 }, format);
+      } catch (error) {
+        return (error as { hint?: string }).hint;
+      }
+    };
+    expect(hintOf("16-mixed")).toBe("Take `precision` 32-true or bf16-mixed, which have a larger range");
+    for (const precision of ["bf16-mixed", "tf32", "32-true", "fp32"]) expect(hintOf(precision)).toBeUndefined();
+    expect(check("bf16-mixed")).toThrow("its weights are damaged, or overflow in float32, whose range bf16-mixed has");
+    expect(hintOf("fp16")).toBe("Export it in fp32");
+    expect(hintOf("32-true", "fp8")).toBe("Take `number_format` none, which emulates no format");
     expect(check("16-mixed")).toThrow("1 detection of w.safetensors is not finite: the model overflows in 16-mixed");
     expect(check("32-true")).toThrow(
       "1 detection of w.safetensors is not finite: its weights are damaged, or overflow in float32",

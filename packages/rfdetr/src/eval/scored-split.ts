@@ -12,7 +12,7 @@ import type { CocoEvaluator } from "./coco/coco.js";
 import { compareMasks } from "./coco/compare-masks.js";
 import type { EvaluatedImage } from "./coco/evaluated-image.js";
 import { type EvaluationDataOptions, openEvaluationData } from "./evaluation-data.js";
-import { finiteDetections } from "./finite-detections.js";
+import { finiteDetections, whyNotFinite } from "./finite-detections.js";
 import { shownMasks } from "./shown-masks.js";
 
 /** What is scored, and how. */
@@ -26,6 +26,8 @@ export interface ScoredSplitOptions extends EvaluationDataOptions {
   maxDets?: number;
   /** Called after each batch with the numbers of images done and in all. */
   progress?: (done: number, total: number) => void;
+  /** Stops the evaluation between two batches, which is then rejected with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /** A split with the classes of the weights that are scored on it. */
@@ -113,21 +115,23 @@ export function scoreImage(
   evaluator.addImage(image);
 }
 
-/** @throws DataError if nothing was scored; NumericsError if some detections were not finite */
+/**
+ * @param numberFormat that linear layers were emulated in; null for none
+ * @throws DataError if nothing was scored; NumericsError if some detections were not finite
+ */
 export function checkScored(
   evaluator: CocoEvaluator,
   weights: string,
   precision: string,
   { data, split }: ScoredSplitOptions,
+  numberFormat: string | null = null,
 ): void {
   if (evaluator.images === 0)
     throw new DataError(`Expected images that decode in the ${split} split of ${data} but found none`);
   if (evaluator.nonFinite === 0) return;
   const found = `${counted(evaluator.nonFinite, "detection")} of ${weights} ${agreeing(evaluator.nonFinite, "is", "are")} not finite`;
-  if (precision === "32-true") throw new NumericsError(`${found}: its weights are damaged, or overflow in float32`);
-  throw new NumericsError(`${found}: the model overflows in ${precision}`, {
-    hint: "Evaluate with `precision` 32-true",
-  });
+  const { cause, hint } = whyNotFinite(precision, numberFormat);
+  throw new NumericsError(`${found}: ${cause}`, hint === undefined ? {} : { hint });
 }
 
 function some(names: readonly string[]): string {

@@ -1,5 +1,6 @@
 // Runs an exported file in Node, through onnxruntime-node and without libtorch.
 import type { InferenceSession, TensorConstructor } from "onnxruntime-node";
+import { whyNotFinite } from "../eval/finite-detections.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import { NumericsError, UsageError } from "../support/errors.js";
 import { reasonOf } from "../support/files/system-error.js";
@@ -111,11 +112,13 @@ export class OnnxModel {
   ): Promise<(ScoredBoxes & { rows: number })[]> {
     return (await this.run(images)).map((outputs, i) => {
       const found = selectBoxes(outputs, sizes[i], this.description.numSelect, leastScore);
-      if (!areUsable(outputs, found))
+      if (!areUsable(outputs, found)) {
+        const { cause, hint } = whyNotFinite(this.description.precision);
         throw new NumericsError(
-          `Expected finite scores and boxes but ${this.path} gives NaN or infinity: it overflows in ${this.description.precision}`,
-          { hint: "Export it in fp32" },
+          `Expected finite scores and boxes but ${this.path} gives NaN or infinity: ${cause}`,
+          hint === undefined ? {} : { hint },
         );
+      }
       const rows = outputs.logits.length / (outputs.boxes.length / 4);
       return { ...found, rows };
     });

@@ -2,6 +2,7 @@
 
 import type { Autocast, NumberFormatName, Precision, PrecisionRequest } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
+import { whyNotFinite } from "../eval/finite-detections.js";
 import { joinPixels } from "../eval/pixels.js";
 import { toSquare } from "../eval/square.js";
 import { postprocess, type ScoredBoxes, toArrays } from "../model/images/postprocess.js";
@@ -175,7 +176,7 @@ export class Predictor implements HostedModel {
         const { numSelect } = this.config;
         return postprocess(outputs, sizes, numSelect, { leastScore: threshold }).map((tensors, i) => {
           const found = toArrays(tensors);
-          checkFinite(found, this.#name);
+          checkFinite(found, this.#name, this);
           const { width, height } = images[i];
           const detections = listDetections(found, this.#names, threshold);
           return { width, height, detections, below: listBelow(found, this.#names, threshold) };
@@ -196,9 +197,15 @@ export class Predictor implements HostedModel {
   }
 }
 
-function checkFinite({ scores, boxes }: ScoredBoxes, name: string): void {
+function checkFinite(
+  { scores, boxes }: ScoredBoxes,
+  name: string,
+  { precision, numberFormat }: Pick<Predictor, "precision" | "numberFormat">,
+): void {
   if (scores.every(Number.isFinite) && boxes.every(Number.isFinite)) return;
+  const { cause, hint } = whyNotFinite(precision, numberFormat);
   throw new NumericsError(
-    `Expected finite scores and boxes but ${name} gives NaN or infinity: its weights are damaged, or overflow in this precision`,
+    `Expected finite scores and boxes but ${name} gives NaN or infinity: ${cause}`,
+    hint === undefined ? {} : { hint },
   );
 }
