@@ -72,6 +72,7 @@ describe("a command line that the parser refuses", () => {
       "predict --source ph --weights w",
       "received --source\nImages are given without an option, such as rfdetr predict",
     ],
+    ["export --weights x --opset 11", "received --opset\nFiles are written in opset 17: it is the lowest that has all"],
     ["predict ph --iou 0.7", "received --iou\nThe model reports an object once"],
     ["train --source birds", "--source: did you mean --data?"],
     ["-v", "Expected a known option of rfdetr but received -v: did you mean --version?"],

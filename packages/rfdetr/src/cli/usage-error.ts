@@ -1,5 +1,6 @@
 // What the parser of the command line found wrong, in the words of this program, with what was probably meant.
 import type { Command, CommanderError } from "commander";
+import { opset, whyOpset } from "../export/opset.js";
 import type { SettingName } from "../settings/settings.js";
 import { UsageError } from "../support/errors.js";
 import { either } from "../support/format.js";
@@ -54,6 +55,7 @@ const unnamedImages = "Images are given without an option, such as rfdetr predic
 const few = 3;
 
 const ownSize = "Weights are evaluated at the resolution that they were trained with";
+const oneOpset = `Files are written in opset ${opset}: ${whyOpset}`;
 const noOverwrite = "A run never writes over another: leave --out out, or name a new folder";
 const noOverlaps = "The model reports an object once: no overlapping boxes are removed, and no IoU threshold is needed";
 
@@ -63,6 +65,8 @@ const explained: Readonly<Record<string, string>> = {
   "--iou": noOverlaps,
   "--iou-thres": noOverlaps,
   "--nms": noOverlaps,
+  "export --opset": oneOpset,
+  "export --opset-version": oneOpset,
   "train --overwrite": noOverwrite,
   "train --force": noOverwrite,
   "train --exist-ok": noOverwrite,

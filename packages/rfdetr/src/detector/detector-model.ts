@@ -66,16 +66,17 @@ export class DetectorModel {
 
   /**
    * The path of the weights. Published ones are downloaded if need be.
+   * @param signal ends the download
    * @throws CheckpointError where there are none
    * @throws UsageError if the detector was disposed of
    */
-  async trained(): Promise<string> {
+  async trained(signal?: AbortSignal): Promise<string> {
     this.checkUse();
     if (this.#weights === null)
       throw new CheckpointError(
         `This ${this.name} detector has no weights: give some to RFDETR.create, or train it first`,
       );
-    if (this.#weights === "coco") this.#weights = await pathOfWeights("coco", this.name);
+    if (this.#weights === "coco") this.#weights = await pathOfWeights("coco", this.name, signal);
     return this.#weights;
   }
 
@@ -148,7 +149,7 @@ async function loadRemote(
 }
 
 /** The path of weights given by path or by the name of published ones. @throws CheckpointError if they are not there */
-export async function pathOfWeights(weights: string, model?: string): Promise<string> {
+export async function pathOfWeights(weights: string, model?: string, signal?: AbortSignal): Promise<string> {
   const { resolveWeights } = await import("../weights/published/published-weights.js");
-  return resolveWeights(weights, model === undefined ? {} : { model });
+  return resolveWeights(weights, { ...(model === undefined ? {} : { model }), ...(signal && { signal }) });
 }

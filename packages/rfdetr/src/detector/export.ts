@@ -4,9 +4,11 @@ import type { GivenData } from "../data/custom/data-path.js";
 import type { Split } from "../data/index.js";
 import type { ExportResult } from "../export/export-onnx.js";
 import type { ExportPrecision } from "../export/export-precisions.js";
+import { opset, whyOpset } from "../export/opset.js";
 import { isExported } from "../onnx/exported-model.js";
 import { CheckpointError } from "../support/errors.js";
 import {
+  abortSignal,
   callback,
   checkOptions,
   count,
@@ -38,6 +40,10 @@ export interface DetectorExportOptions {
   split?: Split;
   /** Whether to measure every precision on the same images, and to write the table beside the file. */
   report?: boolean;
+  /** Another opset than this is refused: it is the lowest that has all operators of the model. */
+  opset?: typeof opset;
+  /** Stops the export, which is then rejected with the signal's reason; nothing is left of the file. */
+  signal?: AbortSignal;
   /** Called with what is done now, and how much of it. */
   progress?: (
     doing: "tracing" | "calibrating" | "writing" | "proving" | "comparing",
@@ -61,20 +67,25 @@ const exportOptions: OptionKinds<DetectorExportOptions> = {
   data: anyData,
   split: oneOf("train", "valid", "test"),
   report: flag,
+  opset: { takes: `${opset}`, fits: (value) => value === opset, remedy: () => whyOpset },
+  signal: abortSignal,
   progress: callback,
 };
 
 /**
  * Writes the weights as an ONNX file, in a thread of its own, and proves it.
  * @param model the model of the detector
+ * @throws the reason of the signal when it is aborted
  * @throws UsageError if the file exists; ModelConfigError, DataError, ExportError as the export says
  */
 export async function exportDetector(model: DetectorModel, options: DetectorExportOptions): Promise<ExportResult> {
   checkOptions("export", options, exportOptions);
-  const weights = await model.trained();
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const weights = await model.trained(signal);
   if (isExported(weights))
     throw new CheckpointError(`Expected weights to export but ${weights} is an exported file already`);
-  const { progress, batch = 1, precision = "fp32", out, data, ...rest } = options;
+  const { progress, batch = 1, precision = "fp32", out, data, signal: _signal, opset: _opset, ...rest } = options;
   const [{ exportInThread }, { defaultOut }] = await Promise.all([
     import("../export/export-thread.js"),
     import("../export/default-out.js"),
@@ -91,7 +102,7 @@ export async function exportDetector(model: DetectorModel, options: DetectorExpo
         ...rest,
         ...(images === undefined ? {} : { data: images }),
       },
-      { warn, progress },
+      { warn, progress, ...(signal === undefined ? {} : { signal }) },
     );
-  return data === undefined ? write() : withDataPath(data, { autoOrient: true }, write);
+  return data === undefined ? write() : withDataPath(data, { autoOrient: true, signal }, write);
 }

@@ -16,13 +16,14 @@ import { loadModel } from "../weights/weights.js";
 import { ExportFolder } from "./export-folder.js";
 import { type ExportPrecision, refuseBfloat16, tolerances } from "./export-precisions.js";
 import type { Graph } from "./graph/graph.js";
+import { opset } from "./opset.js";
 import { type Drift, measureDrift } from "./precision/drift.js";
 import { driftText } from "./precision/drift-text.js";
 import { type Island, preciseGraph } from "./precision/precise-graph.js";
 import { firstDifference } from "./proof/first-difference.js";
 import { proofImages } from "./proof/proof-images.js";
 import { goldensOf, OwnOutputs, type Proof, prove } from "./proof/prove.js";
-import { metadataPart, opset, writeOnnx } from "./write-onnx.js";
+import { metadataPart, writeOnnx } from "./write-onnx.js";
 
 /** What an export is doing. */
 type Doing = "tracing" | "calibrating" | "writing" | "proving" | "comparing";

@@ -9,6 +9,13 @@ import type { ReadOptions } from "../weights/types.js";
 import type { ExportOptions, ExportResult } from "./export-onnx.js";
 
 /** What the thread is started with. */
+export interface ThreadData {
+  options: ThreadOptions;
+  /** One word of shared memory: other than 0 where the export is to end. */
+  stop: Int32Array;
+}
+
+/** What is exported in a thread. */
 export type ThreadOptions = Omit<ExportOptions, "reading" | "pass" | "onBadImage" | "progress"> & {
   classNumbering: ReadOptions["classNumbering"];
 };
@@ -21,20 +28,39 @@ export type ExportReply =
   | { result: ExportResult }
   | { error: SentError };
 
-/** Runs `exportOnnx` in a thread of its own. @throws what it throws */
-export function exportInThread(
-  options: ThreadOptions,
-  {
-    warn,
-    onBadImage = warn,
-    progress,
-  }: { warn: (message: string) => void; onBadImage?: (message: string) => void; progress: ExportOptions["progress"] },
-): Promise<ExportResult> {
+/** What is told of an export meanwhile, and what ends it. */
+interface Listener {
+  warn: (message: string) => void;
+  onBadImage?: (message: string) => void;
+  progress: ExportOptions["progress"];
+  signal?: AbortSignal;
+}
+
+/**
+ * Runs `exportOnnx` in a thread of its own.
+ * @throws what it throws, and the reason of the signal when it is aborted: then the thread has removed what it wrote
+ */
+export async function exportInThread(options: ThreadOptions, listener: Listener): Promise<ExportResult> {
+  const { signal } = listener;
+  signal?.throwIfAborted();
+  const stop = new Int32Array(new SharedArrayBuffer(4));
+  const abort = (): void => void Atomics.store(stop, 0, 1);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    return await inThread({ options, stop }, listener);
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function inThread(data: ThreadData, { warn, onBadImage = warn, progress }: Listener): Promise<ExportResult> {
   letThreadsSleep();
   refuseTelemetry();
   const worker = new Worker(workerScript(import.meta.url, "export-worker.js"), {
     ...workerFlags(),
-    workerData: options,
+    workerData: data,
   });
   return new Promise((resolve, reject) => {
     worker.on("message", (reply: ExportReply) => {

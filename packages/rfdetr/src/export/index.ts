@@ -14,9 +14,10 @@ export {
   Value,
 } from "./graph/graph.js";
 export { type GraphOptions, makeGraph } from "./graph/make-graph.js";
+export { opset } from "./opset.js";
 export type { LowPrecision } from "./precision/convert-constant.js";
 export type { Drift, DriftDetection, DriftForm } from "./precision/drift.js";
 export type { FormError } from "./precision/forms.js";
 export { type BeyondRange, type LoweringOptions, lowerPrecision } from "./precision/lower-precision.js";
 export type { Island } from "./precision/precise-graph.js";
-export { type FileOptions, opset, writeOnnx } from "./write-onnx.js";
+export { type FileOptions, writeOnnx } from "./write-onnx.js";

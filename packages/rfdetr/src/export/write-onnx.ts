@@ -4,10 +4,9 @@ import { basename } from "node:path";
 import { elementCode } from "./graph/call.js";
 import type { Attribute, Dim, Graph, GraphNode, Value } from "./graph/graph.js";
 import { encode, header } from "./onnx-schema.js";
+import { opset } from "./opset.js";
 
-/** Version of the operators that files use. Runtimes read it since 2022; it is the first with LayerNormalization. */
-export const opset = 17;
-/** Version of the file format that came with this opset. */
+/** Version of the file format that came with {@link opset}. */
 const irVersion = 8;
 /** Protobuf cannot read a message of 2 GiB. */
 const largestFile = 2 ** 31 - 2 ** 20;

@@ -19,6 +19,7 @@ export interface EvaluateOnnxOptions extends ScoredSplitOptions {
  * @throws CheckpointError if the file cannot be loaded
  * @throws DataError if the split cannot be read, or has a class that the file does not know
  * @throws NumericsError if the model gives detections that are not finite
+ * @throws the reason of the signal when it is aborted
  * @example
  * import { evaluateOnnx } from "rfdetr/onnx";
  * const { summary } = await evaluateOnnx("best.onnx", { data: "birds/", split: "valid", batch: 4 });
@@ -39,6 +40,7 @@ export async function evaluateOnnx(
     const { classes } = split;
     const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
     for await (const batch of split.batches()) {
+      options.signal?.throwIfAborted();
       const { images, origSizes } = batch;
       const length = images.length / origSizes.length;
       const pixels = origSizes.map((_, i) => images.subarray(i * length, (i + 1) * length));
@@ -49,6 +51,7 @@ export async function evaluateOnnx(
       for (const [i, detections] of found.entries()) scoreImage(evaluator, batch, i, detections, change);
       options.progress?.(evaluator.images, split.images);
     }
+    options.signal?.throwIfAborted();
     checkScored(evaluator, file, precision, options);
     return { summary: evaluator.summarize(), evaluator, precision };
   } finally {
