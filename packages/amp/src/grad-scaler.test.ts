@@ -117,6 +117,20 @@ describe("GradScaler", () => {
     expect(warnings).toEqual([expect.stringMatching(/The loss scale fell to 0.5/)]);
   });
 
+  it("keeps a scale that float32 has a reciprocal of, so that finite gradients count again", () => {
+    const p = weight();
+    const scaler = new GradScaler({ init: 2 ** -125, warn: () => {} });
+    for (let i = 0; i < 30; i++) {
+      scaler.reject();
+      scaler.update();
+    }
+    expect(scaler.currentScale).toBe(2 ** -126);
+    scaler.loadStateDict({ ...scaler.stateDict(), scale: 0 });
+    backward(scaler, p);
+    scaler.unscale([p]);
+    expect([scaler.foundInf, p.grad?.toList()]).toEqual([false, [1, 1, 1]]);
+  });
+
   it("continues from its state", () => {
     const scaler = new GradScaler({ interval: 3 });
     scaler.loadStateDict({ scale: 128, growth: 2, backoff: 0.5, interval: 2000, goodSteps: 2 });
@@ -174,6 +188,12 @@ describe("misuse is an error", () => {
     { init: 0 },
     { init: 1e39 },
     { init: Number.NaN },
+    { init: Number.POSITIVE_INFINITY },
+    { init: -1 },
+    { init: 1e-45 },
+    { growth: Number.POSITIVE_INFINITY },
+    { growth: 1 + 1e-12 },
+    { backoff: 1 - 1e-12 },
     { growth: 1 },
     { backoff: 1 },
     { backoff: 0 },

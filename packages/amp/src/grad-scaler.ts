@@ -4,7 +4,7 @@ import { GradScalerError } from "./errors.js";
 
 /** Options of {@link GradScaler}. */
 export interface ScalerOptions {
-  /** The first scale, above 0; default 65536. */
+  /** The first scale, from 2^−126 to the largest float32; default 65536. */
   init?: number;
   /** The factor on the scale after `interval` good steps in a row, above 1; default 2. */
   growth?: number;
@@ -27,6 +27,9 @@ export interface ScalerState {
   /** Good steps in a row since the scale last changed. */
   goodSteps: number;
 }
+
+/** The smallest scale: of a smaller one, float32 has no reciprocal, and no gradient would ever be finite again. */
+const smallest = 2 ** -126;
 
 type Stage = "ready" | "unscaled" | "stepped";
 
@@ -71,9 +74,11 @@ export class GradScaler {
       if (!ok)
         throw new GradScalerError(`Expected ${what} for scaler.${name} but received ${value} of type ${typeof value}`);
     };
-    expect(Number.isFinite(Math.fround(init)) && init > 0, "positive float32", "init", init);
-    expect(growth > 1, "number above 1", "growth", growth);
-    expect(backoff > 0 && backoff < 1, "number between 0 and 1", "backoff", backoff);
+    const isScale = Number.isFinite(Math.fround(init)) && init >= smallest;
+    expect(isScale, "float32 of at least 2^-126", "init", init);
+    // In float32, a factor closer to 1 would leave the scale as it is.
+    expect(Number.isFinite(growth) && Math.fround(growth) > 1, "number above 1", "growth", growth);
+    expect(backoff > 0 && Math.fround(backoff) < 1, "number between 0 and 1", "backoff", backoff);
     expect(Number.isInteger(interval) && interval > 0, "positive integer", "interval", interval);
     this.enabled = enabled;
     this.#scale = Math.fround(init);
@@ -188,7 +193,7 @@ export class GradScaler {
     if (this.#stage === "ready")
       throw new GradScalerError("Expected unscale() or step() before update() but neither was called");
     if (this.foundInf) {
-      this.#scale = Math.fround(this.#scale * this.backoff);
+      this.#scale = Math.max(Math.fround(this.#scale * this.backoff), smallest);
       this.#goodSteps = 0;
       if (this.#scale < 1 && !this.belowOne) {
         this.belowOne = true;
@@ -225,7 +230,7 @@ export class GradScaler {
    * Restores the scale and the count of good steps. Growth, backoff and interval keep the values of the constructor.
    */
   loadStateDict(state: ScalerState): void {
-    this.#scale = state.scale;
+    this.#scale = Math.max(state.scale, smallest);
     this.#goodSteps = state.goodSteps;
   }
 }

@@ -165,6 +165,10 @@ describe("settings of the loss scaler", () => {
   it.each([
     [{ growth: 1 }, /an object of init .* growth \(above 1\)/],
     [{ init: 1e39 }, /both up to 3.4e38/],
+    [{ init: 1e-60 }, /an object of init \(6e-8 or more\)/],
+    [{ init: -1 }, /an object of init/],
+    [{ init: Number.NaN }, /an object of init/],
+    [{ init: Number.POSITIVE_INFINITY }, /an object of init/],
     [{ growth: 1e39 }, /both up to 3.4e38/],
     [{ bogus: 1 }, /an object of init/],
     [{ backoff: 2 }, /backoff \(between 0 and 1\)/],

@@ -75,7 +75,10 @@ export function startTraining(model: DetectorModel, options: DetectorTrainOption
     );
   const { data, signal, maxRestarts, callbacks, ...given } = options;
   const launched = readRankPlace(process.env, 1, given.processes);
-  const { precision, numberFormat } = model.options;
+  const { numberFormat } = model.options;
+  const isOpen = [given.precision, given.amp, given.ampDtype].every((each) => each === undefined);
+  // What the training asks for comes before what the detector was made with.
+  const precision = isOpen ? model.options.precision : undefined;
   const config = resolveSettings({
     model: model.name,
     weights: model.weights,

@@ -52,7 +52,7 @@ export const dataSettings = {
   },
   class_weights: {
     type: z.union([share, z.record(z.string(), rate)]),
-    takes: "number from 0 to 1, or a mapping of class names to weights",
+    takes: "number from 0 to 1, or a mapping of class names to weights above 0",
     fallback: 0,
     about:
       "weights of the classes in the classification loss of matched boxes: a power of the inverse number of boxes (0 none, 1 the whole inverse), 1 on average over the boxes; or a weight for each class by its name",

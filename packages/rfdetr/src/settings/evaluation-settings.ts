@@ -42,5 +42,6 @@ export const evaluationSettings = {
     type: z.boolean(),
     fallback: false,
     about: "watch the averaged weights only, even when both are evaluated",
+    differs: "without use_ema it is an error, where the package watches the weights that are not averaged",
   },
 } as const satisfies Record<string, Setting>;

@@ -11,6 +11,8 @@ const quoted = (name: string): string => `"${name}"`;
 
 /** Just below the largest float32: the loss scale is one. */
 const largestScale = 3.4e38;
+/** The smallest float16 above 0: with a smaller scale, the gradients of a loss of 1 are all 0 in it. */
+const smallestScale = 2 ** -24;
 
 /** As {@link settings}, which holds them too. */
 export const precisionSettings = {
@@ -18,7 +20,7 @@ export const precisionSettings = {
     type: z.union([z.boolean(), z.literal("calibrate")]),
     fallback: true,
     about:
-      "mixed precision; false is 32-true; calibrate measures every precision on the first batch before the run and uses the best",
+      "mixed precision; true leaves the kind of it to precision and amp_dtype, which may also say 32-true; false is 32-true; calibrate measures every precision on the first batch before the run and uses the best",
   },
   amp_dtype: {
     type: z.enum(["auto", "bf16", "fp16"]).nullable(),
@@ -80,14 +82,14 @@ export const precisionSettings = {
   },
   scaler: {
     type: z.strictObject({
-      init: z.number().positive().max(largestScale).optional(),
+      init: z.number().min(smallestScale).max(largestScale).optional(),
       growth: z.number().gt(1).max(largestScale).optional(),
       backoff: z.number().gt(0).lt(1).optional(),
       interval: count.optional(),
     }),
     fallback: {},
     takes:
-      "an object of init (above 0) and growth (above 1), both up to 3.4e38, backoff (between 0 and 1) and interval (positive integer)",
+      "an object of init (6e-8 or more) and growth (above 1), both up to 3.4e38, backoff (between 0 and 1) and interval (positive integer)",
     about:
       "loss scaler of 16-mixed; defaults: init 65536, growth 2 after interval 2000 finite steps, backoff 0.5 after a step that is not finite",
     ours: true,

@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { camelCase, snakeCase } from "../support/names.js";
+import { idleSettings } from "./contradictions.js";
+import { requestedPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
-import { readConfigFile, resolveSettings, toFile } from "./resolve.js";
+import { presetOf, readConfigFile, resolveSettings, settingsOfRun, toFile } from "./resolve.js";
 import { settings } from "./settings.js";
 
 const base = { datasetDir: "birds" };
@@ -153,6 +155,57 @@ describe("resolveSettings", () => {
   });
 });
 
+describe("settings that contradict each other", () => {
+  it.each([
+    [{ use_ema: false, early_stopping_use_ema: true }, "Expected use_ema = true for early_stopping_use_ema = true"],
+    [{ backbone_lora: true, freeze_encoder: true }, "Expected backbone_lora or freeze_encoder but received both"],
+    [{ class_weights: { bird: 0, cat: 1 } }, "Expected weights above 0 in class_weights but received 0 for bird"],
+    [{ batch_size: "auto", grad_accum_steps: 4 }, "Expected batch_size or grad_accum_steps but received"],
+    [{ num_classes: 3, class_names: ["bird", "cat"] }, "Expected as many class_names as num_classes says, 3, but"],
+    [{ cls_loss_coef: 0, bbox_loss_coef: 0, giou_loss_coef: 0 }, "Expected a loss to train with but cls_loss_coef"],
+  ])("are refused as %j, but do not keep a run that has begun from going on", (options, message) => {
+    expect(() => resolveSettings({ ...base, ...options })).toThrow(message);
+    expect(settingsOfRun({ ...base, ...options })).toMatchObject({ datasetDir: "birds" });
+  });
+
+  it("are none where each can hold", () => {
+    for (const options of [
+      { use_ema: false, eval_base_model: true },
+      { use_ema: false, early_stopping: true },
+      { early_stopping_use_ema: true, early_stopping: true },
+      { batch_size: "auto" },
+      { class_weights: 0 },
+      { class_weights: { bird: 0.5 } },
+      { num_classes: 1, class_names: ["bird"] },
+      { model: "seg-nano", cls_loss_coef: 0, bbox_loss_coef: 0, giou_loss_coef: 0 },
+    ])
+      expect(() => resolveSettings({ ...base, ...options })).not.toThrow();
+  });
+
+  it("are warned of where one leaves the other without effect, unless the variant's preset says it", () => {
+    const idle = (options: object) => idleSettings(resolveSettings({ ...base, ...options }), {});
+    expect(idle({ early_stopping_patience: 3, early_stopping_min_delta: 0.1 })).toEqual([
+      "The settings early_stopping_patience, early_stopping_min_delta have no effect, since early_stopping is false",
+    ]);
+    expect(idle({ use_ema: false, ema_tau: 5 })).toEqual(["The setting ema_tau has no effect, since use_ema is false"]);
+    expect(idle({ min_factor: 0.1 })).toEqual(["The setting min_factor has no effect, since lr_scheduler is step"]);
+    expect(idle({ lr_drop: 7, lr_scheduler: "cosine" })[0]).toMatch(/lr_drop has no effect, since lr_scheduler is cos/);
+    expect(idle({ lr_encoder: 1e-3, freeze_encoder: true })[0]).toMatch(/since freeze_encoder is true/);
+    expect(idle({ gradient_compression: "bfloat16" })[0]).toMatch(/since one process trains/);
+    expect(idle({ auto_batch_target_effective: 32 })[0]).toMatch(/since batch_size is 4 and not auto/);
+    expect(idle({ warmup_epochs: 3, skip_best_epochs: 5, epochs: 3 })).toEqual([
+      "The learning rate rises to the end and is never what lr says, since warmup_epochs is 3 and epochs is 3",
+      "There will be no best weights, since skip_best_epochs is 5 and epochs is 3",
+    ]);
+    expect(idleSettings(resolveSettings(base), {})).toEqual([]);
+    expect(idle({ scaler: { init: 0.01 } })[0]).toMatch(/begins at 0.01, where small gradients become 0 in float16/);
+    expect(idle({ scaler: { init: 2 ** 50 } })[0]).toMatch(/about 18 steps will be skipped until it has fallen/);
+    expect(idle({ scaler: { init: 2 ** 32 } })).toEqual([]);
+    const demo = { ...base, model: "demo", lr_scheduler: "step" };
+    expect(idleSettings(resolveSettings(demo), presetOf("demo"))).toEqual([]);
+  });
+});
+
 describe("config files", () => {
   it("name the file that is missing or broken", () => {
     const folder = mkdtempSync(join(tmpdir(), "config-"));
@@ -205,6 +258,18 @@ describe("config files of the Python package", () => {
       weights: "own.pth",
       resolution: 512,
     });
+  });
+
+  it("train in amp_dtype where it says one, whatever amp says", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "config-")), "training_config.json");
+    const asked = (amp: boolean, dtype: string | null) => {
+      writeFileSync(file, JSON.stringify({ train_config: { ...base, amp_dtype: dtype }, model_config: { amp } }));
+      return requestedPrecision(resolveSettings(readConfigFile(file)));
+    };
+    expect(asked(false, "bf16")).toBe("bf16-mixed");
+    expect(asked(true, null)).toBe("32-true");
+    expect(asked(false, "auto")).toBe("32-true");
+    expect(asked(true, "auto")).toBe("auto");
   });
 });
 

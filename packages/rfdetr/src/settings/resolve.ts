@@ -13,6 +13,7 @@ import { plainObject } from "../support/options.js";
 import { instanceOf, isPlain } from "../support/plain.js";
 import type { Shape } from "../support/shape.js";
 import { suggest } from "../support/suggest.js";
+import { checkTogether } from "./contradictions.js";
 import { checkMasks } from "./mask-settings.js";
 import { checkPrecision } from "./precision.js";
 import { refused } from "./refused-settings.js";
@@ -74,6 +75,16 @@ export function presetOf(variant: string): TrainOptions {
  * const settings = resolveSettings({ datasetDir: "birds/", model: "nano", lr: 2e-4 });
  */
 export function resolveSettings(options: TrainOptions | Record<string, unknown>): TrainSettings {
+  const resolved = settingsOfRun(options);
+  checkTogether(resolved);
+  return resolved;
+}
+
+/**
+ * As {@link resolveSettings}, for a run that has begun: settings that contradict each other do not keep it from being
+ * continued.
+ */
+export function settingsOfRun(options: TrainOptions | Record<string, unknown>): TrainSettings {
   const given = normalise(plainObject("resolveSettings", options));
   const variant = typeof given.model === "string" ? given.model : (settings.model.fallback as string);
   const preset = presetOf(variant) as Record<string, unknown>;
@@ -297,8 +308,15 @@ export function readConfigFile(path: string): Record<string, unknown> {
 function flatten(file: Record<string, unknown>): Record<string, unknown> {
   const { train_config: train, model_config: model, model_config_type: type } = file;
   if (typeof train !== "object" || typeof model !== "object") return file;
-  const { model_name: name, ...sizes } = (model ?? {}) as Record<string, unknown>;
-  return { ...sizes, ...train, model_name: name ?? (typeof type === "string" ? type.replace(/Config$/, "") : null) };
+  const { model_name: name, amp, ...sizes } = (model ?? {}) as Record<string, unknown>;
+  const { amp_dtype: dtype = "auto" } = (train ?? {}) as Record<string, unknown>;
+  // `config._resolve_amp_dtype`: `amp` counts only where `amp_dtype` leaves the precision open.
+  return {
+    ...sizes,
+    ...(dtype === "auto" && amp !== undefined ? { amp } : {}),
+    ...train,
+    model_name: name ?? (typeof type === "string" ? type.replace(/Config$/, "") : null),
+  };
 }
 
 /** The settings by their names in files. */

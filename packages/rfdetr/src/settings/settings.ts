@@ -81,7 +81,12 @@ export const settings = {
     about: "number of query groups in training; null takes the variant's",
   },
   num_select: { type: count.nullable(), fallback: null, about: "detections kept per image; null takes the variant's" },
-  freeze_encoder: { type: z.boolean(), fallback: false, about: "train everything except the encoder" },
+  freeze_encoder: {
+    type: z.boolean(),
+    fallback: false,
+    about: "train everything except the encoder",
+    differs: "together with backbone_lora it is an error, where the package trains the adapters",
+  },
   backbone_lora: {
     type: z.boolean(),
     fallback: false,
@@ -148,6 +153,7 @@ export const settings = {
     most: 65_536,
     fallback: 1,
     about: "micro-batches per optimizer step and process",
+    differs: "with batch_size auto, which sets it, any number but 1 is an error, where the package replaces it",
   },
   processes: {
     type: count,

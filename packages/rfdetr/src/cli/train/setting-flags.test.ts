@@ -46,6 +46,13 @@ describe("the settings of a command line", () => {
     expect(() => settingsOf(twice)).toThrow("--set number_format=fp8 and --number-format: leave one out");
   });
 
+  it("replace all that a file says of the precision, whichever of its settings they name", () => {
+    const file = { ampDtype: "bf16", amp: true, lr: 1 };
+    expect(settingsOf({ amp: true, config: file, precision: "32-true" })).toEqual({ lr: 1, precision: "32-true" });
+    expect(settingsOf({ amp: false, config: file })).toEqual({ lr: 1, amp: false });
+    expect(settingsOf({ amp: true, config: file })).toEqual(file);
+  });
+
   it.each([
     [{ amp: true, set: ["epochs=3"], epochs: 5 }, "Expected epochs once but received --set epochs=3 and --epochs"],
     [{ amp: true, set: ["lr=1", "lr=2"] }, "Expected lr once but received --set lr=1 and --set lr=2: leave one out"],

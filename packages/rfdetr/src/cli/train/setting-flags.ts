@@ -1,6 +1,6 @@
 // The settings of a command line: flags of their own, `--set key=value`, `--override pattern=rule`, `--config`.
 import { checkSetting, readConfigFile } from "../../settings/resolve.js";
-import type { TrainSettings } from "../../settings/settings.js";
+import type { SettingName, TrainSettings } from "../../settings/settings.js";
 import { expected, UsageError } from "../../support/errors.js";
 import { snakeCase } from "../../support/names.js";
 import { settingOfFlag, writtenFlag } from "./train-flags.js";
@@ -13,6 +13,9 @@ export type SettingFlags = Record<string, unknown> & {
   override?: readonly string[];
   amp: boolean;
 };
+
+/** Settings that say one thing together: whoever gives one of them means it instead of what a file has. */
+const ofPrecision: readonly string[] = ["precision", "amp", "amp_dtype"] satisfies SettingName[];
 
 /**
  * The settings that the flags give, by their names in files: those of `--config`, replaced by those of the command
@@ -36,7 +39,8 @@ export function settingsOf(flags: SettingFlags): Record<string, unknown> {
     if (flags[flag] !== undefined)
       give(name, writtenFlag(flag), checkSetting(name, flags[flag], writtenFlag(flag).slice(2)));
   const file = Object.entries(typeof flags.config === "string" ? readConfigFile(flags.config) : (flags.config ?? {}));
-  const settings = new Map<string, unknown>(file.filter(([key]) => !given.has(snakeCase(key))));
+  const replaced = new Set([...given.keys(), ...(ofPrecision.some((name) => given.has(name)) ? ofPrecision : [])]);
+  const settings = new Map<string, unknown>(file.filter(([key]) => !replaced.has(snakeCase(key))));
   for (const [name, { value }] of given) settings.set(name, value);
   if (flags.override !== undefined)
     settings.set("precision_overrides", {

@@ -5,6 +5,7 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import { trainedWith } from "../../settings/precision.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
+import { ConfigError } from "../../support/errors.js";
 import { freezeModules } from "../../train/parameters/freeze.js";
 import { adaptEncoder } from "../../train/parameters/lora.js";
 import { Schedule } from "../../train/schedule/schedule.js";
@@ -26,6 +27,16 @@ export function newModel(config: ModelConfig, seed: number): RFDETRModel {
 export function readyModel(model: RFDETRModel, settings: TrainSettings, device: string): string | null {
   const adapted = settings.backboneLora ? adaptEncoder(model) : null;
   const frozen = [adapted, freezeModules(model, settings)].filter((text) => text !== null).join(". ") || null;
+  if (
+    adapted !== null &&
+    model.backbone
+      .at(0)
+      .encoder.parameters()
+      .every((parameter) => !parameter.requiresGrad)
+  )
+    throw new ConfigError(
+      `Expected adapters that are trained for backbone_lora but ${settings.freeze.join(", ")} of freeze matches all of them: leave out backbone_lora, or name fewer modules`,
+    );
   if (device !== "cpu") model.to(device);
   model.train();
   model.checkpointing = settings.gradientCheckpointing;

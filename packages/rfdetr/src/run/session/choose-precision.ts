@@ -2,6 +2,7 @@
 // says what fits the hardware is `autoTable` of @rfdetr/amp.
 import {
   type Calibration,
+  type ModuleRule,
   type NumberFormatName,
   numberFormats,
   type Precision,
@@ -12,7 +13,7 @@ import {
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { requestedPrecision, trainedWith } from "../../settings/precision.js";
 import { overridesAt } from "../../settings/precision-changes.js";
-import type { TrainSettings } from "../../settings/settings.js";
+import { type SettingName, settings as settingsTable, type TrainSettings } from "../../settings/settings.js";
 import { InternalError } from "../../support/errors.js";
 import { calibrateSubject } from "../../train/measure/calibrate-step.js";
 import { criterionOf } from "../../train/step/step-parts.js";
@@ -45,14 +46,32 @@ export async function choosePrecision(
     request === "measured"
       ? { ...(calibration?.recommended ?? (before as RunConfig)), note: null }
       : resolvePrecision(request, device);
-  const idle = Object.keys(settings.scaler).length > 0 && precision !== "16-mixed";
+  const idle = idleIn(precision, settings);
   const notes = [
-    idle ? `The setting scaler has no effect in ${precision}` : note,
+    note,
+    idle.length > 0 ? `In ${precision}, ${idle.join(", ")} ${idle.length === 1 ? "has" : "have"} no effect` : null,
     settings.numberFormat === null ? null : formatNote(settings.numberFormat),
   ].filter((each) => each !== null);
   // Some of them end in a full stop.
   const joined = notes.map((each, i) => (i < notes.length - 1 ? each.replace(/\.$/, "") : each)).join(". ");
   return { precision, reason, note: joined === "" ? null : joined, calibration };
+}
+
+/** Settings that ask for something which a precision does not have, by their names in files. */
+function idleIn(precision: Precision, settings: TrainSettings): SettingName[] {
+  const { scaler, precisionPolicy, precisionOperators, precisionOverrides, precisionChanges } = settings;
+  const isSet = (value: object): boolean => Object.keys(value).length > 0;
+  // Where everything is float32, a rule that says so holds.
+  const lowers = (rule: ModuleRule): boolean => rule !== "fp32";
+  const casts = precision === "bf16-mixed" || precision === "16-mixed";
+  const idle: Partial<Record<SettingName, boolean>> = {
+    scaler: isSet(scaler) && precision !== "16-mixed",
+    precision_policy: !casts && precisionPolicy !== settingsTable.precision_policy.fallback,
+    precision_operators: !casts && isSet(precisionOperators),
+    precision_overrides: !casts && Object.values(precisionOverrides).some(lowers),
+    precision_changes: !casts && precisionChanges.some((each) => "rule" in each && lowers(each.rule)),
+  };
+  return (Object.keys(idle) as SettingName[]).filter((name) => idle[name]);
 }
 
 const formatNote = (name: NumberFormatName): string =>

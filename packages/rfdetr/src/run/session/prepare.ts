@@ -6,7 +6,9 @@ import { setNumThreads } from "@rfdetr/torch";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import { resolveModel } from "../../model/variants.js";
+import { idleSettings } from "../../settings/contradictions.js";
 import { requestedPrecision } from "../../settings/precision.js";
+import { presetOf } from "../../settings/resolve.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
 import { resolveDevice } from "../../support/machine/device.js";
@@ -71,7 +73,21 @@ export async function prepareRun(
     throw resumed === null ? error : whereDataWere(error, settings.datasetDir);
   });
   try {
-    const opened = { settings, batchReason, resumed, seed, device, scales, shape, data, leader, callbacks, waits };
+    const idle = resumed === null ? idleSettings(wanted, presetOf(wanted.model)) : [];
+    const opened = {
+      settings,
+      batchReason,
+      resumed,
+      seed,
+      device,
+      scales,
+      shape,
+      data,
+      leader,
+      callbacks,
+      waits,
+      idle,
+    };
     return await buildSession(opened);
   } catch (error) {
     // The loader's threads would keep the process alive.
@@ -96,6 +112,8 @@ interface OpenedRun {
   leader: Leader;
   callbacks: OpenedCallbacks | null;
   waits: Waits;
+  /** Settings of a new run that have no effect, in sentences. */
+  idle: string[];
 }
 
 /** Builds the model and its optimizer, in all processes; takes up the checkpoint of a run that is resumed. */
@@ -212,7 +230,7 @@ function assemble(parts: SessionParts): Session {
     resumed: resumed !== null,
     started: resumed === null ? new Date().toISOString() : resumed.config.started,
     notes,
-    warnings: [...data.warnings, ...obsolete(settings)],
+    warnings: [...data.warnings, ...parts.idle, ...obsolete(settings)],
     classRows: parts.classRows,
   };
 }

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { resolveSettings, toFile } from "../../settings/resolve.js";
+import { settingsOfRun, toFile } from "../../settings/resolve.js";
 import type { SettingName, TrainSettings } from "../../settings/settings.js";
 import { addHint, ConfigError, DataError, RfdetrError, RunDirectoryError } from "../../support/errors.js";
 import { camelCase } from "../../support/names.js";
@@ -45,7 +45,7 @@ export function resumeConfig(folder: string): TrainSettings {
   const directory = RunDirectory.at(folder);
   const { settings, data } = readRunConfig(directory);
   try {
-    const resolved = resolveSettings(settings);
+    const resolved = settingsOfRun(settings);
     const places = data === undefined ? [] : [data.path, resolve(directory.path, data.relative)];
     const found = places.find((path) => existsSync(path)) ?? resolved.datasetDir;
     return { ...resolved, datasetDir: found === resolve(resolved.datasetDir) ? resolved.datasetDir : found };
