@@ -136,7 +136,7 @@ interface HeldMemory {
   available: () => number;
 }
 
-function heldMemory(device: string): HeldMemory {
+export function heldMemory(device: string): HeldMemory {
   if (device === "cpu") return { now: () => process.memoryUsage.rss(), peak: peakRss, available: availableMemory };
   return {
     now: () => deviceMemory(device).heldBytes,

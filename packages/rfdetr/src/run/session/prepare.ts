@@ -28,6 +28,7 @@ import { Waits } from "../waits.js";
 import { autoBatch } from "./auto-batch.js";
 import { buildTraining, newModel, readyModel } from "./build-training.js";
 import { type ChosenPrecision, choosePrecision, precisionForMemory } from "./choose-precision.js";
+import { checkMemory } from "./memory-check.js";
 import { checkPrecisionChanges, nextOverrides } from "./overrides.js";
 import { changedCallbacks, compareData, openResumed, type ResumedRun, recordChanges, whereDataWere } from "./resume.js";
 import { type RunConfig, runConfig } from "./run-config.js";
@@ -67,6 +68,14 @@ export async function prepareRun(
     detections: shape.numSelect,
   };
   const sharedBy = place?.localSize ?? 1;
+  checkMemory(wanted, {
+    size: sizes.size,
+    precision: precisionForMemory(wanted, device),
+    device,
+    sharedBy,
+    config: shape,
+    modelAt: (side) => modelShape({ ...wanted, resolution: side }),
+  });
   const { settings, reason: batchReason } = await withBatch(wanted, openData, { sizes, shape, device, sharedBy });
   leader.order({ do: "open", settings, sizes });
   const data = await openData(settings, { ...sizes, shard: leader.ranks }).catch((error: unknown) => {
