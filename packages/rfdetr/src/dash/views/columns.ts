@@ -121,7 +121,7 @@ function faultsOf({ overflows, rollbacks, controls }: Reading["record"]["numeric
       step,
       ...nothing,
       advice: [
-        `${command === "override" ? `From the next step on, the rule of ${pattern} is ${rule}` : said[command]}, ${askedBy[by] ?? "as it was asked"}`,
+        `${command === "override" ? `From the next step on, the rule of ${pattern} is ${rule}` : (said[command] ?? command)}, ${askedBy[by] ?? "as it was asked"}`,
       ],
     })),
   ];

@@ -46,7 +46,7 @@ export function numericsText(summary: NumericsSummary): string {
   for (const control of summary.controls.entries) parts.push(controlText(control));
   for (const { step, to_step, lr_factor, fault } of summary.rollbacks.entries)
     parts.push(
-      `Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor} (${fault} not finite)`,
+      `Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor}${fault === null ? "" : ` (${fault} not finite)`}`,
     );
   parts.push(...overflowTexts(summary.overflows));
   return parts.join("\n\n");
@@ -133,15 +133,15 @@ function phasesText(phases: PhaseSeconds): string {
 }
 
 function controlText({ step, command, by, pattern, rule }: ControlRecord): string {
-  const what = {
+  const words: Readonly<Record<string, string>> = {
     override: `the rule of ${pattern} became ${rule}`,
     undo: "the last override was taken back",
     pause: "the run was paused",
     "go-on": "the run went on",
     stop: "the run was asked to save and end",
     lr: "a callback changed the learning rate",
-  }[command];
-  return `After step ${step}: ${what}${by === "settings" ? ", as precision_changes of the settings asks" : ""}`;
+  };
+  return `After step ${step}: ${words[command] ?? command}${by === "settings" ? ", as precision_changes of the settings asks" : ""}`;
 }
 
 function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {

@@ -1,5 +1,5 @@
 // The lines of numerics.jsonl, checked as far as their readers rely on them.
-import { parseRecord } from "@rfdetr/amp/records";
+import { type FaultPhase, parseRecord } from "@rfdetr/amp/records";
 import {
   type ControlRecord,
   type HeaderRecord,
@@ -89,18 +89,17 @@ const isListOf = (value: unknown, isEntry: (entry: unknown) => boolean): boolean
 const isTexts = (value: unknown): value is string[] => isListOf(value, isText);
 /** A figure that is finite in every run, whatever its tensors hold. */
 const isFiniteNumber = (value: unknown): value is number => isNumber(value) && Number.isFinite(value);
-const isBytes = (value: unknown): value is number => isFiniteNumber(value) && value >= 0;
+const isAmount = (value: unknown): value is number => isFiniteNumber(value) && value >= 0;
 /** Whether it is an object that has bytes under these names, and nothing else under others. */
 const hasBytes = (value: unknown, names: readonly string[] = []): boolean =>
-  isLine(value) && Object.values(value).every(isBytes) && names.every((name) => Object.hasOwn(value, name));
-/** Whether it is an object all of whose entries are numbers. */
-const isNumbers = (value: unknown): boolean => isLine(value) && Object.values(value).every(isNumber);
+  isLine(value) && Object.values(value).every(isAmount) && names.every((name) => Object.hasOwn(value, name));
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** Names and numbers that are no figures of their own. */
 const notFigures: ReadonlySet<string> = new Set(["v", "kind", "step"]);
 
 /** The number of the step that a record belongs to; null where it has none. */
 function stepOf({ step }: Line): number | null {
-  return typeof step === "number" && Number.isSafeInteger(step) && step >= 0 ? step : null;
+  return isCount(step) ? step : null;
 }
 
 function stepLine(record: Line): StepLine | null {
@@ -115,7 +114,7 @@ function stepLine(record: Line): StepLine | null {
     if (isNumber(value)) figures.push([name, value]);
     else if (isLine(value) && !Array.isArray(value))
       for (const [inner, part] of Object.entries(value))
-        if (isNumber(part) && (name !== "memory" || isBytes(part))) figures.push([`${name}.${inner}`, part]);
+        if (isNumber(part) && (name !== "memory" || isAmount(part))) figures.push([`${name}.${inner}`, part]);
   }
   const ranks = ranksOf(record);
   const facts = { skipped, scale, norm: grad_norm, fault, bad_parameter, bad_module };
@@ -153,7 +152,7 @@ const isCalibrated = (row: unknown): boolean => {
   return (
     isText(precision) &&
     [step_seconds, speedup, memory_ratio].every(isFiniteNumber) &&
-    isBytes(peak_tensor_bytes) &&
+    isAmount(peak_tensor_bytes) &&
     [gradient_cosine, rounding_cosine ?? 0].every(isNumber)
   );
 };
@@ -208,7 +207,7 @@ const isForecast = (value: unknown): boolean => {
 const isPeak = (value: unknown): boolean =>
   isLine(value) &&
   stepOf(value) !== null &&
-  isBytes(value.bytes) &&
+  isAmount(value.bytes) &&
   isText(value.phase) &&
   hasBytes(value.kinds) &&
   hasBytes(value.dtypes);
@@ -217,31 +216,49 @@ function isOverflow(record: Line): record is Line & OverflowRecord {
   const { precision, phase, scale, files, readers, advice, inputs, weights, trail, output, module, operator } = record;
   return (
     stepOf(record) !== null &&
-    isTexts([precision, phase]) &&
-    isNumber(scale) &&
+    isText(precision) &&
+    phases.some((each) => each === phase) &&
+    isFiniteNumber(scale) &&
     [files, readers, advice].every(isTexts) &&
     [inputs, weights].every((facts) => isListOf(facts, isFacts)) &&
     isListOf(trail, isTrail) &&
     (output === null || isFacts(output)) &&
     [module, operator, record.bad_parameter].every(isTextOrNull) &&
-    isNumber(record.bad_parameters)
+    isCount(record.bad_parameters)
   );
 }
+
+const phases = ["input", "weight", "forward", "target", "loss", "backward", "none"] as const satisfies FaultPhase[];
 
 const isFacts = (facts: unknown): boolean => {
   if (!isLine(facts)) return false;
   const { name, dtype, shape, min, max, amax, nan, infinite } = facts;
-  return isTexts([name, dtype]) && isListOf(shape, isNumber) && isNumbers({ min, max, amax, nan, infinite });
+  return (
+    isTexts([name, dtype]) &&
+    isListOf(shape, isCount) &&
+    [min, max, amax].every(isFiniteNumber) &&
+    [nan, infinite].every(isCount)
+  );
 };
 
 const isTrail = (entry: unknown): boolean =>
   isLine(entry) && isTexts([entry.path, entry.operator, entry.dtype]) && isNumber(entry.amax);
 
 const isRollback = (record: Line): record is Line & RollbackRecord =>
-  stepOf(record) !== null && isNumbers([record.to_step, record.lr_factor]) && isTextOrNull(record.fault);
+  stepOf(record) !== null && isCount(record.to_step) && isAmount(record.lr_factor) && isTextOrNull(record.fault);
 
-const isControl = (record: Line): record is Line & ControlRecord =>
-  stepOf(record) !== null && isTexts([record.command, record.by]);
+/** A command that this version does not know may be one of a later one. */
+function isControl(record: Line): record is Line & ControlRecord {
+  const { command, by, pattern, rule, overrides } = record;
+  const said = [pattern, rule].filter((each) => each !== undefined);
+  return (
+    stepOf(record) !== null &&
+    isTexts([command, by]) &&
+    isTexts(said) &&
+    (command !== "override" || said.length === 2) &&
+    (overrides === undefined || (isLine(overrides) && Object.values(overrides).every(isText)))
+  );
+}
 
 const isGroup = (record: Line): record is Line & GroupRecord =>
   stepOf(record) !== null && isTexts(record.hosts) && record.hosts.length > 0;
