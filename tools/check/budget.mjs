@@ -8,7 +8,7 @@
 import { functions } from "./functions.mjs";
 import { isMain, isTest, report, written } from "./repository.mjs";
 
-export const limits = { core: 16_000, file: 300, function: 80, line: 120 };
+export const limits = { core: 16_200, file: 300, function: 80, line: 120 };
 
 /**
  * What may be longer, by name. An entry that is no longer needed is a breach itself. `file` is the end of a path; a

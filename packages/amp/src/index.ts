@@ -22,16 +22,6 @@ export {
   type Precision,
   precisions,
 } from "./names.js";
-export {
-  type Fault,
-  type FaultPhase,
-  faultEvidence,
-  faultHeadline,
-  type TensorFacts,
-  type TrailEntry,
-} from "./numerics/fault.js";
-export type { ModuleRecord, UpdateRecord } from "./numerics/module-record.js";
-export { parseRecord, recordLine } from "./numerics/record-line.js";
 export { type Observer, type OperatorEvent, observe } from "./observe.js";
 export {
   type CalibratedFormat,
@@ -40,7 +30,6 @@ export {
   calibrate,
   roundsFor,
 } from "./observers/calibrate.js";
-export type { CalibratedPrecision } from "./observers/calibrated-precision.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { type ChoiceAgreement, Choices } from "./observers/choices.js";
 export { compareModules, type ModuleError, worstModules } from "./observers/compare-modules.js";
@@ -67,3 +56,4 @@ export {
   policyByName,
   withOperators,
 } from "./policy/policy.js";
+export * from "./records.js";

@@ -23,18 +23,9 @@ c10::IValue scalar(napi_env env, napi_value value, const char* what) {
 
 template <class T, class Read>
 c10::List<T> list_of(napi_env env, napi_value value, const char* what, Read&& read) {
-  bool is_array = false;
-  napi_is_array(env, value, &is_array);
-  if (!is_array) throw_js(env, std::string("Expected an array for ") + what, "ERR_INVALID_ARG_TYPE");
-  uint32_t length = 0;
-  check(env, napi_get_array_length(env, value, &length));
   c10::List<T> list;
-  list.reserve(length);
-  for (uint32_t i = 0; i < length; ++i) {
-    napi_value element;
-    check(env, napi_get_element(env, value, i, &element));
-    list.push_back(read(element));
-  }
+  if (!for_elements(env, value, [&](napi_value element) { list.push_back(read(element)); }))
+    throw_js(env, std::string("Expected an array for ") + what, "ERR_INVALID_ARG_TYPE");
   return list;
 }
 

@@ -105,6 +105,8 @@ int64_t to_int(napi_env env, napi_value value, const char* what);
 double to_double(napi_env env, napi_value value, const char* what);
 bool to_bool(napi_env env, napi_value value, const char* what);
 std::string to_string(napi_env env, napi_value value, const char* what);
+/// Calls body(element) for each element of an array. False where `value` is none.
+bool for_elements(napi_env env, napi_value value, const std::function<void(napi_value)>& body);
 std::vector<int64_t> to_int_list(napi_env env, napi_value value, const char* what);
 at::Tensor to_tensor(napi_env env, napi_value value);
 std::vector<at::Tensor> to_tensor_list(napi_env env, napi_value value);

@@ -108,22 +108,27 @@ std::string to_string(napi_env env, napi_value value, const char* what) {
   return text;
 }
 
+bool for_elements(napi_env env, napi_value value, const std::function<void(napi_value)>& body) {
+  bool is_array = false;
+  napi_is_array(env, value, &is_array);
+  if (!is_array) return false;
+  uint32_t length = 0;
+  check(env, napi_get_array_length(env, value, &length));
+  for (uint32_t i = 0; i < length; ++i) {
+    napi_value element;
+    check(env, napi_get_element(env, value, i, &element));
+    body(element);
+  }
+  return true;
+}
+
 /// What `read(element)` makes of each element of an array. @param kind what was expected, for the error where it is
 /// none
 template <class Read>
 static auto to_list(napi_env env, napi_value value, const char* what, const char* kind, Read&& read) {
-  bool is_array = false;
-  napi_is_array(env, value, &is_array);
-  if (!is_array) expected(env, what, kind, value);
-  uint32_t length = 0;
-  check(env, napi_get_array_length(env, value, &length));
   std::vector<decltype(read(value))> list;
-  list.reserve(length);
-  for (uint32_t i = 0; i < length; ++i) {
-    napi_value element;
-    check(env, napi_get_element(env, value, i, &element));
-    list.push_back(read(element));
-  }
+  if (!for_elements(env, value, [&](napi_value element) { list.push_back(read(element)); }))
+    expected(env, what, kind, value);
   return list;
 }
 

@@ -33,14 +33,15 @@ describe("instruction sets of the kernels", () => {
 
   it("are those of the CPU, and no more than RFDETR_ISA allows", () => {
     const widest = load("");
-    expect(["baseline", "avx2", "avx512"]).toContain(widest);
-    expect(load("avx512")).toBe(widest);
+    expect(["baseline", "avx2", "avx512", "amx"]).toContain(widest);
+    expect(load("amx")).toBe(widest);
+    expect(load("avx512")).toBe(widest === "amx" ? "avx512" : widest);
     expect(load("avx2")).toBe(widest === "baseline" ? "baseline" : "avx2");
     expect(load("baseline")).toBe("baseline");
     if (!process.env.RFDETR_ISA) expect(engine().kernels).toBe(widest);
   });
 
   it("are refused under a name that is none", () => {
-    expect(load("sse4")).toBe('Expected baseline, avx2 or avx512 for RFDETR_ISA but received "sse4"');
+    expect(load("sse4")).toBe('Expected baseline, avx2, avx512 or amx for RFDETR_ISA but received "sse4"');
   });
 });

@@ -9,10 +9,10 @@ export interface Engine {
   /** Instruction set that libtorch's kernels were chosen for, such as `AVX512`. */
   capability: string;
   /**
-   * Vector instructions that this project's own kernels use: the widest that the CPU has, unless the variable
-   * `RFDETR_ISA` (`baseline`, `avx2` or `avx512`) hides them.
+   * Instructions that this project's own kernels use: the widest that the CPU has, unless the variable `RFDETR_ISA`
+   * (`baseline`, `avx2`, `avx512` or `amx`) hides them. `amx` are matrix units for bfloat16, beside AVX-512.
    */
-  kernels: "baseline" | "avx2" | "avx512";
+  kernels: "baseline" | "avx2" | "avx512" | "amx";
   /** Whether it sees a GPU. */
   cuda: boolean;
   /** What decides the number of threads until {@link setNumThreads}: a variable, a quota, or the cores. */

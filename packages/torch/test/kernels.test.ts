@@ -9,7 +9,7 @@ import { findCompiler } from "../setup/compile.mjs";
 import { ownFlags } from "../setup/sources.mjs";
 
 const torch = fileURLToPath(new URL("..", import.meta.url));
-const pairs = ["gemm_avx512", "pack_avx512", "attention_avx512"];
+const pairs = ["gemm_avx512", "gemm_amx", "pack_avx512", "attention_avx512", "attention_amx"];
 const vectors = ["gemm_f32_avx2", "gemm_f32_avx512"];
 const attention = ["attention_f32_baseline", "attention_f32_avx2", "attention_f32_avx512"];
 const kernels = [...pairs, ...vectors, ...attention, "isa"].map((name) => `native/kernels/${name}.cc`);
@@ -49,8 +49,11 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
     "avx512_bf16: multiply_packed": "ok",
     "avx512_bf16: gelu and its derivative, of every bfloat16 value": "ok",
     "avx512: multiply_packed": "ok",
+    "amx_bf16: pack_left": "ok",
+    "amx_bf16: multiply_packed": "ok",
     split_rows: "ok",
     "avx512_bf16: attention of any length": "ok",
+    "amx_bf16: attention of any length": "ok",
     "baseline in float32: attention of any length": "ok",
     "avx512 in float32: attention of any length": "ok",
     "avx512 in bfloat16: attention of any length": "ok",
@@ -59,7 +62,8 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
   it("give what scalar code gives, with the instructions of AVX-512 emulated", async () => {
     const emulation = ["-ffp-contract=off", "-Itest/kernels/emulated"];
     // These are in vector extensions, which a compiler makes of any instructions.
-    const wide = (source: string) => (source.endsWith("_f32_avx512.cc") ? ["-D__AVX512F__"] : []);
+    const wide = (source: string) =>
+      source.endsWith("_f32_avx512.cc") ? ["-D__AVX512F__"] : source.endsWith("_amx.cc") ? ["-D__AMX_BF16__"] : [];
     const avx2 = hasInstructions("avx2") ? ["-mavx2", "-mfma", "-mf16c"] : [];
     const own = (source: string) => (source.endsWith("_baseline.cc") ? [] : avx2);
     const results = await run(folder, (source) => [...emulation, ...wide(source), ...own(source)]);

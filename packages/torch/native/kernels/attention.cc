@@ -2,12 +2,11 @@
 // and after it use the same layout, so nothing is transposed. float32 and bfloat16 on a CPU run the fused kernels;
 // every other dtype and device runs libtorch's own attention.
 #include "attention.h"
+#include "autograd_function.h"
 #include "isa.h"
 #include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -58,24 +57,26 @@ at::Tensor attention_composed(const at::Tensor& query, const at::Tensor& key, co
 const VectorKernels& vector_kernels() {
   static const VectorKernels* const kernels = [] {
     const VectorKernels* found = nullptr;
-    if (isa() == Isa::avx512) found = attention::avx512_kernels();
+    if (isa() >= Isa::avx512) found = attention::avx512_kernels();
     if (!found && isa() != Isa::baseline) found = attention::avx2_kernels();
     return found ? found : attention::baseline_kernels();
   }();
   return *kernels;
 }
 
-/// Whether the kernel on pairs of bfloat16 applies.
-bool takes_pairs(int64_t width, double scale) {
-  static const bool supported = pairs_pay();
-  return supported && width % 32 == 0 && width <= 128 && scale > 0;
+/// The kernel on pairs of bfloat16, where one applies.
+const Kernel<Bf16>* pair_kernel(int64_t width, double scale) {
+  static const Kernel<Bf16>* const in_tiles = isa() == Isa::amx ? attention::bf16_tile_kernel() : nullptr;
+  static const Kernel<Bf16>* const supported = in_tiles || !pairs_pay() ? in_tiles : attention::bf16_pair_kernel();
+  return width % 32 == 0 && width <= 128 && scale > 0 ? supported : nullptr;
 }
 
 /// Calls body(kernel) with the kernel for tensors like `query`.
 template <class Body>
 void with_kernel(const at::Tensor& query, double scale, Body&& body) {
   if (query.scalar_type() == at::kFloat) return body(vector_kernels().f32);
-  return body(takes_pairs(query.size(3), scale) ? attention::bf16_pair_kernel() : vector_kernels().bf16);
+  const Kernel<Bf16>* const pairs = pair_kernel(query.size(3), scale);
+  return body(pairs ? *pairs : vector_kernels().bf16);
 }
 
 bool attention_applies(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value) {
@@ -132,7 +133,7 @@ std::pair<at::Tensor, at::Tensor> run_forward(const at::Tensor& query, const at:
 }
 
 struct Attention : torch::autograd::Function<Attention> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& query, const at::Tensor& key,
                             const at::Tensor& value, double scale) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto [out, statistics] = run_forward(query, key, value, scale);
@@ -141,8 +142,7 @@ struct Attention : torch::autograd::Function<Attention> {
     return out;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const double scale = context->saved_data["scale"].toDouble();
     if (at::GradMode::is_enabled()) return recorded_backward({saved[0], saved[1], saved[2]}, scale, gradients[0]);
@@ -167,19 +167,11 @@ struct Attention : torch::autograd::Function<Attention> {
 
  private:
   /// The gradients by operators that autograd records, for second derivatives.
-  static torch::autograd::variable_list recorded_backward(const torch::autograd::variable_list& inputs, double scale,
-                                                          const at::Tensor& gradient) {
+  static variable_list recorded_backward(const variable_list& inputs, double scale, const at::Tensor& gradient) {
     const at::Tensor out =
         as_written(inputs[0].transpose(1, 2), inputs[1].transpose(1, 2), inputs[2].transpose(1, 2), scale)
             .transpose(1, 2);
-    torch::autograd::variable_list wanted, result(4);
-    for (const at::Tensor& input : inputs)
-      if (input.requires_grad()) wanted.push_back(input);
-    const auto found = torch::autograd::grad({out}, wanted, {gradient}, true, true);
-    auto next = found.begin();
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (inputs[i].requires_grad()) result[i] = *next++;
-    return result;
+    return recorded_gradients(out, inputs, gradient, 4);
   }
 };
 
@@ -200,10 +192,9 @@ at::Tensor attention_entry(const at::Tensor& query, const at::Tensor& key, const
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("attention(Tensor query, Tensor key, Tensor value, float scale) -> Tensor");
-  library.impl("attention", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(attention_entry));
-  library.def("attention_composed(Tensor query, Tensor key, Tensor value, float scale) -> Tensor");
-  library.impl("attention_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(attention_composed));
+  library.def("attention(Tensor query, Tensor key, Tensor value, float scale) -> Tensor", TORCH_FN(attention_entry));
+  library.def("attention_composed(Tensor query, Tensor key, Tensor value, float scale) -> Tensor",
+              TORCH_FN(attention_composed));
 }
 
 }  // namespace rfdetr

@@ -62,7 +62,9 @@ const VectorKernels* avx2_kernels();
 const VectorKernels* baseline_kernels();
 
 /// The kernel on pairs of bfloat16, for CPUs with AVX512-BF16: for even strides, widths that are a multiple of 32, and
-/// a positive scale.
-const Kernel<Bf16>& bf16_pair_kernel();
+/// a positive scale; null on CPUs of other kinds.
+const Kernel<Bf16>* bf16_pair_kernel();
+/// The same in matrix units; null where the compiler did not take its flags.
+const Kernel<Bf16>* bf16_tile_kernel();
 
 }  // namespace rfdetr::attention

@@ -9,15 +9,9 @@ namespace rfdetr::attention {
 using gemm::Left;
 using gemm::Pair;
 using gemm::Right;
+using gemm::Sums;
 
 inline const Pair* pairs(const uint16_t* data) { return reinterpret_cast<const Pair*>(data); }
-
-/// Row-major float32 sums, set by a product, or increased by it where `add`.
-struct Sums {
-  float* data;
-  int64_t stride;
-  bool add;
-};
 
 /// sums = or += left · right, for a tile of R rows and 16·V columns.
 template <int R, int V>
@@ -35,7 +29,7 @@ void multiply_tile(const Left& left, const Right& right, int64_t depth, const Su
 template <int R, int V>
 void multiply_panel(int64_t rows, const Left& left, const Right& right, int64_t depth, const Sums& sums) {
   for (int64_t m = 0; m < rows; m += R)
-    gemm::with_constant<R>(rows - m, [&]<int count>() {
+    with_constant<R>(rows - m, [&]<int count>() {
       multiply_tile<count, V>(left.from_row(m), right, depth, {sums.data + m * sums.stride, sums.stride, sums.add});
     });
 }
@@ -44,19 +38,28 @@ struct Size {
   int64_t rows, columns, depth;  // depth in pairs
 };
 
-/// sums [rows × columns] = or += left · right, for a multiple of 16 columns. 24 sums hide the latency.
-inline void multiply(const Size& size, const Left& left, const Right& right, const Sums& sums) {
-  for (int64_t n = 0; n < size.columns; n += 64) {
-    const Right panel{right.data + n, right.stride};
-    const Sums part{sums.data + n, sums.stride, sums.add};
-    switch (std::min<int64_t>((size.columns - n) / 16, 4)) {
-      case 1: multiply_panel<12, 1>(size.rows, left, panel, size.depth, part); break;
-      case 2: multiply_panel<12, 2>(size.rows, left, panel, size.depth, part); break;
-      case 3: multiply_panel<8, 3>(size.rows, left, panel, size.depth, part); break;
-      default: multiply_panel<6, 4>(size.rows, left, panel, size.depth, part); break;
+/// Products in vectors (vdpbf16ps).
+struct InVectors {
+  static constexpr bool has_tiles = false;
+  /// Queries of one pass of forward over the keys: few enough that their scores stay in L1.
+  static constexpr int64_t forward_block = 24;
+  /// What products need while they run on this thread.
+  struct Registers {};
+  /// The depth of a product, in pairs, for so many: the right operand has zeros past them.
+  static constexpr int64_t depth(int64_t pairs) { return pairs; }
+
+  /// sums [rows × columns] = or += left · right, for a multiple of 32 columns. 24 sums hide the latency.
+  static void multiply(const Size& size, const Left& left, const Right& right, const Sums& sums) {
+    for (int64_t n = 0; n < size.columns; n += 64) {
+      const Right panel{right.data + n, right.stride};
+      const Sums part{sums.data + n, sums.stride, sums.add};
+      if (size.columns - n == 32)
+        multiply_panel<12, 2>(size.rows, left, panel, size.depth, part);
+      else
+        multiply_panel<6, 4>(size.rows, left, panel, size.depth, part);
     }
   }
-}
+};
 
 /// Packs rows [count × width] to [width/2][columns]: pairs along the width, a column for each row, then zeros.
 inline void pack_columns(const uint16_t* rows, int64_t stride, int64_t count, int64_t width, Pair* packed,
@@ -71,8 +74,9 @@ inline void pack_columns(const uint16_t* rows, int64_t stride, int64_t count, in
     }
 }
 
-/// Packs rows [count × width] to [(count+1)/2][width]: rows 2i and 2i + 1 become pairs.
-inline void pack_rows(const uint16_t* rows, int64_t stride, int64_t count, int64_t width, Pair* packed) {
+/// Packs rows [count × width] to [depth][width]: rows 2i and 2i + 1 become pairs, then zeros.
+inline void pack_rows(const uint16_t* rows, int64_t stride, int64_t count, int64_t width, int64_t depth, Pair* packed) {
+  std::fill(packed + (count + 1) / 2 * width, packed + depth * width, 0);
   for (int64_t t = 0; t < count; t += 2)
     for (int64_t d = 0; d < width; d += 32) {
       const __m512i even = _mm512_loadu_si512(rows + t * stride + d);

@@ -2,12 +2,12 @@
 // rfdetr::deformable_attention: multi-scale deformable attention from projected offsets and logits to summed samples,
 // in one pass. Composed from operators, every sample of every channel is written to memory several times, forward and
 // backward; here the value map of a head stays in the cache and a sample in registers. The rest is composed.
+#include "autograd_function.h"
 #include "deformable_sampling.h"
 #include "isa.h"
 #include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 namespace rfdetr {
@@ -16,12 +16,6 @@ namespace {
 
 using namespace deformable;
 using at::BFloat16;
-
-#if defined(__x86_64__)
-#define WITH_AVX512 __attribute__((target("avx512f")))
-#else
-#define WITH_AVX512
-#endif
 
 // A function for one CPU cannot be a template.
 #define HEAD_FUNCTION(name, head_function, Value, Projected)                                           \
@@ -32,7 +26,7 @@ using at::BFloat16;
     head_function<8>(p, head, scratch);                                                                \
   }                                                                                                    \
   void name(const Problem& p, const Head<Value, Projected>& head, float* scratch) {                    \
-    isa() == Isa::avx512 ? name##_wide(p, head, scratch) : name##_narrow(p, head, scratch);            \
+    isa() >= Isa::avx512 ? name##_wide(p, head, scratch) : name##_narrow(p, head, scratch);            \
   }
 #define HEAD_FUNCTIONS(Value, Projected)                     \
   HEAD_FUNCTION(run_forward, forward_head, Value, Projected) \
@@ -43,7 +37,6 @@ HEAD_FUNCTIONS(BFloat16, float)
 HEAD_FUNCTIONS(BFloat16, BFloat16)
 #undef HEAD_FUNCTIONS
 #undef HEAD_FUNCTION
-#undef WITH_AVX512
 
 Problem problem_of(const at::Tensor& value, at::IntArrayRef shapes, const at::Tensor& offsets) {
   Problem p{value.size(0), value.size(1), value.size(2), value.size(3), offsets.size(1), offsets.size(4), {}};
@@ -80,9 +73,8 @@ void for_heads(const Problem& p, int64_t scratch_size, Body&& body) {
 }
 
 struct DeformableAttention : torch::autograd::Function<DeformableAttention> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& value_in,
-                            at::IntArrayRef shapes, const at::Tensor& reference_in, const at::Tensor& offsets_in,
-                            const at::Tensor& logits_in) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& value_in, at::IntArrayRef shapes,
+                            const at::Tensor& reference_in, const at::Tensor& offsets_in, const at::Tensor& logits_in) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const at::Tensor value = value_in.contiguous(), reference = reference_in.contiguous();
     const at::Tensor offsets = offsets_in.contiguous(), logits = logits_in.contiguous();
@@ -104,8 +96,7 @@ struct DeformableAttention : torch::autograd::Function<DeformableAttention> {
     return out;
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &value = saved[0], &reference = saved[1], &offsets = saved[2], &logits = saved[3];
     const Problem p = problem_of(value, context->saved_data["shapes"].toIntVector(), offsets);
@@ -222,13 +213,12 @@ at::Tensor deformable_attention_composed(const at::Tensor& value, at::IntArrayRe
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
   library.def(
-      "deformable_attention(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor");
-  library.impl("deformable_attention", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(deformable_attention));
+      "deformable_attention(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> Tensor",
+      TORCH_FN(deformable_attention));
   library.def(
       "deformable_attention_composed(Tensor value, int[] shapes, Tensor reference, Tensor offsets, Tensor logits) -> "
-      "Tensor");
-  library.impl("deformable_attention_composed", c10::DispatchKey::CompositeImplicitAutograd,
-               TORCH_FN(deformable_attention_composed));
+      "Tensor",
+      TORCH_FN(deformable_attention_composed));
 }
 
 }  // namespace rfdetr

@@ -44,7 +44,8 @@ ALWAYS_INLINE Vector load_values(const T* from, int64_t count) {
   return rounds ? round_to_bf16(load_first(from, count)) : load_first(from, count);
 }
 
-void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed) {
+void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t, int64_t first, int64_t last,
+                     Cell* packed) {
   float* const panels = reinterpret_cast<float*>(packed);
   with_elements(weight, [&]<bool rounds, class T>(const T* from) {
     for (int64_t panel = first; panel < last; ++panel) {
@@ -89,11 +90,12 @@ void pack_panels(const Source& matrix, int64_t columns, int64_t depth, int64_t f
   });
 }
 
-void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed) {
+void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t, int64_t first, int64_t last,
+                Cell* packed) {
   pack_panels<right_width>(matrix, columns, depth, first, last, reinterpret_cast<float*>(packed));
 }
 
-void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed,
+void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t, int64_t first, int64_t last, Cell* packed,
                float* sums) {
   float* const panels = reinterpret_cast<float*>(packed);
   pack_panels<left_width>(matrix, columns, depth, first, last, panels);
@@ -233,15 +235,10 @@ template <class T, class LeftOf>
 
 // --- products -------------------------------------------------------------------------------------------------------
 
-struct RowScratch {
-  float* rows;
-  RowScratch(ScratchPieces& pieces, int64_t count) : rows(pieces.take<float>(count)) {}
-};
-
 /// `count` rows in float32: the source itself, or a copy in `scratch`.
 const float* rows_in_f32(const Source& left, int64_t row, int64_t count, int64_t depth, Scratch& scratch) {
   if (left.is_f32) return static_cast<const float*>(left.data) + row * depth;
-  const auto [rows] = scratch.lay_out<RowScratch>(count * depth);
+  float* const rows = scratch.elements<float>(count * depth);
   const Bf16* const from = static_cast<const Bf16*>(left.data) + row * depth;
   for (int64_t i = 0; i < count * depth; i += lanes)
     store_first(rows + i, count * depth - i, load_first(from + i, count * depth - i));
@@ -276,7 +273,7 @@ void part_panels(const float* panels, int64_t rows, int64_t depth, float* tiles)
 void multiply_packed(const Cell* left, int64_t rows, const Cell* right, int64_t columns, int64_t depth,
                      const Output& output) {
   static thread_local Scratch scratch;
-  const auto [tiles] = scratch.lay_out<RowScratch>((rows + left_width) * depth);
+  float* const tiles = scratch.elements<float>((rows + left_width) * depth);
   part_panels(reinterpret_cast<const float*>(left), rows, depth, tiles);
   const auto left_of = [tiles = tiles, depth](int64_t m) { return Left{tiles + m * depth, 1, tile_rows}; };
   multiply_tiles<float>({0, rows, columns, depth, reinterpret_cast<const float*>(right)}, left_of, output);
@@ -309,8 +306,19 @@ void gelu_backward(bool is_bf16, const void* gradient, const void* input, int64_
 }  // namespace
 
 inline constexpr gemm::Kernels f32_kernels(const char* name) {
-  return {name,      right_width,   left_width,      1,           pack_transposed, pack_right,
-          pack_left, multiply_rows, multiply_packed, gelu_values, gelu_backward};
+  return {name,
+          right_width,
+          left_width,
+          1,
+          1,
+          tile_rows,
+          pack_transposed,
+          pack_right,
+          pack_left,
+          multiply_rows,
+          multiply_packed,
+          gelu_values,
+          gelu_backward};
 }
 
 }  // namespace rfdetr::INSTRUCTION_SET

@@ -5,12 +5,10 @@
 #ifdef __AVX2__
 #include "gemm_f32.h"
 
-namespace rfdetr::gemm {
-const Kernels* avx2_f32_kernels() {
+const rfdetr::gemm::Kernels* rfdetr::gemm::avx2_f32_kernels() {
   static constexpr Kernels kernels = avx2::f32_kernels("avx2");
   return &kernels;
 }
-}  // namespace rfdetr::gemm
 #else
 const rfdetr::gemm::Kernels* rfdetr::gemm::avx2_f32_kernels() { return nullptr; }
 #endif

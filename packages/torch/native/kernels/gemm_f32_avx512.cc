@@ -5,12 +5,10 @@
 #ifdef __AVX512F__
 #include "gemm_f32.h"
 
-namespace rfdetr::gemm {
-const Kernels* avx512_f32_kernels() {
+const rfdetr::gemm::Kernels* rfdetr::gemm::avx512_f32_kernels() {
   static constexpr Kernels kernels = avx512::f32_kernels("avx512");
   return &kernels;
 }
-}  // namespace rfdetr::gemm
 #else
 const rfdetr::gemm::Kernels* rfdetr::gemm::avx512_f32_kernels() { return nullptr; }
 #endif

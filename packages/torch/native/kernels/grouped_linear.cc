@@ -6,11 +6,11 @@
 // is twice that of float32; on other CPUs it multiplies in float32. Backward rounds gradients and operands to bfloat16,
 // as all layers do in mixed precision, and returns float32; it stays in float32 where there are no kernels of bfloat16.
 // Without `split` everything is float32. On other devices and dtypes it is libtorch's batched product.
+#include "autograd_function.h"
 #include "isa.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 namespace rfdetr {
@@ -51,24 +51,22 @@ at::Tensor multiply_groups(const at::Tensor& input, at::TensorList weights, at::
 
 /// Arguments: input, then the weights, then the biases.
 struct GroupedLinear : torch::autograd::Function<GroupedLinear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
-                            at::TensorList parameters, bool split) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, at::TensorList parameters, bool split) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const size_t groups = parameters.size() / 2;
     const at::TensorList weights = parameters.slice(0, groups);
-    torch::autograd::variable_list saved = weights.vec();
+    variable_list saved = weights.vec();
     saved.push_back(input);
     context->save_for_backward(saved);
     context->saved_data["split"] = split;
     return multiply_groups(input, weights, parameters.slice(groups), split);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const size_t groups = saved.size() - 1;
     const bool split = context->saved_data["split"].toBool(), shared = saved.back().size(0) == 1;
-    torch::autograd::variable_list results(2 + 2 * groups);
+    variable_list results(2 + 2 * groups);
     if (at::GradMode::is_enabled()) {  // second derivatives need operators that autograd records
       const at::Tensor stacked = at::stack(at::TensorList(saved).slice(0, groups));
       results[0] = gradients[0].bmm(stacked);
@@ -121,8 +119,8 @@ at::Tensor grouped_linear(const at::Tensor& input, at::TensorList weights, at::T
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("grouped_linear(Tensor input, Tensor[] weights, Tensor[] biases, bool split) -> Tensor");
-  library.impl("grouped_linear", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(grouped_linear));
+  library.def("grouped_linear(Tensor input, Tensor[] weights, Tensor[] biases, bool split) -> Tensor",
+              TORCH_FN(grouped_linear));
 }
 
 }  // namespace rfdetr

@@ -3,13 +3,13 @@
 // gradient is a column sum; there are no views, no transposes and no nodes for them. A bfloat16 input takes a float32
 // weight, which is rounded while it is packed, and whose gradient is float32: no bfloat16 copy of a weight or of its
 // gradient is written. Where there are no kernels, libtorch computes the same products.
+#include "autograd_function.h"
 #include "every_cpu.h"
 #include "parallel.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
 #include <ATen/ops/linear_native.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 namespace rfdetr {
@@ -80,8 +80,8 @@ at::Tensor packed_linear(const at::Tensor& input, const at::Tensor& packed, int6
 }
 
 struct Linear : torch::autograd::Function<Linear> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
-                            const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, const at::Tensor& weight,
+                            const std::optional<at::Tensor>& bias) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input, weight});
     context->saved_data["bias"] = bias.has_value();
@@ -90,8 +90,7 @@ struct Linear : torch::autograd::Function<Linear> {
                : at::linear(input, weight, bias);
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor &input = saved[0], &weight = saved[1];
     const bool with_bias = context->saved_data["bias"].toBool() && context->needs_input_grad(2);

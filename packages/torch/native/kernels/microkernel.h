@@ -2,6 +2,7 @@
 // this one are compiled with --param=avoid-fma-max-bits=0: GCC would multiply and add apart in tiles of one sum only,
 // for most CPUs from GCC 13 on, and a row would have other bits in them.
 #pragma once
+#include "gemm.h"
 #include "vectors.h"
 
 namespace rfdetr::INSTRUCTION_SET {
@@ -15,19 +16,8 @@ constexpr int64_t tile_vectors = 4;
 constexpr int64_t tile_vectors = 2;
 #endif
 
-/// The left operand: element k of row r lies at data[r · row + k · step].
-struct Left {
-  const float* data;
-  int64_t row, step;
-
-  Left from_row(int64_t r) const { return {data + r * row, row, step}; }
-};
-
-/// The right operand: the elements k of all columns lie at data[k · stride].
-struct Right {
-  const float* data;
-  int64_t stride;
-};
+using Left = gemm::LeftOperand<float>;
+using Right = gemm::RightOperand<float>;
 
 /// sums[r][v] += Σ_k left(r, k) · right(k, lanes·v … lanes·v + lanes − 1), in the order of k.
 template <int R, int V>
@@ -43,14 +33,6 @@ ALWAYS_INLINE void multiply_add(const Left& left, const Right& right, int64_t de
       for (int v = 0; v < V; ++v) sums[r][v] += value * columns[v];
     }
   }
-}
-
-/// Calls `body<n>()` for a count n of 1 … most, which the body knows at compile time; larger counts count as `most`.
-template <int most, class Body>
-ALWAYS_INLINE void with_constant(int64_t count, Body&& body) {
-  if constexpr (most > 1)
-    if (count < most) return with_constant<most - 1>(count, body);
-  body.template operator()<most>();
 }
 
 }  // namespace rfdetr::INSTRUCTION_SET

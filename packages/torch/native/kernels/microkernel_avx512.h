@@ -1,4 +1,5 @@
-// The inner loop of all products of bfloat16: a tile of R rows by V vectors of sixteen columns, summed in registers.
+// The inner loop of all products of bfloat16 in vectors: a tile of R rows by V vectors of sixteen columns, summed in
+// registers.
 #pragma once
 #include "every_cpu.h"
 #include "gemm.h"
@@ -14,18 +15,14 @@ constexpr int64_t right_width = 64, left_width = 16;
 /// Rows of one register tile.
 constexpr int64_t tile_rows = 6;
 
-/// The left operand: pair k of row r lies at data[r · row + k · step].
-struct Left {
-  const Pair* data;
-  int64_t row, step;
+using Left = LeftOperand<Pair>;
+using Right = RightOperand<Pair>;
 
-  Left from_row(int64_t r) const { return {data + r * row, row, step}; }
-};
-
-/// The right operand: the pairs k of all columns lie at data[k · stride].
-struct Right {
-  const Pair* data;
+/// Row-major float32 sums, set by a product, or increased by it where `add`.
+struct Sums {
+  float* data;
   int64_t stride;
+  bool add;
 };
 
 /// sums[r][v] += Σ_k left(r, k) · right(k, 16·v … 16·v + 15). With `prefetch_rows`, fetches the next R contiguous rows.
@@ -44,14 +41,6 @@ ALWAYS_INLINE void multiply_add(const Left& left, const Right& right, int64_t pa
         sums[r][v] = _mm512_dpbf16_ps(sums[r][v], vectors::as_bf16(value), vectors::as_bf16(columns[v]));
     }
   }
-}
-
-/// Calls `body<n>()` for a count n of 1 … most, which the body knows at compile time; larger counts count as `most`.
-template <int most, class Body>
-ALWAYS_INLINE void with_constant(int64_t count, Body&& body) {
-  if constexpr (most > 1)
-    if (count < most) return with_constant<most - 1>(count, body);
-  body.template operator()<most>();
 }
 
 }  // namespace rfdetr::gemm

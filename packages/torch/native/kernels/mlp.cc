@@ -5,11 +5,10 @@
 // not take go through libtorch one after the other.
 //
 // rfdetr::gelu is the same GELU as an operator, with the same bits.
+#include "autograd_function.h"
 #include "products.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 namespace rfdetr {
@@ -24,13 +23,12 @@ Activation activation_of(const std::string& name) {
 }
 
 struct Gelu : torch::autograd::Function<Gelu> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({input});
     return products::gelu(input);
   }
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor input = context->get_saved_variables()[0];
     return {at::GradMode::is_enabled() ? at::gelu_backward(gradients[0], input)
                                        : products::gelu_backward(gradients[0], input)};
@@ -61,10 +59,10 @@ void for_parts(int64_t rows, Body&& body) {
 struct Mlp : torch::autograd::Function<Mlp> {
   /// Runs the first `count` layers on `value`, and returns what backward needs of each hidden one: the result of ReLU,
   /// or the input of GELU. The last layer writes to `out` if it is defined.
-  static torch::autograd::variable_list run(at::Tensor& value, at::TensorList parameters, Activation activation,
-                                            size_t count, const at::Tensor& out = {}) {
+  static variable_list run(at::Tensor& value, at::TensorList parameters, Activation activation, size_t count,
+                           const at::Tensor& out = {}) {
     const size_t layers = parameters.size() / 2;
-    torch::autograd::variable_list kept;
+    variable_list kept;
     for (size_t i = 0; i < count; ++i) {
       const at::Tensor& weight = parameters[i];
       const bool hidden = i + 1 < layers;
@@ -81,14 +79,14 @@ struct Mlp : torch::autograd::Function<Mlp> {
     return kept;
   }
 
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input,
-                            at::TensorList parameters, int64_t activation_number, bool recompute) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& input, at::TensorList parameters,
+                            int64_t activation_number, bool recompute) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const auto activation = static_cast<Activation>(activation_number);
     const size_t layers = parameters.size() / 2;
     at::Tensor value = as_rows(input);
     // The input and the parameters, then what each hidden layer keeps.
-    torch::autograd::variable_list saved = {input};
+    variable_list saved = {input};
     saved.insert(saved.end(), parameters.begin(), parameters.end());
     if (recompute) {
       const at::Tensor out = at::empty({value.size(0), parameters[layers - 1].size(0)}, value.options());
@@ -107,8 +105,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
     return value.view(with_last_size(input.sizes(), value.size(1)));
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const auto saved = context->get_saved_variables();
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
     const auto layers = static_cast<size_t>(context->saved_data["layers"].toInt());
@@ -121,7 +118,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
     // The hidden layers of a part and their gradients are all that is there beside what was kept.
     for_parts(input.size(0), [&](int64_t row, int64_t count) {
       at::Tensor value = input.narrow(0, row, count);
-      torch::autograd::variable_list hidden = {value};
+      variable_list hidden = {value};
       for (size_t i = 1 + 2 * layers; i < saved.size(); ++i) hidden.push_back(saved[i].narrow(0, row, count));
       if (hidden.size() < layers)
         for (at::Tensor& again : run(value, parameters, activation, layers - 1)) hidden.push_back(std::move(again));
@@ -138,7 +135,7 @@ struct Mlp : torch::autograd::Function<Mlp> {
         }
       }
     });
-    torch::autograd::variable_list results(3 + 2 * layers);
+    variable_list results(3 + 2 * layers);
     if (wants_input) results[0] = input_gradients.view(with_last_size(gradients[0].sizes(), input.size(1)));
     for (size_t i = 0; i < layers; ++i)
       if (found[i].weight.defined()) {
@@ -150,19 +147,13 @@ struct Mlp : torch::autograd::Function<Mlp> {
   }
 
   /// The gradients from operators that autograd records, for second derivatives.
-  static torch::autograd::variable_list recorded_backward(const at::Tensor& input, at::TensorList parameters,
-                                                          const at::Tensor& gradient, Activation activation) {
+  static variable_list recorded_backward(const at::Tensor& input, at::TensorList parameters, const at::Tensor& gradient,
+                                         Activation activation) {
     const size_t layers = parameters.size() / 2;
-    torch::autograd::variable_list inputs = {input};
+    variable_list inputs = {input};
     inputs.insert(inputs.end(), parameters.begin(), parameters.end());
     const at::Tensor out = composed(input, parameters.slice(0, layers), parameters.slice(layers), activation);
-    torch::autograd::variable_list wanted, results(3 + 2 * layers);
-    for (const at::Tensor& tensor : inputs)
-      if (tensor.requires_grad()) wanted.push_back(tensor);
-    auto found = torch::autograd::grad({out}, wanted, {gradient}, true, true);
-    for (size_t i = 0, next = 0; i < inputs.size(); ++i)
-      if (inputs[i].requires_grad()) results[i] = found[next++];
-    return results;
+    return recorded_gradients(out, inputs, gradient, 3 + 2 * layers);
   }
 };
 
@@ -224,12 +215,11 @@ at::Tensor mlp_packed(const at::Tensor& input, at::TensorList packed, at::Tensor
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("gelu(Tensor input) -> Tensor");
-  library.impl("gelu", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(gelu_entry));
-  library.def("mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation, bool recompute=False) -> Tensor");
-  library.impl("mlp", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp));
-  library.def("mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor");
-  library.impl("mlp_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(mlp_composed));
+  library.def("gelu(Tensor input) -> Tensor", TORCH_FN(gelu_entry));
+  library.def("mlp(Tensor input, Tensor[] weights, Tensor[] biases, str activation, bool recompute=False) -> Tensor",
+              TORCH_FN(mlp));
+  library.def("mlp_composed(Tensor input, Tensor[] weights, Tensor[] biases, str activation) -> Tensor",
+              TORCH_FN(mlp_composed));
   library.def("mlp_packed(Tensor input, Tensor[] packed, Tensor[] biases, int[] outputs, str activation) -> Tensor");
   library.impl("mlp_packed", c10::DispatchKey::CPU, TORCH_FN(mlp_packed));
 }

@@ -1,9 +1,9 @@
+#include "autograd_function.h"
 // rfdetr::negative_loss: Σ σ(z)²·softplus(z) over all axes but the first. This is the loss of IoU-aware binary
 // cross-entropy for entries without a match (LW-DETR, arXiv:2406.03459 §3), with the gradient through both factors.
 // Composed from operators, it saves four tensors of the size of the logits for backward. Here it saves only the logits,
 // and runs libtorch's operators on pieces that stay in the cache, forward and backward.
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 namespace rfdetr {
@@ -26,7 +26,7 @@ void over_pieces(const at::Tensor& logits, Body&& body) {
 }
 
 struct NegativeLoss : torch::autograd::Function<NegativeLoss> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& logits) {
     const at::AutoDispatchBelowADInplaceOrView below;
     context->save_for_backward({logits});
     at::Tensor sums = at::zeros({logits.size(0)}, logits.options());
@@ -37,8 +37,7 @@ struct NegativeLoss : torch::autograd::Function<NegativeLoss> {
   }
 
   /// d/dz σ²·softplus = σ²·(σ + 2·(1 − σ)·softplus).
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     const at::Tensor logits = context->get_saved_variables()[0];
     if (at::GradMode::is_enabled()) {  // second derivatives need operators that autograd records
       std::vector<int64_t> shape(logits.dim(), 1);
@@ -68,10 +67,8 @@ at::Tensor negative_loss(const at::Tensor& logits) {
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("negative_loss(Tensor logits) -> Tensor");
-  library.impl("negative_loss", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(negative_loss));
-  library.def("negative_loss_composed(Tensor logits) -> Tensor");
-  library.impl("negative_loss_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(negative_loss_composed));
+  library.def("negative_loss(Tensor logits) -> Tensor", TORCH_FN(negative_loss));
+  library.def("negative_loss_composed(Tensor logits) -> Tensor", TORCH_FN(negative_loss_composed));
 }
 
 }  // namespace rfdetr

@@ -76,12 +76,18 @@ void pack_strip(const Source& from, int64_t column, int64_t columns, int64_t dep
     }
 }
 
-/// Packs panels first…last, `width` columns each.
+/// Clears the pairs from `used` to `pairs` of panels first…last.
+void clear_rest(Pair* packed, int64_t width, int64_t used, int64_t pairs, int64_t first, int64_t last) {
+  for (int64_t panel = first; used < pairs && panel < last; ++panel)
+    std::fill(packed + (panel * pairs + used) * width, packed + (panel + 1) * pairs * width, 0);
+}
+
+/// Packs panels first…last, `width` columns and `pairs` pairs each.
 template <bool summed>
 void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, int64_t width,
-          Pair* packed, float* sums) {
+          int64_t pairs, Pair* packed, float* sums) {
   constexpr int strip = 4;  // 128 columns: enough cache lines of a row to stream, few enough sums for the registers
-  const int64_t pairs = (depth + 1) / 2, end = last * width;
+  const int64_t end = last * width;
   for (int64_t begin = first * width; begin < end; begin += 32 * strip) {
     const auto panel_of = [&](int64_t v) -> Pair* {
       const int64_t column = begin + 16 * v;
@@ -89,17 +95,18 @@ void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, i
     };
     pack_strip<strip, summed>(matrix, begin, columns - begin, depth, width, panel_of, summed ? sums + begin : nullptr);
   }
+  clear_rest(packed, width, (depth + 1) / 2, pairs, first, last);
 }
 
-}  // namespace
-
-void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
-                     int64_t panel_size, bool residual) {
-  const int64_t pairs = (depth + 1) / 2;
+/// Packs weights to panels of `pairs` pairs, from pair `begin` of each on. With `residual`, packs the rounding error of
+/// each weight, itself rounded to bfloat16.
+void pack_transposed_part(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last,
+                          int64_t pairs, int64_t begin, bool residual, Pair* packed) {
+  const int64_t count = (depth + 1) / 2;
   for (int64_t panel = first; panel < last; ++panel) {
-    Pair* to = packed + panel * panel_size;
+    Pair* to = packed + (panel * pairs + begin) * right_width;
     for (int64_t c = 0; c < right_width; c += 16)
-      for (int64_t k = 0; k < pairs; k += 16) {
+      for (int64_t k = 0; k < count; k += 16) {
         __m512i rows[16];
         for (int r = 0; r < 16; ++r) {
           const int64_t column = panel * right_width + c + r;
@@ -108,30 +115,37 @@ void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64
           prefetch(weight, column + 16, 2 * k, 32);
         }
         transpose(rows);
-        for (int64_t i = 0; i < std::min<int64_t>(16, pairs - k); ++i)
+        for (int64_t i = 0; i < std::min<int64_t>(16, count - k); ++i)
           _mm512_store_si512(to + (k + i) * right_width + c, rows[i]);
       }
   }
 }
 
-void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
-  pack_transposed(weight, columns, depth, first, last, packed, (depth + 1) / 2 * right_width, false);
+}  // namespace
+
+void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
+                     Pair* packed) {
+  pack_transposed_part(weight, columns, depth, first, last, pairs, 0, false, packed);
+  clear_rest(packed, right_width, (depth + 1) / 2, pairs, first, last);
 }
 
-void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Cell* packed) {
-  const int64_t size = (depth + 1) / 2 * right_width;
+void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
+                Pair* packed) {
+  pack<false>(matrix, columns, depth, first, last, right_width, pairs, packed, nullptr);
+}
+
+void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
+               Pair* packed, float* sums) {
+  sums ? pack<true>(matrix, columns, depth, first, last, left_width, pairs, packed, sums)
+       : pack<false>(matrix, columns, depth, first, last, left_width, pairs, packed, nullptr);
+}
+
+void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t cells, int64_t first, int64_t last,
+                Cell* packed) {
+  const int64_t pairs = (depth + 1) / 2;
   for (int64_t part = 0; part < 3; ++part)
-    pack_transposed(weight, columns, depth, first, last, packed + part * size, 3 * size, part == 1);
-}
-
-void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed) {
-  pack<false>(matrix, columns, depth, first, last, right_width, packed, nullptr);
-}
-
-void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
-               float* sums) {
-  sums ? pack<true>(matrix, columns, depth, first, last, left_width, packed, sums)
-       : pack<false>(matrix, columns, depth, first, last, left_width, packed, nullptr);
+    pack_transposed_part(weight, columns, depth, first, last, cells, part * pairs, part == 1, packed);
+  clear_rest(packed, right_width, 3 * pairs, cells, first, last);
 }
 
 void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
@@ -158,6 +172,6 @@ void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
 #include "gemm.h"
 
 // Nobody calls these without kernels of pairs.
-void rfdetr::gemm::pack_split(const Source&, int64_t, int64_t, int64_t, int64_t, Cell*) {}
+void rfdetr::gemm::pack_split(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, Cell*) {}
 void rfdetr::gemm::split_rows(const float*, int64_t, int64_t, uint16_t*) {}
 #endif

@@ -4,13 +4,16 @@
 
 namespace rfdetr::gemm {
 
-void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed);
-/// Packs panels that lie `panel_size` pairs apart. With `residual`, packs the rounding error of each weight, itself
-/// rounded to bfloat16.
-void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
-                     int64_t panel_size, bool residual);
-void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed);
-void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t first, int64_t last, Pair* packed,
-               float* sums);
+// The functions of Kernels, for panels of `pairs` cells.
+void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
+                     Pair* packed);
+void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
+                Pair* packed);
+void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
+               Pair* packed, float* sums);
+
+// GELU of rounded values, and its derivative, as the epilogues of all kernels of pairs compute them.
+void gelu(bool, const void* input, int64_t count, void* result);
+void gelu_backward(bool, const void* gradient, const void* input, int64_t count, void* result);
 
 }  // namespace rfdetr::gemm

@@ -8,6 +8,7 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
+#include <numeric>
 
 namespace rfdetr::products {
 
@@ -86,7 +87,8 @@ at::Tensor pack_weight(const at::Tensor& weight, at::ScalarType dtype) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
   at::Tensor packed = packed_memory(packed_weight_size(kernels, outputs, inputs));
   parallel_for(0, panels_of(outputs, width), grain(8 * width * inputs), [&](int64_t first, int64_t last) {
-    kernels.pack_transposed(source_of(weight, bf16_product), outputs, inputs, first, last, cells_of(packed));
+    kernels.pack_transposed(source_of(weight, bf16_product), outputs, inputs, kernels.cells(inputs), first, last,
+                            cells_of(packed));
   });
   return packed;
 }
@@ -97,7 +99,8 @@ at::Tensor pack_split_weight(const at::Tensor& weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
   at::Tensor packed = packed_memory(packed_weight_size(kernels, outputs, 3 * inputs));
   parallel_for(0, panels_of(outputs, width), grain(24 * width * inputs), [&](int64_t first, int64_t last) {
-    gemm::pack_split(source_of(weight, true), outputs, inputs, first, last, cells_of(packed));
+    gemm::pack_split(source_of(weight, true), outputs, inputs, kernels.cells(3 * inputs), first, last,
+                     cells_of(packed));
   });
   return packed;
 }
@@ -115,8 +118,8 @@ at::Tensor split_input(const at::Tensor& rows) {
 
 void multiply(const at::Tensor& left, const at::Tensor& packed, const Epilogue& epilogue, at::Tensor& out) {
   RECORD_FUNCTION("rfdetr::multiply", std::vector<c10::IValue>({left, out}));
-  constexpr int64_t unit = 6;  // rows of a register tile in all kernels
   const Kernels& kernels = *kernels_for(left);
+  const int64_t unit = kernels.row_unit;
   const int64_t rows = left.size(0), depth = left.size(1), columns = out.size(1), size = out.element_size();
   const gemm::Source source = source_of(left, is_bf16(left));
   parallel_for(0, panels_of(rows, unit), grain(unit * depth * columns), [&](int64_t first, int64_t last) {
@@ -135,7 +138,8 @@ at::Tensor input_gradient(const at::Tensor& gradient_in, const at::Tensor& weigh
   const at::Tensor gradient = missing ? at::constant_pad_nd(gradient_in, {0, missing}) : gradient_in;
   const at::Tensor packed = packed_memory(packed_weight_size(kernels, inputs, outputs));
   parallel_for(0, panels_of(inputs, width), grain(8 * width * outputs), [&](int64_t first, int64_t last) {
-    kernels.pack_right(source_of(weight, is_bf16(gradient)), inputs, outputs, first, last, cells_of(packed));
+    kernels.pack_right(source_of(weight, is_bf16(gradient)), inputs, outputs, kernels.cells(outputs), first, last,
+                       cells_of(packed));
   });
   if (!result.defined()) result = at::empty({gradient.size(0), inputs}, dtype);
   multiply(gradient, packed, epilogue, result);
@@ -165,8 +169,9 @@ void add_weight_gradient(const at::Tensor& gradient, const at::Tensor& input, We
   const int64_t right_panels = panels_of(inputs, kernels.right_width), right_strips = panels_of(right_panels, strip);
   const int64_t strips = left_strips + right_strips;
 
-  // Outputs and inputs of a piece: whole panels of all kernels.
-  constexpr int64_t out_block = 48, fewest_columns = 128;
+  // Outputs and inputs of a piece: whole panels.
+  constexpr int64_t fewest_columns = 128;
+  const int64_t out_block = std::lcm(int64_t{48}, kernels.row_unit);
   const int64_t down = panels_of(outputs, out_block), enough = 8 * at::get_num_threads();
   int64_t columns = 256;
   while (columns > fewest_columns && down * panels_of(inputs, columns) < enough) columns /= 2;
@@ -179,14 +184,15 @@ void add_weight_gradient(const at::Tensor& gradient, const at::Tensor& input, We
     std::vector<float> block_sums(blocks * outputs);
     parallel_for(0, blocks * strips, 1, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; ++i) {
-        const int64_t block = i / strips, row = begin + block * rows_at_once, depth = rows_of(block);
+        const int64_t block = i / strips, row = begin + block * rows_at_once;
+        const int64_t depth = rows_of(block), cells = kernels.cells(depth);
         const bool is_left = i % strips < left_strips;
         const int64_t panel = (i % strips - (is_left ? 0 : left_strips)) * strip;
         if (is_left)
-          kernels.pack_left(slopes.from(row, 0), outputs, depth, panel, std::min(panel + strip, left_panels),
+          kernels.pack_left(slopes.from(row, 0), outputs, depth, cells, panel, std::min(panel + strip, left_panels),
                             left + block * left_size, block_sums.data() + block * outputs);
         else
-          kernels.pack_right(values.from(row, 0), inputs, depth, panel, std::min(panel + strip, right_panels),
+          kernels.pack_right(values.from(row, 0), inputs, depth, cells, panel, std::min(panel + strip, right_panels),
                              right + block * right_size);
       }
     });

@@ -10,12 +10,12 @@
 // as the gradients do that they are multiplied with.
 //
 // rfdetr::grouped_layer_norm: a layer norm for each group of [groups, N, size], in the dtype of its input.
+#include "autograd_function.h"
 #include "isa.h"
 #include "layer_norm_rows.h"
 #include "parallel.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/custom_function.h>
 #include <torch/library.h>
 
 namespace rfdetr {
@@ -23,12 +23,6 @@ namespace rfdetr {
 namespace {
 
 using namespace rfdetr::layer_norm;
-
-#if defined(__x86_64__)
-#define WITH_AVX512 __attribute__((target("avx512f")))
-#else
-#define WITH_AVX512
-#endif
 
 // A function for one CPU cannot be a template.
 #define ROW_FUNCTION(name, function, T)                                                     \
@@ -39,14 +33,13 @@ using namespace rfdetr::layer_norm;
     Vectors<8>::function<T>(p, rows, scratch);                                              \
   }                                                                                         \
   void name(const Problem& p, const Rows& rows, float* scratch) {                           \
-    isa() == Isa::avx512 ? name##_wide(p, rows, scratch) : name##_narrow(p, rows, scratch); \
+    isa() >= Isa::avx512 ? name##_wide(p, rows, scratch) : name##_narrow(p, rows, scratch); \
   }
 ROW_FUNCTION(forward_f32, forward_rows, float)
 ROW_FUNCTION(forward_bf16, forward_rows, uint16_t)
 ROW_FUNCTION(backward_f32, backward_rows, float)
 ROW_FUNCTION(backward_bf16, backward_rows, uint16_t)
 #undef ROW_FUNCTION
-#undef WITH_AVX512
 
 /// Runs `body(p, rows, scratch)` for the blocks of rows of all groups.
 template <class Body>
@@ -66,8 +59,8 @@ Affine affine_of(const at::Tensor& weight, const at::Tensor& bias) {
 uint16_t* bf16(const at::Tensor& tensor) { return static_cast<uint16_t*>(tensor.data_ptr()); }
 
 struct RoundedLayerNorm : torch::autograd::Function<RoundedLayerNorm> {
-  static torch::autograd::variable_list forward(torch::autograd::AutogradContext* context, const at::Tensor& input_in,
-                                                const at::Tensor& weight, const at::Tensor& bias, double eps) {
+  static variable_list forward(AutogradContext* context, const at::Tensor& input_in, const at::Tensor& weight,
+                               const at::Tensor& bias, double eps) {
     const at::AutoDispatchBelowADInplaceOrView below;
     const at::Tensor input = input_in.contiguous();
     const bool from_input = input.scalar_type() == at::kBFloat16;
@@ -91,8 +84,7 @@ struct RoundedLayerNorm : torch::autograd::Function<RoundedLayerNorm> {
     return {out, low};
   }
 
-  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
-                                                 torch::autograd::variable_list gradients) {
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
     TORCH_CHECK(!at::GradMode::is_enabled(),
                 "rfdetr::rounded_layer_norm has no second derivative: call rfdetr::rounded_layer_norm_composed");
     const auto saved = context->get_saved_variables();
@@ -162,12 +154,12 @@ std::tuple<at::Tensor, at::Tensor> rounded_layer_norm(const at::Tensor& input, c
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
-  library.def("rounded_layer_norm(Tensor input, Tensor weight, Tensor bias, float eps) -> (Tensor, Tensor)");
-  library.impl("rounded_layer_norm", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(rounded_layer_norm));
-  library.def("rounded_layer_norm_composed(Tensor input, Tensor weight, Tensor bias, float eps) -> (Tensor, Tensor)");
-  library.impl("rounded_layer_norm_composed", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(composed));
-  library.def("grouped_layer_norm(Tensor input, Tensor[] weights, Tensor[] biases, float eps) -> Tensor");
-  library.impl("grouped_layer_norm", c10::DispatchKey::CompositeImplicitAutograd, TORCH_FN(grouped_layer_norm));
+  library.def("rounded_layer_norm(Tensor input, Tensor weight, Tensor bias, float eps) -> (Tensor, Tensor)",
+              TORCH_FN(rounded_layer_norm));
+  library.def("rounded_layer_norm_composed(Tensor input, Tensor weight, Tensor bias, float eps) -> (Tensor, Tensor)",
+              TORCH_FN(composed));
+  library.def("grouped_layer_norm(Tensor input, Tensor[] weights, Tensor[] biases, float eps) -> Tensor",
+              TORCH_FN(grouped_layer_norm));
 }
 
 }  // namespace rfdetr

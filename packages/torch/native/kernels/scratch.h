@@ -43,6 +43,13 @@ class Scratch {
     return Layout(pieces, sizes...);
   }
 
+  /// `count` elements in this memory. Earlier layouts become invalid.
+  template <class T>
+  T* elements(int64_t count) {
+    reserve(count * static_cast<int64_t>(sizeof(T)));
+    return static_cast<T*>(block_);
+  }
+
  private:
   void reserve(int64_t bytes) {
     if (bytes <= size_) return;

@@ -106,12 +106,7 @@ export function byModule({ events, nanoseconds }: Profile): ModuleTime[] {
   return [...roots.values()].map((node) => finish(node, nanoseconds));
 }
 
-interface Node {
-  name: string;
-  path: string | null;
-  calls: number;
-  self: { forward: number; backward: number };
-  between: number;
+interface Node extends Pick<ModuleTime, "name" | "path" | "calls" | "self" | "between"> {
   children: Map<string, Node>;
 }
 

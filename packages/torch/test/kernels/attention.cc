@@ -189,7 +189,8 @@ void check(Call<T>& call, const std::string& where) {
 struct AddForKernels {
   template <class Body>
   AddForKernels(const char* name, const Body& body) {
-    if (bf16_pair_kernel().forward) add<Bf16>("avx512_bf16", bf16_pair_kernel(), name, body);
+    if (bf16_pair_kernel()) add<Bf16>("avx512_bf16", *bf16_pair_kernel(), name, body);
+    if (bf16_tile_kernel()) add<Bf16>("amx_bf16", *bf16_tile_kernel(), name, body);
     for (const auto& [family, kernels] : {std::pair{"baseline", baseline_kernels()}, std::pair{"avx2", avx2_kernels()},
                                           std::pair{"avx512", avx512_kernels()}})
       if (kernels) {
@@ -206,7 +207,7 @@ struct AddForKernels {
 };
 
 const AddForKernels sizes_test("attention of any length", []<class T>(const Kernel<T>& kernel) {
-  // Blocks of 24, 48 or 64 queries, and of 64 in backward of pairs; vectors of 8 or 16 queries or keys; tiles of 6
+  // Blocks of 24, 32, 48 or 64 queries, and of 64 in backward of pairs; vectors of 8 or 16 queries or keys; tiles of 6
   // rows; parts of 192 keys.
   for (const int64_t width : {5, 32, 40, 64, 96, 128}) {
     if (kernel.statistics == 1 && width % 32 != 0) continue;

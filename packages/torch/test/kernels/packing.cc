@@ -71,10 +71,15 @@ void expect_cell(const Family& family, Cell cell, int64_t k, Of&& of, const std:
 
 /// All cells of panels of `width` columns; of(k, column) is what was packed.
 template <class Of>
-void expect_panels(const Family& family, const Array<Cell>& packed, int64_t width, int64_t depth, Of&& of) {
+void expect_panels(const Family& family, const Array<Cell>& packed, int64_t width, int64_t depth, Of&& of,
+                   bool transposed = false) {
   const int64_t cells = family.kernels->cells(depth);
   for (int64_t i = 0; i < packed.count(); ++i) {
-    const int64_t column = i / (cells * width) * width + i % width, k = i / width % cells;
+    int64_t column = i / (cells * width) * width + i % width, k = i / width % cells;
+    if (transposed) {  // tiles of 16 columns, in a row of them for each 16 columns
+      column = i / (cells * 16) * 16 + i / 16 % 16;
+      k = i % (cells * 16) / 256 * 16 + i % 16;
+    }
     expect_cell(
         family, packed[i], k, [&](int64_t element) { return of(element, column); },
         text("depth ", depth, ", column ", column, ", cell ", k));
@@ -100,7 +105,8 @@ const AddForFamilies transposed("pack_transposed", [](const Family& family) {
         const Matrix weight(columns, depth, 6, is_f32, rounds);
         Array<Cell> packed(family.kernels->packed_size(columns, width, depth), 77);
         for (int64_t panel = 0; panel * width < columns; ++panel)
-          family.kernels->pack_transposed(weight.source(), columns, depth, panel, panel + 1, packed.data());
+          family.kernels->pack_transposed(weight.source(), columns, depth, family.kernels->cells(depth), panel,
+                                          panel + 1, packed.data());
         expect_panels(family, packed, width, depth,
                       [&](int64_t k, int64_t column) { return weight.packed(column, k); });
       }
@@ -116,11 +122,14 @@ void by_rows(const Family& family, int64_t columns, int64_t depth, Kind kind, bo
   const int64_t middle = panels / 2;
   for (const auto& [first, last] : {std::pair{int64_t{0}, middle}, std::pair{middle, panels}}) {
     if (left)
-      kernels.pack_left(matrix.source(), columns, depth, first, last, packed.data(), summed ? sums.data() : nullptr);
+      kernels.pack_left(matrix.source(), columns, depth, kernels.cells(depth), first, last, packed.data(),
+                        summed ? sums.data() : nullptr);
     else
-      kernels.pack_right(matrix.source(), columns, depth, first, last, packed.data());
+      kernels.pack_right(matrix.source(), columns, depth, kernels.cells(depth), first, last, packed.data());
   }
-  expect_panels(family, packed, width, depth, [&](int64_t k, int64_t column) { return matrix.packed(k, column); });
+  expect_panels(
+      family, packed, width, depth, [&](int64_t k, int64_t column) { return matrix.packed(k, column); },
+      left && family.has_tiles);
   for (int64_t column = 0; column < sums.count(); ++column) {
     double sum = 2, size = 2;
     for (int64_t row = 0; row < depth; ++row) {
@@ -173,21 +182,23 @@ const AddForFamilies others("pack_left leaves the sums of other panels alone", [
       const Matrix matrix(depth, columns, 5, kind.is_f32, kind.rounds);
       Array<Cell> packed(kernels.packed_size(columns, width, depth));
       GuardedSums sums((panel + 1) * width);
-      kernels.pack_left(matrix.source(), columns, depth, panel, panel + 1, packed.data(), sums.data());
+      kernels.pack_left(matrix.source(), columns, depth, kernels.cells(depth), panel, panel + 1, packed.data(),
+                        sums.data());
     }
 });
 
-const Add split_weight_test("pack_split", [] {
-  const Family family = families()[0];
+const AddForFamilies split_weight_test("pack_split", [](const Family& family) {
+  if (!family.has_pairs) return;
   const int64_t width = family.kernels->right_width;
   for (const int64_t columns : {1, 64, 70})
     for (const int64_t depth : {2, 32, 34}) {
       const Matrix weight(columns, depth, 2, true, true);
-      Array<Cell> packed(3 * family.kernels->packed_size(columns, width, depth));
+      Array<Cell> packed(family.kernels->packed_size(columns, width, 3 * depth), 77);
       for (int64_t panel = 0; panel * width < columns; ++panel)
-        pack_split(weight.source(), columns, depth, panel, panel + 1, packed.data());
-      expect_panels(family, packed, width, 3 * depth,
-                    [&](int64_t k, int64_t column) { return weight.packed(column, k % depth, k / depth == 1); });
+        pack_split(weight.source(), columns, depth, family.kernels->cells(3 * depth), panel, panel + 1, packed.data());
+      expect_panels(family, packed, width, 3 * depth, [&](int64_t k, int64_t column) {
+        return k < 3 * depth ? weight.packed(column, k % depth, k / depth == 1) : 0;
+      });
     }
 });
 

@@ -58,9 +58,9 @@ Array<Cell> packed(const Family& family, const uint16_t* matrix, int64_t columns
   Array<Cell> cells(kernels.packed_size(columns, width, depth));
   const Source source{matrix, columns, false, family.has_pairs};
   if (left)
-    kernels.pack_left(source, columns, depth, 0, panels, cells.data(), nullptr);
+    kernels.pack_left(source, columns, depth, kernels.cells(depth), 0, panels, cells.data(), nullptr);
   else
-    kernels.pack_right(source, columns, depth, 0, panels, cells.data());
+    kernels.pack_right(source, columns, depth, kernels.cells(depth), 0, panels, cells.data());
   return cells;
 }
 

@@ -287,3 +287,73 @@ inline __m512 _mm512_dpbf16_ps(__m512 sums, __m512bh a, __m512bh b) {
     return emulated::multiply_add(x[2 * i], y[2 * i], sum);
   });
 }
+
+// --- matrix units ---------------------------------------------------------------------------------------------------
+
+namespace emulated {
+
+/// The tile registers, with the shapes of their configuration. What is beyond a shape is zero.
+struct TileState {
+  uint8_t palette = 0, rows[8] = {};
+  uint16_t row_bytes[8] = {};
+  uint8_t bytes[8][16][64] = {};
+
+  /// Ends the program where a tile is not set up.
+  uint8_t (&of(int tile))[16][64] {
+    if (palette == 1 && rows[tile] > 0 && row_bytes[tile] > 0) return bytes[tile];
+    std::fprintf(stderr, "tile %d is used without a configuration\n", tile);
+    std::abort();
+  }
+};
+inline thread_local TileState tiles;
+
+}  // namespace emulated
+
+inline void _tile_loadconfig(const void* from) {
+  const auto* const bytes = static_cast<const uint8_t*>(from);
+  emulated::tiles = {};
+  emulated::tiles.palette = bytes[0];
+  std::memcpy(emulated::tiles.row_bytes, bytes + 16, sizeof(emulated::tiles.row_bytes));
+  std::memcpy(emulated::tiles.rows, bytes + 48, sizeof(emulated::tiles.rows));
+  for (int i = 0; i < 64; ++i) {
+    const bool reserved = (i >= 2 && i < 16) || (i >= 32 && i < 48) || i >= 56;
+    const bool row_bytes = i >= 16 && i < 32 && i % 2 == 0;
+    if ((reserved && bytes[i]) || (row_bytes && emulated::tiles.row_bytes[(i - 16) / 2] > 64) ||
+        (i >= 48 && bytes[i] > 16))
+      std::abort();  // a general protection fault
+  }
+}
+inline void _tile_release() { emulated::tiles = {}; }
+inline void _tile_zero(int tile) { std::memset(emulated::tiles.of(tile), 0, sizeof(emulated::tiles.bytes[0])); }
+inline void _tile_loadd(int tile, const void* from, int64_t stride) {
+  auto& bytes = emulated::tiles.of(tile);
+  std::memset(bytes, 0, sizeof(bytes));
+  for (int r = 0; r < emulated::tiles.rows[tile]; ++r)
+    std::memcpy(bytes[r], static_cast<const char*>(from) + r * stride, emulated::tiles.row_bytes[tile]);
+}
+inline void _tile_stored(int tile, void* to, int64_t stride) {
+  auto& bytes = emulated::tiles.of(tile);
+  for (int r = 0; r < emulated::tiles.rows[tile]; ++r)
+    std::memcpy(static_cast<char*>(to) + r * stride, bytes[r], emulated::tiles.row_bytes[tile]);
+}
+/// Sums the first values of all pairs and the second ones apart, and adds both to the sums.
+inline void _tile_dpbf16ps(int sums, int a, int b) {
+  using emulated::Halves, emulated::multiply_add, emulated::flushed;
+  auto &to = emulated::tiles.of(sums), &left = emulated::tiles.of(a), &right = emulated::tiles.of(b);
+  if (emulated::tiles.row_bytes[a] / 4 != emulated::tiles.rows[b]) std::abort();
+  for (int m = 0; m < emulated::tiles.rows[sums]; ++m) {
+    const auto row = emulated::load<Halves>(left[m]);
+    auto total = emulated::load<emulated::Floats>(to[m]);
+    float first[16] = {}, second[16] = {};
+    for (int k = 0; k < emulated::tiles.rows[b]; ++k) {
+      const auto columns = emulated::load<Halves>(right[k]);
+      for (int n = 0; n < 16; ++n) {
+        first[n] = multiply_add(row[2 * k], columns[2 * n], first[n]);
+        second[n] = multiply_add(row[2 * k + 1], columns[2 * n + 1], second[n]);
+      }
+    }
+    for (int n = 0; n < emulated::tiles.row_bytes[sums] / 4; ++n)
+      total[n] = flushed(flushed(total[n]) + flushed(first[n] + second[n]));
+    emulated::store(to[m], total);
+  }
+}
