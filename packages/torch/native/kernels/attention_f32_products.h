@@ -17,15 +17,13 @@ constexpr int rows_of_tile(int vectors) { return vectors == tile_vectors ? tile_
 /// Calls finish.operator()<R>(row, tile) for the tiles of left · right, with `rows` rows and lanes·V columns.
 template <int V, class Finish>
 ALWAYS_INLINE void for_tiles(int64_t rows, const Left& left, const Right& right, int64_t depth, Finish&& finish) {
-  constexpr int most = rows_of_tile(V);
-  for (int64_t m = 0; m < rows; m += most)
-    with_constant<most>(rows - m, [&]<int R>() __attribute__((always_inline)) {
-      Vector tile[R][V];
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) tile[r][v] = zeros();
-      multiply_add<R, V>(left.from_row(m), right, depth, tile);
-      finish.template operator()<R>(m, tile);
-    });
+  over_tiles<rows_of_tile(V)>(rows, [&]<int R>(int64_t m) __attribute__((always_inline)) {
+    Vector tile[R][V];
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) tile[r][v] = zeros();
+    multiply_add<R, V>(left.from_row(m), right, depth, tile);
+    finish.template operator()<R>(m, tile);
+  });
 }
 
 /// Calls body.operator()<V>(column) for panels of V vectors of `columns` columns, a multiple of the lanes.

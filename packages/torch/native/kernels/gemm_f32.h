@@ -115,8 +115,6 @@ void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t, in
 /// Part of the output: its first element, and its size of at most tile_rows × right_width.
 struct Tile {
   int64_t row, column, rows, columns;
-
-  int64_t vectors() const { return std::min<int64_t>((columns + lanes - 1) / lanes, tile_vectors); }
 };
 
 /// ReLU or GELU of a value as the output keeps it. ReLU of NaN is NaN.
@@ -221,16 +219,16 @@ struct Block {
 /// kind of output, into which everything is inlined: the compiler keeps sums in registers only then.
 template <class T, class LeftOf>
 [[gnu::noinline]] void multiply_tiles(const Block& block, const LeftOf& left_of, const Output& output) {
-  for (int64_t n = 0; n < block.columns; n += right_width)
-    for (int64_t m = 0; m < block.rows; m += tile_rows) {
-      const Tile tile{block.first + m, n, std::min(tile_rows, block.rows - m),
-                      std::min(right_width, block.columns - n)};
-      with_constant<tile_vectors>(tile.vectors(), [&]<int V>() __attribute__((always_inline)) {
-        with_constant<tile_rows>(tile.rows, [&]<int R>() __attribute__((always_inline)) {
-          multiply_tile<T, R, V>(left_of(m), block.right + n * block.depth, block.depth, output, tile);
-        });
+  for (int64_t n = 0; n < block.columns; n += right_width) {
+    const int64_t columns = std::min(right_width, block.columns - n);
+    // Half a tile or a whole one: columns past the end are zeros in the panel.
+    with_constant<2>(2 * columns <= right_width ? 1 : 2, [&]<int halves>() __attribute__((always_inline)) {
+      over_tiles<tile_rows>(block.rows, [&]<int R>(int64_t m) __attribute__((always_inline)) {
+        multiply_tile<T, R, halves * tile_vectors / 2>(left_of(m), block.right + n * block.depth, block.depth, output,
+                                                       {block.first + m, n, R, columns});
       });
-    }
+    });
+  }
 }
 
 // --- products -------------------------------------------------------------------------------------------------------
@@ -275,7 +273,9 @@ void multiply_packed(const Cell* left, int64_t rows, const Cell* right, int64_t 
   static thread_local Scratch scratch;
   float* const tiles = scratch.elements<float>((rows + left_width) * depth);
   part_panels(reinterpret_cast<const float*>(left), rows, depth, tiles);
-  const auto left_of = [tiles = tiles, depth](int64_t m) { return Left{tiles + m * depth, 1, tile_rows}; };
+  const auto left_of = [tiles, depth](int64_t m) {
+    return Left{tiles + m / tile_rows * tile_rows * depth + m % tile_rows, 1, tile_rows};
+  };
   multiply_tiles<float>({0, rows, columns, depth, reinterpret_cast<const float*>(right)}, left_of, output);
 }
 

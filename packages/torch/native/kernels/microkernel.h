@@ -35,4 +35,14 @@ ALWAYS_INLINE void multiply_add(const Left& left, const Right& right, int64_t de
   }
 }
 
+/// Calls body<R>(m) for tiles of R rows from row m on: of `most` rows as long as there are so many, then of two and of
+/// one. A tile of any other height would have code of its own, and few rows at the end take little time.
+template <int most, class Body>
+ALWAYS_INLINE void over_tiles(int64_t rows, Body&& body) {
+  int64_t m = 0;
+  for (; m + most <= rows; m += most) body.template operator()<most>(m);
+  for (; m + 2 <= rows; m += 2) body.template operator()<2>(m);
+  if (m < rows) body.template operator()<1>(m);
+}
+
 }  // namespace rfdetr::INSTRUCTION_SET

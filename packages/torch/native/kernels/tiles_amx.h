@@ -18,8 +18,7 @@ constexpr int64_t whole_tiles(int64_t pairs) { return (pairs + tile_size - 1) / 
 
 /// The tile registers of this thread are set up while one of these lives. libtorch sets them up for itself, so no call
 /// of it may lie between.
-class TileRegisters {
- public:
+struct TileRegisters {
   TileRegisters() {
     struct alignas(64) Shapes {
       uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -33,12 +32,12 @@ class TileRegisters {
   ~TileRegisters() { _tile_release(); }
 };
 
-/// Where the tiles of an operand lie; distances in pairs.
+/// Where the tiles of an operand lie. Distances in pairs: `row` from one row of a tile to the next, `next` from one
+/// tile to the next along the summed axis, `beside` to that of the next sixteen rows of the left operand, or columns of
+/// the right one.
 struct Tiles {
   const Pair* data;
-  int64_t row;     // from one row of a tile to the next
-  int64_t next;    // from one tile to the next along the summed axis
-  int64_t beside;  // to the tile of the next sixteen rows of the left operand, or columns of the right one
+  int64_t row, next, beside;
 };
 
 /// Copies rows of `pairs`, which are `stride` apart, to whole squares of rows, and fills up with zeros.
