@@ -96,17 +96,21 @@ export async function checkHash(path, sha256) {
     throw new Error(`${path} is not the published wheel: its SHA-256 is ${found} instead of ${sha256}`);
 }
 
-function folderBytes(folder) {
-  let total = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+/**
+ * Bytes of the files below a folder. What is removed meanwhile, by pip or after another download failed, is not counted.
+ * @param {string} folder @returns {number}
+ * @internal for tests
+ */
+export function folderBytes(folder) {
+  /** @type {import("node:fs").Dirent[]} */
+  let entries = [];
+  try {
+    entries = readdirSync(folder, { withFileTypes: true });
+  } catch {}
+  return entries.reduce((total, entry) => {
     const path = join(folder, entry.name);
-    try {
-      total += entry.isDirectory() ? folderBytes(path) : statSync(path).size;
-    } catch {
-      // pip removed it meanwhile.
-    }
-  }
-  return total;
+    return total + (entry.isDirectory() ? folderBytes(path) : (statSync(path, { throwIfNoEntry: false })?.size ?? 0));
+  }, 0);
 }
 
 /**
