@@ -10,9 +10,9 @@ import json
 
 import torch
 import torchao
+from torchao.prototype.mx_formats.kernels import f4_unpacked_to_f32, unpack_uint4
 from torchao.prototype.mx_formats.mx_tensor import MXTensor, to_mx
 from torchao.prototype.mx_formats.nvfp4_tensor import nvfp4_quantize
-from torchao.prototype.mx_formats.kernels import f4_unpacked_to_f32, unpack_uint4
 
 
 def bits(tensor):

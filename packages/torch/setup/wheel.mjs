@@ -97,7 +97,7 @@ export async function checkHash(path, sha256) {
 }
 
 /**
- * Bytes of the files below a folder. What is removed meanwhile, by pip or after another download failed, is not counted.
+ * Bytes of the files below a folder. What is removed meanwhile, by pip or after a failed download, is not counted.
  * @param {string} folder @returns {number}
  * @internal for tests
  */
