@@ -115,6 +115,11 @@ it("ends an export and an evaluation when the signal says so, leaves nothing of 
     if (last !== "proving") expect([existsSync(out), existsSync(`${out}.partial`)]).toEqual([false, false]);
   }
   expect(doings).toContain("proving");
+  const failing = () => {
+    throw enough;
+  };
+  await expect(detector.export({ out: join(folder, "failing.onnx"), progress: failing })).rejects.toBe(enough);
+  expect(readdirSync(folder).filter((name) => name.startsWith("failing"))).toEqual([]);
   const stop = new AbortController();
   const row = { image: photos[0], boxes: [[1, 1, 9, 9]], labels: ["circle"] };
   const rows = async function* () {

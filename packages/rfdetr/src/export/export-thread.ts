@@ -38,7 +38,8 @@ interface Listener {
 
 /**
  * Runs `exportOnnx` in a thread of its own.
- * @throws what it throws, and the reason of the signal when it is aborted: then the thread has removed what it wrote
+ * @throws what it throws, what a function of the listener throws, and the reason of the signal when it is aborted: then
+ * the thread has removed what it wrote
  */
 export async function exportInThread(options: ThreadOptions, listener: Listener): Promise<ExportResult> {
   const { signal } = listener;
@@ -46,16 +47,27 @@ export async function exportInThread(options: ThreadOptions, listener: Listener)
   const stop = new Int32Array(new SharedArrayBuffer(4));
   const abort = (): void => void Atomics.store(stop, 0, 1);
   signal?.addEventListener("abort", abort, { once: true });
+  let thrown: { error: unknown } | null = null;
   try {
-    return await inThread({ options, stop }, listener);
+    return await inThread({ options, stop }, listener, (error) => {
+      thrown ??= { error };
+      abort();
+    });
   } catch (error) {
+    const first = thrown as { error: unknown } | null;
+    if (first !== null) throw first.error;
     throw signal?.aborted ? signal.reason : error;
   } finally {
     signal?.removeEventListener("abort", abort);
   }
 }
 
-function inThread(data: ThreadData, { warn, onBadImage = warn, progress }: Listener): Promise<ExportResult> {
+/** @param failed is called with what a function of the listener throws */
+function inThread(
+  data: ThreadData,
+  { warn, onBadImage = warn, progress }: Listener,
+  failed: (error: unknown) => void,
+): Promise<ExportResult> {
   letThreadsSleep();
   refuseTelemetry();
   const worker = new Worker(workerScript(import.meta.url, "export-worker.js"), {
@@ -64,11 +76,15 @@ function inThread(data: ThreadData, { warn, onBadImage = warn, progress }: Liste
   });
   return new Promise((resolve, reject) => {
     worker.on("message", (reply: ExportReply) => {
-      if ("progress" in reply) progress?.(...reply.progress);
-      else if ("warning" in reply) warn(reply.warning);
-      else if ("badImage" in reply) onBadImage(reply.badImage);
-      else if ("result" in reply) resolve(reply.result);
-      else unpackError(reply.error).then(reject, reject);
+      if ("result" in reply) return resolve(reply.result);
+      if ("error" in reply) return void unpackError(reply.error).then(reject, reject);
+      try {
+        if ("progress" in reply) progress?.(...reply.progress);
+        else if ("warning" in reply) warn(reply.warning);
+        else onBadImage(reply.badImage);
+      } catch (error) {
+        failed(error);
+      }
     });
     worker.on("error", (error) => endOfThread(error).then(reject, reject));
     worker.on("exit", (code) => reject(new InternalError(`The thread of an export ended with code ${code}`)));
