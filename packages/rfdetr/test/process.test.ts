@@ -97,9 +97,11 @@ describe("another command", () => {
     expect(said("synth", "fresh", "--images", "8", "--size", "64")).toContain(
       "next       npx rfdetr train --data fresh --model tiny",
     );
-    expect(said("check", "fresh")).toContain("next       npx rfdetr train --data fresh");
+    expect(said("check", "fresh")).toContain("next       npx rfdetr train --data fresh --model nano");
     expect(said("check", "fresh", "--masks")).toContain("next       npx rfdetr train --data fresh --model seg-nano");
-    expect(said("check", "fresh", "--fix", "mended")).toContain("next       npx rfdetr train --data mended");
+    expect(said("check", "fresh", "--fix", "mended")).toContain(
+      "next       npx rfdetr train --data mended --model nano",
+    );
     expect(said("check", "nowhere").join()).not.toContain("next ");
   });
 
