@@ -93,6 +93,15 @@ describe("calibration", () => {
     expect(fp16.scale).toBeLessThan(65536);
   });
 
+  it("has the speed-ups of single rounds around that of the medians", () => {
+    const { precisions } = calibrate({ ...task, rounds: 3 });
+    expect(precisions[0].speedup_range).toEqual([1, 1]);
+    for (const { speedup, speedup_range: range } of precisions) {
+      expect(range[0]).toBeLessThanOrEqual(speedup);
+      expect(range[1]).toBeGreaterThanOrEqual(speedup);
+    }
+  });
+
   it("tries only what it is asked to", () => {
     expect(calibrate({ ...task, precisions: ["bf16-mixed"] }).precisions.map((p) => p.precision)).toEqual([
       "32-true",

@@ -1,7 +1,7 @@
-import { chromeTrace } from "@rfdetr/torch";
+import { chromeTrace, memory } from "@rfdetr/torch";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Subject } from "../train/measure/calibrate-step.js";
-import { memoryPrices } from "../train/measure/calibrate-step.js";
+import { calibrateSubject, memoryPrices } from "../train/measure/calibrate-step.js";
 import { openSubject } from "./precision/calibration.js";
 import {
   type ModuleRow,
@@ -101,6 +101,22 @@ it("leaves the model as it was, where the prices of sparing memory are measured"
     Object.assign(model, { memory, checkpointing });
     memoryPrices(subject, { precision: "32-true", rounds: 1 });
     expect([model.memory, model.checkpointing]).toEqual([memory, checkpointing]);
+  }
+});
+
+it("counts the memory of each way to the byte, however long its steps take, and leaves no tensor", async () => {
+  const subject = await openSubject({ model: "tiny", batch: 1, device: "cpu" });
+  const before = memory().liveBytes;
+  calibrateSubject(subject, { precisions: ["32-true"], rounds: 1 });
+  expect(memory().liveBytes).toBe(before);
+  const measured = () => memoryPrices(subject, { precision: "bf16-mixed", rounds: 2 });
+  const [first, again] = [measured(), measured()];
+  const bytes = (prices: typeof first) => prices.map((price) => price.peak_tensor_bytes);
+  expect(bytes(again)).toEqual(bytes(first));
+  expect(memory().liveBytes).toBe(before);
+  for (const { step_seconds: median, step_seconds_range: range } of first) {
+    expect(range[0]).toBeLessThanOrEqual(median);
+    expect(range[1]).toBeGreaterThanOrEqual(median);
   }
 });
 

@@ -1,4 +1,4 @@
-import type { Calibration, Precision } from "@rfdetr/amp";
+import { autoTable, type Calibration, type Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import type { MemoryPrice } from "../../train/measure/calibrate-step.js";
@@ -128,6 +128,23 @@ describe("the advice of the doctor", () => {
       "recommended bf16-mixed, which training takes by default: measured here; 32-true is faster: the reason is the memory",
     ]);
   });
+
+  it.each(autoTable.map(({ hardware, precision, reason }) => [hardware, { precision, reason }] as const))(
+    "has the reason of the default from the table of hardware: %s",
+    (_, resolved) => {
+      const [low, best] =
+        resolved.precision === "32-true"
+          ? (["bf16-mixed", "bf16-mixed"] as const)
+          : [resolved.precision, "32-true" as const];
+      const [recommended, taken] = advice(measured(best, row(low, 0.8, 0.8)), resolved);
+      expect(recommended).toBe(
+        `recommended ${best}: measured here${best === low ? "; 32-true is faster: the reason is the memory" : ""}`,
+      );
+      expect(taken).toContain(`training takes ${resolved.precision} by default (${resolved.reason})`);
+      const same = advice(measured(resolved.precision, row(low, 2, 0.8)), resolved);
+      expect(same).toEqual([`recommended ${resolved.precision}, which training takes by default: measured here`]);
+    },
+  );
 
   it("claims no more than the rounds show", () => {
     const scattered = { ...row("bf16-mixed", 0.95, 0.7), speedup_range: [0.9, 1.1] } as Row;

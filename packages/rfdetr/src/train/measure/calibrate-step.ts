@@ -1,6 +1,13 @@
 // Measures every precision on one training step.
-import { type Calibration, type CalibrationTask, calibrate, type Precision, roundsFor } from "@rfdetr/amp";
-import { getRngState, memory, resetPeakMemory, scope, setRngState } from "@rfdetr/torch";
+import {
+  type Autocast,
+  type Calibration,
+  type CalibrationTask,
+  calibrate,
+  type Precision,
+  roundsFor,
+} from "@rfdetr/amp";
+import { getRngState, memory, resetPeakMemory, scope, setRngState, type Tensor } from "@rfdetr/torch";
 import type { Criterion } from "../../loss/criterion.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
 import { type MemoryUse, memoryUses } from "../../model/types.js";
@@ -29,22 +36,34 @@ export function calibrateSubject(
   { model, batch, criterion, rules, device }: Subject,
   options: Pick<CalibrationTask, "precisions" | "formats" | "rounds" | "progress"> = {},
 ): Calibration {
-  const images = prepareImages(batch, null, device);
-  const random = getRngState(device);
-  return calibrate({
-    model,
-    autocast: (precision, format) => trainedAutocast(model, { ...rules, numberFormat: format ?? null }, precision),
-    forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
-    step: (autocast, dtype, scale) => {
-      const outputs = autocast.run(() => model.call(images.to(dtype)));
-      // Every precision compares masks at the same points; otherwise their gradients would differ by chance.
-      if (outputs.predMasks !== undefined) setRngState(random, device);
-      const { total } = criterion.compute(outputs, batch.targets, { training: true });
-      total.mul(scale).backward();
-      return total.item();
-    },
-    ...options,
-  });
+  return withTensors([prepareImages(batch, null, device), getRngState(device)], ([images, random]) =>
+    calibrate({
+      model,
+      autocast: (precision, format) => trainedAutocast(model, { ...rules, numberFormat: format ?? null }, precision),
+      forward: (autocast, dtype) => autocast.run(() => model.call(images.to(dtype))),
+      step: (autocast, dtype, scale) => {
+        const outputs = autocast.run(() => model.call(images.to(dtype)));
+        // Every precision compares masks at the same points; otherwise their gradients would differ by chance.
+        if (outputs.predMasks !== undefined) setRngState(random, device);
+        const { total } = criterion.compute(outputs, batch.targets, { training: true });
+        total.mul(scale).backward();
+        return total.item();
+      },
+      ...options,
+    }),
+  );
+}
+
+/**
+ * Frees tensors after a measurement: they would count in the next one until the garbage collector finds them, whose
+ * time nobody knows.
+ */
+function withTensors<T>(tensors: Tensor[], measure: (tensors: Tensor[]) => T): T {
+  try {
+    return measure(tensors);
+  } finally {
+    for (const tensor of tensors) tensor.dispose();
+  }
 }
 
 /** A way to spare memory, and what a training step takes with it. */
@@ -65,10 +84,10 @@ export interface MemoryPrice {
  * @param options.rounds timed steps of each way, after one that is not timed; default {@link roundsFor}
  */
 export function memoryPrices(
-  { model, batch, criterion, rules, device }: Subject,
+  subject: Subject,
   { precision, rounds }: { precision: Precision; rounds?: number },
 ): MemoryPrice[] {
-  const images = prepareImages(batch, null, device);
+  const { model, batch, rules, device } = subject;
   const autocast = trainedAutocast(model, rules, precision);
   const { memory: use, checkpointing } = model;
   const ways = ([...memoryUses, "gradient_checkpointing"] as const).map((way) => ({
@@ -76,23 +95,18 @@ export function memoryPrices(
     peak: 0,
     seconds: [] as number[],
   }));
-  for (let round = 0, last = 1; round <= last; round++) {
-    for (const trial of ways) {
-      model.memory = trial.way === "gradient_checkpointing" ? "default" : trial.way;
-      model.checkpointing = trial.way === "gradient_checkpointing";
-      for (const parameter of model.parameters()) parameter.grad = null;
-      resetPeakMemory(device);
-      const start = performance.now();
-      scope(() => {
-        const outputs = autocast.run(() => model.call(images));
-        criterion.compute(outputs, batch.targets, { training: true }).total.backward();
-      });
-      if (round > 0) trial.seconds.push((performance.now() - start) / 1000);
-      trial.peak = memory(device).peakBytes;
-      autocast.clearCache();
+  withTensors([prepareImages(batch, null, device)], ([images]) => {
+    for (let round = 0, last = 1; round <= last; round++) {
+      for (const trial of ways) {
+        model.memory = trial.way === "gradient_checkpointing" ? "default" : trial.way;
+        model.checkpointing = trial.way === "gradient_checkpointing";
+        const { seconds, peak } = priceOf(subject, autocast, images);
+        if (round > 0) trial.seconds.push(seconds);
+        trial.peak = peak;
+      }
+      if (round > 0) last = rounds ?? roundsFor(ways[0].seconds[0]);
     }
-    if (round > 0) last = rounds ?? roundsFor(ways[0].seconds[0]);
-  }
+  });
   model.memory = use;
   model.checkpointing = checkpointing;
   for (const parameter of model.parameters()) parameter.grad = null;
@@ -102,4 +116,23 @@ export function memoryPrices(
     step_seconds: median(seconds),
     step_seconds_range: [Math.min(...seconds), Math.max(...seconds)],
   }));
+}
+
+/** Takes a training step of a subject, as its model spares memory now. */
+function priceOf(
+  { model, batch, criterion, device }: Subject,
+  autocast: Autocast,
+  images: Tensor,
+): { seconds: number; peak: number } {
+  for (const parameter of model.parameters()) parameter.grad = null;
+  resetPeakMemory(device);
+  const start = performance.now();
+  scope(() => {
+    const outputs = autocast.run(() => model.call(images));
+    criterion.compute(outputs, batch.targets, { training: true }).total.backward();
+  });
+  const seconds = (performance.now() - start) / 1000;
+  const { peakBytes: peak } = memory(device);
+  autocast.clearCache();
+  return { seconds, peak };
 }
