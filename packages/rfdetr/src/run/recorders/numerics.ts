@@ -124,12 +124,14 @@ function foreseen(forecasts: readonly ForecastRecord[]): string {
 
 /**
  * Whether the rule `bf16x3` sums three bfloat16 products here; elsewhere its forward is in float32.
- * @param kernels the instruction set of the own kernels @param features of the CPU
+ * @param kernels the instructions of the own kernels @param features of the CPU
  * @internal for tests
  */
 export function splitsProducts(device: string, kernels: string, features: readonly string[]): boolean {
   const has = (feature: string): boolean => features.includes(feature);
-  return device === "cpu" && kernels === "avx512" && has("avx512_bf16") && !has("amx_bf16");
+  // Vectors of a CPU with AMX multiply pairs of bfloat16 more slowly than float32.
+  const inVectors = kernels === "avx512" && has("avx512_bf16") && !has("amx_bf16");
+  return device === "cpu" && (kernels === "amx" || inVectors);
 }
 
 function numericsHeader({

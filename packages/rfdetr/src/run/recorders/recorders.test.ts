@@ -225,4 +225,5 @@ it("bf16x3 sums bfloat16 products where own kernels multiply pairs of them, and 
   expect(splitsProducts("cpu", "avx2", features)).toBe(false);
   expect(splitsProducts("cpu", "avx512", ["avx512f"])).toBe(false);
   expect(splitsProducts("cpu", "avx512", [...features, "amx_bf16"])).toBe(false);
+  expect(splitsProducts("cpu", "amx", [...features, "amx_bf16"])).toBe(true);
 });
