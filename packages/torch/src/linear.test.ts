@@ -138,6 +138,13 @@ describe("linear", () => {
         expect(() => ops.linearPacked(x, packed, bias, 300)).toThrow(
           /Expected a float32 or bfloat16 input that agrees with the packed weight of 300 outputs/,
         );
+        // 92 outputs, or 62 inputs, take as many bytes in some kernels.
+        expect(() => ops.linearPacked(x, packed, randn([92]), 92)).toThrow(/packed weight of 92 outputs/);
+        for (const width of [2, 62, 63, 66])
+          expect(() => ops.linearPacked(randn([40, width]).to(dtype), packed, bias, 91)).toThrow(
+            /agrees with the packed/,
+          );
+        expect(() => ops.linearPacked(x, randn([packed.shape[0] ?? 0]), bias, 91)).toThrow(/agrees with the packed/);
         expect(() => ops.packLinear(randn([7]), dtype)).toThrow(/weight of two dimensions/);
         expect(() => ops.packLinear(weight, "float16")).toThrow(/float32 or bfloat16 for dtype/);
       });

@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, describe, expect, it } from "vitest";
 import { findCompiler } from "../setup/compile.mjs";
 import { ownFlags } from "../setup/sources.mjs";
+import { engine } from "../src/index.js";
 
 const torch = fileURLToPath(new URL("..", import.meta.url));
 const pairs = ["gemm_avx512", "gemm_amx", "pack_avx512", "attention_avx512", "attention_amx"];
@@ -44,23 +45,25 @@ const hasInstructions = (name: "avx2" | "avx512_bf16") =>
 describe.runIf(arch() === "x64")("the kernels of products and of attention", () => {
   const folder = mkdtempSync(join(tmpdir(), "kernels-"));
   afterAll(() => rmSync(folder, { recursive: true }));
-  const all = expect.objectContaining({
+  const inTiles = {
+    "amx_bf16: pack_left": "ok",
+    "amx_bf16: multiply_packed": "ok",
+    "amx_bf16: attention of any length": "ok",
+  };
+  const others = {
     "avx512_bf16: pack_transposed": "ok",
     "avx512_bf16: multiply_packed": "ok",
     "avx512_bf16: gelu and its derivative, of every bfloat16 value": "ok",
     "avx512: multiply_packed": "ok",
-    "amx_bf16: pack_left": "ok",
-    "amx_bf16: multiply_packed": "ok",
     split_rows: "ok",
     "avx512_bf16: attention of any length": "ok",
-    "amx_bf16: attention of any length": "ok",
     "baseline in float32: attention of any length": "ok",
     "avx512 in float32: attention of any length": "ok",
     "avx512 in bfloat16: attention of any length": "ok",
-  });
+  };
 
   it("give what scalar code gives, with the instructions of AVX-512 emulated", async () => {
-    const emulation = ["-ffp-contract=off", "-Itest/kernels/emulated"];
+    const emulation = ["-ffp-contract=off", "-DEMULATED", "-Itest/kernels/emulated"];
     // These are in vector extensions, which a compiler makes of any instructions.
     const wide = (source: string) =>
       source.endsWith("_f32_avx512.cc") ? ["-D__AVX512F__"] : source.endsWith("_amx.cc") ? ["-D__AMX_BF16__"] : [];
@@ -68,7 +71,7 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
     const own = (source: string) => (source.endsWith("_baseline.cc") ? [] : avx2);
     const results = await run(folder, (source) => [...emulation, ...wide(source), ...own(source)]);
     expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
-    expect(results).toEqual(all);
+    expect(results).toEqual(expect.objectContaining({ ...others, ...inTiles }));
   });
 
   it.runIf(arch() === "x64" && hasInstructions("avx512_bf16"))(
@@ -76,7 +79,9 @@ describe.runIf(arch() === "x64")("the kernels of products and of attention", () 
     async () => {
       const results = await run(folder, (source) => ownFlags(readFileSync(join(torch, source), "utf8")));
       expect(Object.entries(results).filter(([, result]) => result !== "ok")).toEqual([]);
-      expect(results).toEqual(all);
+      // Linux may keep the matrix units from a process: then the kernels take none.
+      const all = engine().kernels === "amx" ? { ...others, ...inTiles } : others;
+      expect(results).toEqual(expect.objectContaining(all));
     },
   );
 });

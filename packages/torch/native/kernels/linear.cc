@@ -165,8 +165,7 @@ at::Tensor pack_linear(const at::Tensor& weight, at::ScalarType dtype) {
 at::Tensor linear_packed(const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias,
                          int64_t outputs) {
   const Kernels* const kernels = kernels_for(input);
-  TORCH_CHECK(kernels && input.dim() >= 1 && outputs > 0 &&
-                  packed.numel() == packed_weight_size(*kernels, outputs, input.size(-1)),
+  TORCH_CHECK(kernels && input.dim() >= 1 && outputs > 0 && is_packed(packed, *kernels, outputs, input.size(-1)),
               "Expected a float32 or bfloat16 input that agrees with the packed weight of ", outputs,
               " outputs but received ", input.toString(), " of shape ", input.sizes());
   return packed_linear(input, packed, outputs, bias);

@@ -198,7 +198,7 @@ at::Tensor mlp_packed(const at::Tensor& input, at::TensorList packed, at::Tensor
               " biases and ", outputs.size(), " outputs");
   at::Tensor value = as_rows(input);
   for (size_t i = 0; i < packed.size(); ++i) {
-    TORCH_CHECK(packed[i].numel() == packed_weight_size(*kernels, outputs[i], value.size(1)) && biases[i].dim() == 1 &&
+    TORCH_CHECK(is_packed(packed[i], *kernels, outputs[i], value.size(1)) && biases[i].dim() == 1 &&
                     biases[i].size(0) == outputs[i],
                 "Expected a packed weight and a bias of ", outputs[i], " outputs for ", value.size(1),
                 " inputs but received others in layer ", i);

@@ -8,6 +8,7 @@
 #include <ATen/record_function.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 namespace rfdetr::products {
@@ -26,6 +27,17 @@ bool is_bf16(const at::Tensor& tensor) { return tensor.scalar_type() == at::kBFl
 /// Memory for packed panels. libtorch aligns it to a cache line.
 at::Tensor packed_memory(int64_t cells) { return at::empty({cells}, at::kInt); }
 gemm::Cell* cells_of(const at::Tensor& packed) { return packed.data_ptr<gemm::Cell>(); }
+
+int64_t packed_weight_size(const Kernels& kernels, int64_t outputs, int64_t depth) {
+  return kernels.packed_size(outputs, kernels.right_width, depth);
+}
+
+/// What a packed weight says of itself: as many cells may hold another one.
+using Label = std::array<gemm::Cell, 3>;
+Label label_of(const Kernels& kernels, int64_t outputs, int64_t depth) {
+  return {static_cast<gemm::Cell>(outputs), static_cast<gemm::Cell>(depth),
+          static_cast<gemm::Cell>(kernels.cell_elements)};
+}
 
 /// Items of work for one thread: at least 2¹⁸ multiplications, so that starting it pays.
 int64_t grain(int64_t multiplications_of_one) {
@@ -76,8 +88,12 @@ std::vector<int64_t> with_last_size(at::IntArrayRef sizes, int64_t last) {
   return changed;
 }
 
-int64_t packed_weight_size(const Kernels& kernels, int64_t outputs, int64_t depth) {
-  return kernels.packed_size(outputs, kernels.right_width, depth);
+bool is_packed(const at::Tensor& tensor, const Kernels& kernels, int64_t outputs, int64_t depth) {
+  const int64_t cells = packed_weight_size(kernels, outputs, depth);
+  const Label label = label_of(kernels, outputs, depth);
+  return tensor.device().is_cpu() && tensor.scalar_type() == at::kInt && tensor.is_contiguous() &&
+         tensor.numel() == cells + static_cast<int64_t>(label.size()) &&
+         std::equal(label.begin(), label.end(), tensor.const_data_ptr<gemm::Cell>() + cells);
 }
 
 at::Tensor pack_weight(const at::Tensor& weight, at::ScalarType dtype) {
@@ -85,7 +101,10 @@ at::Tensor pack_weight(const at::Tensor& weight, at::ScalarType dtype) {
   const bool bf16_product = dtype == at::kBFloat16;
   const Kernels& kernels = *gemm::kernels(bf16_product);
   const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
-  at::Tensor packed = packed_memory(packed_weight_size(kernels, outputs, inputs));
+  const int64_t cells = packed_weight_size(kernels, outputs, inputs);
+  const Label label = label_of(kernels, outputs, inputs);
+  at::Tensor packed = packed_memory(cells + static_cast<int64_t>(label.size()));
+  std::copy(label.begin(), label.end(), cells_of(packed) + cells);
   parallel_for(0, panels_of(outputs, width), grain(8 * width * inputs), [&](int64_t first, int64_t last) {
     kernels.pack_transposed(source_of(weight, bf16_product), outputs, inputs, kernels.cells(inputs), first, last,
                             cells_of(packed));

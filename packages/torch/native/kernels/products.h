@@ -26,10 +26,10 @@ at::Tensor as_rows(const at::Tensor& tensor);
 std::vector<int64_t> with_last_size(at::IntArrayRef sizes, int64_t last);
 
 /// Packs a weight [N × K], with unit stride on K, as the right operand of a product of rows of `dtype` with its
-/// transpose: rounded to bfloat16 where that is bfloat16.
+/// transpose: rounded to bfloat16 where that is bfloat16. Its last cells say what it is.
 at::Tensor pack_weight(const at::Tensor& weight, at::ScalarType dtype);
-/// Elements of the result of pack_weight for a weight [outputs × depth].
-int64_t packed_weight_size(const Kernels& kernels, int64_t outputs, int64_t depth);
+/// Whether a tensor is what pack_weight makes of a weight [outputs × depth], for inputs of these kernels.
+bool is_packed(const at::Tensor& tensor, const Kernels& kernels, int64_t outputs, int64_t depth);
 /// Packs a float32 weight for an input from split_input; needs kernels of pairs.
 at::Tensor pack_split_weight(const at::Tensor& weight);
 /// float32 rows [N × K] as bfloat16 rows [N × 3K]: [hi, hi, lo]; see gemm::split_rows.

@@ -1,5 +1,7 @@
 // What the tests of the kernels share: numbers that are the same on every machine, exact allocations, comparisons.
 #pragma once
+#include "kernels/isa.h"
+
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -28,6 +30,16 @@ inline uint16_t to_bf16(float value) {
   std::memcpy(&bits, &value, sizeof(bits));
   if (std::isnan(value)) return static_cast<uint16_t>(bits >> 16 | 0x40);
   return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+/// Whether this machine can run kernels of this name.
+inline bool runs(const std::string& name) {
+#ifdef EMULATED
+  return true;
+#else
+  using rfdetr::isa, rfdetr::Isa;
+  return isa() == Isa::amx || (name != "amx_bf16" && isa() == Isa::avx512) || name == "avx2" || name == "baseline";
+#endif
 }
 
 /// Numbers of a small linear generator.

@@ -164,6 +164,8 @@ struct AddRows {
     for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 50})
       for (const int64_t columns : {1, 8, 9, 16, 17, 33, 63, 64, 65, 130}) check_rows(family, of, {rows, columns, 18});
     check_rows(family, of, {3, 20, 2});
+    check_rows(family, of, {64, 64, 64});  // whole squares of matrix units
+    check_rows(family, of, {160, 33, 96});
     check_rows(family, of, {7, 70, 130});
     if (!family.has_pairs) check_rows(family, of, {5, 19, 7});
   }
@@ -193,6 +195,7 @@ const AddForFamilies packed_test("multiply_packed", [](const Family& family) {
     for (const int64_t columns : {1, 16, 33, 64, 70})
       for (const int64_t depth : {1, 7, 32})
         for (const bool accumulate : {false, true}) check_packed(family, {rows, columns, depth}, accumulate);
+  for (const int64_t depth : {64, 100}) check_packed(family, {96, 128, depth}, true);
 });
 
 const AddForFamilies fractions_test("products of fractions", [](const Family& family) {
