@@ -28,7 +28,7 @@ const tolerance = { box: 0.01, score: 1e-5 };
 
 const folder = mkdtempSync(join(tmpdir(), "browser-"));
 const file = join(folder, "tiny.onnx");
-const images = ["plain.png", "photo.jpg", "turned.jpg", "grey.png"];
+const images = ["plain.png", "photo.jpg", "turned.jpg", "grey.png", "wide-gamut.png"];
 let predictor: Predictor;
 let exported: OnnxPredictor;
 
@@ -53,6 +53,7 @@ beforeAll(async () => {
   await photo().jpeg({ quality: 90 }).toFile(join(folder, "photo.jpg"));
   await photo().jpeg().withMetadata({ orientation: 6 }).toFile(join(folder, "turned.jpg"));
   await photo().greyscale().png().toFile(join(folder, "grey.png"));
+  await photo().withIccProfile("p3").png().toFile(join(folder, "wide-gamut.png"));
 });
 afterAll(async () => {
   await exported.dispose();

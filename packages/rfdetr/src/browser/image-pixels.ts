@@ -20,7 +20,7 @@ export type ImageInput =
 export async function readPixels(image: ImageInput): Promise<RgbPixels> {
   if (image instanceof ImageData) return withoutAlpha(image);
   if (image instanceof Blob) {
-    const bitmap = await createImageBitmap(image, { premultiplyAlpha: "none" });
+    const bitmap = await createImageBitmap(image, { premultiplyAlpha: "none", colorSpaceConversion: "none" });
     try {
       return draw(bitmap, bitmap.width, bitmap.height);
     } finally {

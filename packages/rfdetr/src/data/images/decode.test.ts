@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeFile } from "./decode.js";
 
@@ -55,4 +56,18 @@ describe("huge pictures", () => {
     writeFileSync(at("wide.png"), blackPng(60000, 100));
     expect(await decodeFile(at("wide.png"))).toMatchObject({ width: 60000, height: 100 });
   });
+});
+
+// Pillow's convert("RGB") leaves the values of a picture with a profile as they are.
+it.each(["png", "webp", "tiff"] as const)("keeps the values of a %s with a colour profile", async (format) => {
+  const values = Buffer.from([250, 10, 10, 10, 200, 30, 128, 128, 128, 3, 60, 240]);
+  const plain = sharp(values, { raw: { width: 2, height: 2, channels: 3 } });
+  const file = await plain.toFormat(format, { lossless: true }).keepIccProfile().toBuffer();
+  const wide = await sharp(file).withIccProfile("p3").toFormat(format, { lossless: true }).toBuffer();
+  expect((await sharp(wide).metadata()).icc).toBeDefined();
+  const stored = await sharp(wide, { ignoreIcc: true }).raw().toBuffer();
+  writeFileSync(at(`wide.${format}`), wide);
+  const { data } = await decodeFile(at(`wide.${format}`));
+  expect([...data]).toEqual([...stored]);
+  expect([...data]).not.toEqual([...values]);
 });

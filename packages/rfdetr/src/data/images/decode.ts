@@ -66,7 +66,8 @@ export async function decodeImage(
     let pixels: RgbPixels;
     if (format === "BMP") pixels = decodeBmp(source, factor, name);
     else {
-      let image = sharp(source, { failOn: "truncated" });
+      // Pillow converts no colours, so the Python package trains and predicts on the values that the file has.
+      let image = sharp(source, { failOn: "truncated", ignoreIcc: true });
       // libvips shrinks inside the decoder when a resize by a power of two follows, and reads other formats row by row.
       if (factor > 1)
         image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), {

@@ -11,7 +11,7 @@ export interface RgbPixels {
 
 /**
  * Decodes a pipeline to RGB. Alpha is dropped, not blended. Greyscale is repeated in the three channels. CMYK is
- * converted by multiplication, as in Pillow, without the colour profile that libvips would use. Of 16 bits the upper
+ * converted by multiplication, as in Pillow. A colour profile changes nothing, as in Pillow. Of 16 bits the upper
  * eight are kept; Pillow clips 16-bit greyscale at 255 instead, which gives a white picture.
  */
 export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
