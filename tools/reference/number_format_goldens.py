@@ -3,16 +3,20 @@
     python3 -m venv venv && venv/bin/pip install torch==2.15.0 torchao==0.18.0
     python tools/reference/number_format_goldens.py > packages/amp/src/formats/fixtures/number-formats.json
 
-Float32 values in base64."""
+Float32 values in base64. Of the matrices with a value that is not finite: zero for values that stay finite."""
 
 import base64
 import json
 
 import torch
 import torchao
+from torchao.float8.config import ScalingGranularity
+from torchao.float8.float8_scaling_utils import hp_tensor_to_float8_dynamic
+from torchao.float8.float8_training_tensor import LinearMMConfig
 from torchao.prototype.mx_formats.kernels import f4_unpacked_to_f32, unpack_uint4
 from torchao.prototype.mx_formats.mx_tensor import MXTensor, to_mx
-from torchao.prototype.mx_formats.nvfp4_tensor import nvfp4_quantize
+from torchao.prototype.mx_formats.nvfp4_tensor import NVFP4Tensor, nvfp4_quantize, per_tensor_amax_to_scale
+from torchao.prototype.quantized_training.int8 import quantize_int8_rowwise
 
 
 def bits(tensor):
@@ -51,6 +55,28 @@ def whole_numbers(x):
     return (x * scale).round().clamp(-127, 127), 1 / scale
 
 
+def broken(x):
+    """What torchao's tensors represent of a matrix that is not finite."""
+
+    def fp8(dtype, granularity, dim):
+        scaled = hp_tensor_to_float8_dynamic(
+            x, dtype, LinearMMConfig(), scaling_granularity=granularity, axiswise_dim=dim
+        )
+        return scaled.to_original_precision()
+
+    values, scale = quantize_int8_rowwise(x)
+    nvfp4 = NVFP4Tensor.to_nvfp4(x, per_tensor_scale=per_tensor_amax_to_scale(x.abs().amax()))
+    return {
+        "fp8": fp8(torch.float8_e4m3fn, ScalingGranularity.TENSORWISE, None),
+        "fp8 gradients": fp8(torch.float8_e5m2, ScalingGranularity.TENSORWISE, None),
+        "fp8-rows": fp8(torch.float8_e4m3fn, ScalingGranularity.AXISWISE, -1),
+        "mxfp8": microscaled(x, torch.float8_e4m3fn)[0],
+        "mxfp4": microscaled(x, torch.float4_e2m1fn_x2)[0],
+        "nvfp4": nvfp4.dequantize(torch.float32),
+        "int8": values.float() * scale.view(-1, 1),
+    }
+
+
 def main():
     assert torchao.__version__ == "0.18.0"
     torch.manual_seed(0)
@@ -59,7 +85,7 @@ def main():
     x[3] *= 2.0**-40
     x[4, :32] *= 2.0**-100  # with subnormal values
     grid = torch.cat([torch.linspace(-1.1, 1.1, 121) * s for s in (448, 57344, 6, 2.0**-6, 2.0**-14)])
-    out = {"x": bits(x), "grid": bits(grid), "elements": {}, "matrices": {}}
+    out = {"x": bits(x), "grid": bits(grid), "elements": {}, "matrices": {}, "broken": {}}
     out["elements"]["e4m3"] = bits(elements(grid, torch.float8_e4m3fn))
     out["elements"]["e5m2"] = bits(elements(grid, torch.float8_e5m2))
     tables = {
@@ -73,6 +99,10 @@ def main():
     }
     for name, (values, scale) in tables.items():
         out["matrices"][name] = {"values": bits(values), "scale": None if scale is None else bits(scale)}
+    for name, value in (("inf", float("inf")), ("-inf", -float("inf")), ("nan", float("nan"))):
+        damaged = x[:2].clone()
+        damaged[1, 5] = value
+        out["broken"][name] = {n: bits(v.where(~v.isfinite(), 0)) for n, v in broken(damaged).items()}
     print(json.dumps(out, separators=(",", ":")))
 
 

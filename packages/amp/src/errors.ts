@@ -42,7 +42,10 @@ export class PolicyError extends AmpError {
   readonly code = "ERR_POLICY";
 }
 
-/** The name of a precision is unknown. What to do: use one that the message lists. */
+/**
+ * The name of a precision is unknown, or a tensor to be rounded has the wrong one. What to do: use one that the message
+ * names.
+ */
 export class PrecisionError extends AmpError {
   readonly code = "ERR_PRECISION";
 }

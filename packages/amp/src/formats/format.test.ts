@@ -1,4 +1,4 @@
-import { intercept, memory, nn, noGrad, randn, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
+import { intercept, memory, nn, noGrad, ops, randn, scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
 import { Autocast } from "../autocast/autocast.js";
 import { observe } from "../observe.js";
@@ -49,6 +49,30 @@ describe.each(numberFormatNames.map((name) => [name]))("a linear layer in %s", (
       expect(largest((weight.grad as Tensor).sub(toWeight))).toBeLessThan(2e-3);
       expect(largest((bias.grad as Tensor).sub(rows.sum(0)))).toBeLessThan(1e-4);
     });
+  });
+
+  it("passes an infinity on, of activations and of gradients", () => {
+    for (const broken of ["x", "gradient"] as const) {
+      const made = make();
+      noGrad(() => ops.fill_(made[broken].narrow(0, 1, 1).narrow(1, 3, 1).narrow(2, 5, 1), Infinity));
+      const y = linearInFormat(made.x, made.weight, null, numberFormats[name]);
+      y.backward(made.gradient);
+      const passed = broken === "x" ? [y, made.weight.grad] : [made.x.grad, made.weight.grad];
+      for (const each of passed) expect(Number.isFinite(largest(each as Tensor))).toBe(false);
+    }
+  });
+
+  it("takes no rows, forward and backward", () => {
+    const { weight, bias } = make();
+    const x = zeros([0, 64]);
+    x.requiresGrad = true;
+    const y = linearInFormat(x, weight, bias, numberFormats[name]);
+    y.backward(zeros([0, 48]));
+    expect([y.shape, x.grad?.shape]).toEqual([
+      [0, 48],
+      [0, 64],
+    ]);
+    expect(largest(weight.grad as Tensor) + largest(bias.grad as Tensor)).toBe(0);
   });
 
   it("leaves no tensor behind", () => {

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { scope, type Tensor, tensor } from "@rfdetr/torch";
+import { scope, type Tensor, tensor, zeros } from "@rfdetr/torch";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type ElementFormat, type NumberFormat, type NumberFormatName, numberFormats } from "./number-format.js";
@@ -10,6 +10,8 @@ interface Golden {
   grid: string;
   elements: { e4m3: string; e5m2: string };
   matrices: Record<string, { values: string; scale: string | null }>;
+  /** What becomes of a matrix with one value that is not finite: zero for all that is finite. */
+  broken: Record<string, Record<string, string>>;
 }
 const golden = JSON.parse(readFileSync(new URL("./fixtures/number-formats.json", import.meta.url), "utf8")) as Golden;
 const floats = (base64: string): Float32Array => {
@@ -97,14 +99,35 @@ describe("rounding a matrix", () => {
           });
   });
 
-  it("spreads what is not finite: NaN stays NaN, and a block of powers with infinity has no values", () => {
-    const row = Array.from({ length: 64 }, (_, i) => (i === 3 ? Infinity : i));
-    const { values } = roundMatrix(tensor([row]), numberFormats.mxfp8.forward, numberFormats.mxfp8);
-    expect(valuesOf(values).slice(0, 32).every(Number.isNaN)).toBe(true);
-    expect(valuesOf(values).slice(32).every(Number.isFinite)).toBe(true);
+  it.each(
+    Object.entries(golden.broken).flatMap(([value, formats]) => Object.keys(formats).map((name) => [name, value])),
+  )("to %s lets %s become what it does in torchao", (name, value) => {
+    const format: NumberFormat = numberFormats[name.split(" ")[0] as NumberFormatName];
+    const given = floats(golden.x).slice(0, 128);
+    given[64 + 5] = Number(value.replace("inf", "Infinity"));
+    const elements = name.endsWith("gradients") ? format.backward : format.forward;
+    const { values, scale } = roundMatrix(tensor([...given], { shape: [2, 64] }), elements, format);
+    const found = valuesOf(scale === null ? values : values.mul(scale));
+    const wanted = golden.broken[value]?.[name] as string;
+    expect(found.map((each) => (Number.isFinite(each) ? 0 : each))).toEqual([...floats(wanted)]);
+  });
+
+  it("takes matrices of nothing, and refuses other dtypes in a sentence", () => {
     for (const format of Object.values(numberFormats)) {
-      const nan = roundMatrix(tensor([[1, Number.NaN, 2]]), format.forward, format).values;
-      expect(valuesOf(nan).some(Number.isNaN)).toBe(true);
+      for (const shape of [
+        [0, 32],
+        [4, 0],
+      ])
+        expect(roundMatrix(zeros(shape), format.forward, format).values.shape).toEqual(shape);
+      for (const dtype of ["float64", "bfloat16"] as const) {
+        const message = `Expected a float32 tensor to be rounded but received one of ${dtype}`;
+        expect(() => roundElements(zeros([3], { dtype }), format.forward)).toThrow(message);
+        for (const shape of [
+          [0, 3],
+          [2, 3],
+        ])
+          expect(() => roundMatrix(zeros(shape, { dtype }), format.forward, format)).toThrow(message);
+      }
     }
   });
 });

@@ -1,5 +1,6 @@
 // Rounds float32 tensors to the values of a number format, to the bit.
 import { ops, type Tensor, tensor } from "@rfdetr/torch";
+import { PrecisionError } from "../errors.js";
 import { type ElementFormat, type NumberFormat, numberFormats } from "./number-format.js";
 
 /** Rounded values: the format represents `values` · `scale`. */
@@ -18,8 +19,10 @@ const powerBelow = (x: Tensor): Tensor => ops.view(ops.bitwiseAnd(ops.view(x, "i
  * Rounds each element to the nearest value of a format, halves to the even one. Larger ones become the largest; NaN
  * stays NaN.
  * @param x float32, contiguous
+ * @throws PrecisionError for another dtype
  */
 export function roundElements(x: Tensor, { mantissaBits, minExponent, max }: ElementFormat): Tensor {
+  checkDtype(x);
   const inside = x.clamp({ min: -max, max });
   // Every step is a power of two, so that dividing and multiplying by it is exact.
   const step =
@@ -42,16 +45,21 @@ const blockScale: ElementFormat = numberFormats.fp8.forward;
 
 /**
  * Rounds a matrix to a format. Blocks and rows run along the last dimension, which a product sums over. A last block
- * that is not full counts as filled with zeros.
+ * that is not full counts as filled with zeros. What shares a scale with NaN or infinity becomes NaN by it, as in
+ * torchao; in blocks with powers of two, infinity stays infinity and makes the others zero.
  * @param matrix `[rows, columns]`, float32
  * @param elements the values of the format
+ * @throws PrecisionError for another dtype
  *
  * @example
  * const format = numberFormats.mxfp8;
  * const { values } = roundMatrix(randn([4, 64]), format.forward, format);
  */
 export function roundMatrix(matrix: Tensor, elements: ElementFormat, { scaling }: NumberFormat): Rounded {
+  checkDtype(matrix);
   const x = matrix.contiguous();
+  // Nothing has no largest value.
+  if (x.numel === 0) return { values: roundElements(x, elements), scale: null };
   if (scaling.per === "tensor" || scaling.per === "row") {
     const amax = scaling.per === "row" ? x.abs().amax(-1, true) : x.abs().amax();
     // Of the smallest values max / amax is beyond float32.
@@ -65,9 +73,12 @@ export function roundMatrix(matrix: Tensor, elements: ElementFormat, { scaling }
   const amax = blocks.abs().amax(-1, true);
   const whole = (values: Tensor): Tensor => values.view(rows, columns + missing).narrow(1, 0, columns);
   if (scaling.per === "powers") {
-    const scale = powerBelow(amax)
-      .mul(2 ** -maxExponent(elements))
-      .clamp({ min: 2 ** -127 });
+    const [least, exponent] = [2 ** -127, maxExponent(elements)];
+    // As if infinity were 2^128; NaN stays.
+    const power = powerBelow(amax)
+      .mul(2 ** -exponent)
+      .clamp({ max: 2 ** (128 - exponent) });
+    const scale = ops.maximum(power, amax.clamp({ min: least, max: least }));
     return { values: whole(roundElements(blocks.div(scale), elements).mul(scale)), scale: null };
   }
   const most = x.abs().amax();
@@ -82,8 +93,12 @@ export function roundMatrix(matrix: Tensor, elements: ElementFormat, { scaling }
   return { values: whole(roundElements(blocks.mul(ops.reciprocal(all).div(scale)), elements).mul(scale)), scale: all };
 }
 
-/** A tensor of zeros, or one that is not finite, is not scaled. */
+/** Zeros are not scaled. */
 function usable(amax: Tensor, scale: Tensor): Tensor {
-  const wrong = ops.logicalOr(amax.eq(0), ops.logicalNot(amax.isfinite()));
-  return ops.where(wrong, tensor(1, { device: scale.device }), scale);
+  return ops.where(amax.eq(0), tensor(1, { device: scale.device }), scale);
+}
+
+function checkDtype({ dtype }: Tensor): void {
+  if (dtype !== "float32")
+    throw new PrecisionError(`Expected a float32 tensor to be rounded but received one of ${dtype}`);
 }
