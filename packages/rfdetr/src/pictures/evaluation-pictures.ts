@@ -12,7 +12,7 @@ import { f1Figure, precisionRecallFigure } from "../eval/figures/curve-figures.j
 import { type CocoRuns, fromCocoRuns } from "../masks/coco-runs.js";
 import type { Mask } from "../masks/mask.js";
 import { PictureError } from "../support/errors.js";
-import { counted } from "../support/format.js";
+import { counted, thresholdText } from "../support/format.js";
 import type { LabelledBox } from "./drawing/box-overlay.js";
 import { PictureFolder, type PictureText } from "./picture-folder.js";
 import type { PictureEntry } from "./picture-index.js";
@@ -186,12 +186,14 @@ class Drawing {
 
   /** The same over a picture, which has room for some fifty letters. */
   get #caption(): string {
-    return this.#helps ? `predicted from ${this.#threshold.toFixed(2)}` : "predicted, no threshold helps yet";
+    return this.#helps ? `predicted from ${thresholdText(this.#threshold)}` : "predicted, no threshold helps yet";
   }
 
   /** Which detections are drawn, unless they are too many. */
   get #shown(): string {
-    return this.#helps ? `confidence from ${this.#threshold.toFixed(2)}` : "any confidence, as no threshold helps yet";
+    return this.#helps
+      ? `confidence from ${thresholdText(this.#threshold)}`
+      : "any confidence, as no threshold helps yet";
   }
 
   /**

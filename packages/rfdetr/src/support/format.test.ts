@@ -1,10 +1,19 @@
 import { describe, expect, it } from "vitest";
-import { agreeing, clock, fieldLines, fraction, hms, shellWord, shownPath } from "./format.js";
+import { agreeing, clock, fieldLines, fraction, hms, shellWord, shownPath, thresholdText, unbroken } from "./format.js";
 
 describe("formats", () => {
   it("shows durations and fractions", () => {
     expect([hms(0), hms(245), hms(3723), hms(Number.NaN)]).toEqual(["0:00", "4:05", "1:02:03", "–"]);
     expect([fraction(0.98249), fraction(-1), fraction(null)]).toEqual(["0.982", "–", "–"]);
+  });
+
+  it("shows thresholds without the digits of binary fractions", () => {
+    const thresholds = [47 * 0.01, 0.1 + 0.2, 0.5, 0, 1, 0.005, 0.255];
+    expect(thresholds.map(thresholdText)).toEqual(["0.47", "0.30", "0.50", "0.00", "1.00", "0.005", "0.255"]);
+  });
+
+  it("writes what no line is broken in with plain spaces", () => {
+    expect(fieldLines([["run", unbroken("runs/my birds")]])).toEqual(["run        runs/my birds"]);
   });
 
   it("lets a verb agree with its count", () => {

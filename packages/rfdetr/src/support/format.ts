@@ -30,6 +30,11 @@ export function fraction(value: number | null | undefined): string {
   return value === null || value === undefined || !(value >= 0) ? "–" : value.toFixed(3);
 }
 
+/** A score threshold: two decimals, up to four where it has more: `0.47`, `0.50`, `0.005`. */
+export function thresholdText(value: number): string {
+  return value.toFixed(4).replace(/0{1,2}$/, "");
+}
+
 /** With separators of thousands: `30,467,298`. */
 export function grouped(value: number): string {
   return value.toLocaleString("en-US");
@@ -50,6 +55,18 @@ export function shellWord(word: string): string {
   return /^[\p{L}\p{N}@%+=:,./_~-]+$/u.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+/** Stands for a space that no line is broken at. */
+const glue = "\ufdd1";
+
+/** Text that stays in one line wherever lines are broken between words, such as a command that is to be pasted. */
+export const unbroken = (text: string): string => text.replaceAll(" ", glue);
+
+/** Text with plain spaces again, as it is written. */
+export const plainSpaces = (text: string): string => text.replaceAll(glue, " ");
+
+/** {@link shownPath} that stays in one line. */
+export const wholePath = (path: string): string => unbroken(shownPath(path));
+
 /** A path for people: relative to the current folder where it lies in it, as it is elsewhere. */
 export function shownPath(path: string, folder: string = process.cwd()): string {
   const inside = relative(folder, resolve(folder, path));
@@ -65,6 +82,6 @@ export const labelWidth = 11;
 /** Fields as lines: labels in a column of their own, once each. */
 export function fieldLines(fields: readonly Field[]): string[] {
   return fields.flatMap(([label, ...lines]) =>
-    lines.map((line, i) => `${(i === 0 ? label : "").padEnd(labelWidth)}${line}`),
+    lines.map((line, i) => `${(i === 0 ? label : "").padEnd(labelWidth)}${plainSpaces(line)}`),
   );
 }

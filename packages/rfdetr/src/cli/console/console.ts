@@ -1,9 +1,9 @@
 // The console: what was asked for on stdout; on stderr what goes on meanwhile, with one live line below it where there
 // is a terminal.
 import { displayWidth, textTable } from "@rfdetr/amp/text";
-import { type Field, labelWidth } from "../../support/format.js";
+import { type Field, labelWidth, unbroken } from "../../support/format.js";
 import { Output, type OutputStream, printable, printableJson, stderr, stdout } from "./output.js";
-import { bold, dim, green, red, shortened, unbroken, wrapped, written, yellow } from "./style.js";
+import { bold, dim, green, red, shortened, wrapped, written, yellow } from "./style.js";
 
 /** How a console writes. */
 export interface ConsoleOptions {

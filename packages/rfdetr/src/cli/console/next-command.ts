@@ -6,7 +6,7 @@ import { readDetails } from "../../eval/details/details-file.js";
 import { mainDetails, type OperatingFigures } from "../../eval/details/evaluation-details.js";
 import type { TrainResult } from "../../run/train-run.js";
 import { RfdetrError } from "../../support/errors.js";
-import { shellWord, shownPath } from "../../support/format.js";
+import { shellWord, shownPath, thresholdText, unbroken } from "../../support/format.js";
 import { startedAs } from "./started-as.js";
 
 /** The command that trains a variant on data. */
@@ -69,16 +69,18 @@ export function predictCommand(
   split: Split = "valid",
 ): string {
   const images = imagesOf(data, split);
-  const threshold = best === "best" ? best : best === null || best.f1 === 0 ? "0.00" : best.threshold.toFixed(2);
+  const threshold = best === "best" ? best : best === null || best.f1 === 0 ? "0.00" : thresholdText(best.threshold);
   return [
     `${startedAs()} predict ${images === null ? "IMAGE" : shellWord(images)} --weights ${shellWord(shownPath(weights))}`,
     ...(threshold === "0.00" ? [] : [`--threshold ${threshold}`]),
   ].join(" ");
 }
 
-/** The lines that name a command, and what stands for what in it. */
+/** The lines that name a command, which no terminal breaks, and what stands for what in it. */
 export const commandLines = (command: string): string[] =>
-  command.includes(" predict IMAGE ") ? [command, "IMAGE is a picture, a folder of pictures or a video"] : [command];
+  command.includes(" predict IMAGE ")
+    ? [unbroken(command), "IMAGE is a picture, a folder of pictures or a video"]
+    : [unbroken(command)];
 
 /** What to do after a run. @param data folder of its dataset; null where it is not known */
 export function nextCommand({ summary, dir }: Pick<TrainResult, "summary" | "dir">, data: string | null): string {

@@ -1,7 +1,8 @@
 import { displayWidth } from "@rfdetr/amp/text";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bold, green, shortened, unbroken, widthOf, wrapped, written } from "./style.js";
+import { unbroken } from "../../support/format.js";
+import { bold, green, shortened, widthOf, wrapped, written } from "./style.js";
 
 const words = fc.array(fc.string({ unit: fc.constantFrom("a", "é", "猫", "🦉", "-"), minLength: 1, maxLength: 9 }));
 
@@ -50,5 +51,9 @@ describe("text in narrow terminals", () => {
     expect(wrapped("one two three", 8, 2)).toBe("one two\n  three");
     expect(wrapped("one two three\n1. four five", 8, 2)).toBe("one two\n  three\n1. four\n  five");
     expect(written(wrapped(`one ${unbroken("two three")} four`, 10, 0), false)).toBe("one\ntwo three\nfour");
+  });
+
+  it("is not broken inside of backticks", () => {
+    expect(written(wrapped("run `rfdetr setup --cuda` once", 10, 0), false)).toBe("run\n`rfdetr setup --cuda`\nonce");
   });
 });

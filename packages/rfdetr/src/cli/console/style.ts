@@ -1,6 +1,7 @@
 // Emphasis of text: marked while the text is put together, and turned into colours only where it is written.
 import { randomUUID } from "node:crypto";
 import { displayWidth } from "@rfdetr/amp/text";
+import { plainSpaces, unbroken } from "../../support/format.js";
 import { printable } from "./output.js";
 
 /** Stands before the number of a colour until the text is written. No name can hold it, and it prints as nothing. */
@@ -11,12 +12,6 @@ const style =
   (text: string): string =>
     text === "" ? "" : `${mark}${on};${text}${mark}${off};`;
 
-/** Stands for a space that no line is broken at. */
-const glue = "\ufdd1";
-
-/** Text that stays in one line wherever lines are broken between words. */
-export const unbroken = (text: string): string => text.replaceAll(" ", glue);
-
 export const bold = style(1, 22);
 export const dim = style(2, 22);
 export const green = style(32, 39);
@@ -25,9 +20,7 @@ export const red = style(31, 39);
 
 /** Text as it is written: emphasis as escape sequences or as nothing, and no control character of a name. */
 export function written(text: string, isColoured: boolean): string {
-  return printable(text)
-    .replaceAll(glue, " ")
-    .replace(marks, isColoured ? "\x1b[$1m" : "");
+  return plainSpaces(printable(text)).replace(marks, isColoured ? "\x1b[$1m" : "");
 }
 
 /** Columns that text takes in a terminal. */
@@ -46,8 +39,8 @@ export function shortened(text: string, columns: number): string {
 }
 
 /**
- * Prose as lines of fewer than so many columns, broken between words. A longer word, such as a path, stays whole, and
- * line breaks that are there stay.
+ * Prose as lines of fewer than so many columns, broken between words. A longer word, such as a path, stays whole, as
+ * does what stands between backticks, and line breaks that are there stay.
  * @param columns null breaks no line
  * @param indent spaces before the lines that a broken one goes on in
  */
@@ -55,7 +48,7 @@ export function wrapped(text: string, columns: number | null, indent: number): s
   if (columns === null) return text;
   return printable(text)
     .split("\n")
-    .map((line) => brokenLine(line.split(" "), columns, indent))
+    .map((line) => brokenLine(line.replace(/`[^`]+`/g, unbroken).split(" "), columns, indent))
     .join("\n");
 }
 

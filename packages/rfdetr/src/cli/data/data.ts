@@ -1,10 +1,9 @@
 // `rfdetr data`: synth, check, stats, split, convert.
 import type { Command } from "commander";
 import type { Finding } from "../../data/index.js";
-import { counted } from "../../support/format.js";
+import { counted, unbroken } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { mendCommand, trainCommand } from "../console/next-command.js";
-import { unbroken } from "../console/style.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
@@ -67,7 +66,7 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   if (console.json) console.data({ folder, images: counts });
   const tests = counted(counts.test, "test image");
   console.result(`${counts.train} training, ${counts.valid} validation and ${tests} in ${folder}`);
-  console.fields([["next", console.bold(trainCommand(folder, "tiny"))]]);
+  console.fields([["next", console.bold(unbroken(trainCommand(folder, "tiny")))]]);
   return exit.done;
 }
 
@@ -120,7 +119,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
 
 /** What data without faults is for. */
 function showNext(console: Console, data: string, masks: boolean): void {
-  console.fields([["next", console.bold(trainCommand(data, masks ? "seg-nano" : "nano"))]]);
+  console.fields([["next", console.bold(unbroken(trainCommand(data, masks ? "seg-nano" : "nano")))]]);
 }
 
 const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };

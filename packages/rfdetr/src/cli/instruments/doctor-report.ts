@@ -6,6 +6,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import { optim } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import type { HardwarePeaks } from "../../instruments/bench/hardware-peaks.js";
+import { unbroken } from "../../support/format.js";
 import type { MemoryPrice, Subject } from "../../train/measure/calibrate-step.js";
 import type { Console } from "../console/console.js";
 
@@ -175,7 +176,7 @@ export function formats(console: Console, calibration: Calibration): void {
     if (modules.length > 0) console.sentence(console.dim(worstModules({ name: format, modules })));
   console.sentence(formatsVerdict(calibration));
   console.sentence(
-    "rfdetr train --set number_format=NAME trains in one, rfdetr val --number-format NAME evaluates in it",
+    `${unbroken("rfdetr train --set number_format=NAME")} trains in one, ${unbroken("rfdetr val --number-format NAME")} evaluates in it`,
   );
 }
 

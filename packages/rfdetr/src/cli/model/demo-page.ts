@@ -3,7 +3,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { isExported } from "../../onnx/exported-model.js";
 import { UsageError } from "../../support/errors.js";
-import { shownPath } from "../../support/format.js";
+import { shownPath, unbroken } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { serveCommand } from "../console/next-command.js";
 import { checkPort, collect, consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
@@ -39,7 +39,7 @@ export function addDemoPage(program: Command, finish: (code: number) => void): v
     const written = isPage ? { out: pageOf(file, flags) } : await writePage(console, file, flags);
     if (!serve) {
       if (console.json) console.data(written);
-      console.fact(`try it: ${serveCommand(written.out)}`);
+      console.fact(`try it: ${unbroken(serveCommand(written.out))}`);
     } else await servePage(console, written, port);
     finish(exit.done);
   });

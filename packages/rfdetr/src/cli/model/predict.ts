@@ -8,10 +8,9 @@ import { type FileError, type FilePrediction, resultFormats } from "../../predic
 import type { PredictManyOptions } from "../../predict/predictions.js";
 import type { StopSignal } from "../../run/control/stop-request.js";
 import { expected, UsageError } from "../../support/errors.js";
-import { counted, shownPath } from "../../support/format.js";
+import { counted, shownPath, unbroken } from "../../support/format.js";
 import { withValues } from "../completion/values.js";
 import { Console } from "../console/console.js";
-import { unbroken } from "../console/style.js";
 import {
   collect,
   exit,

@@ -1,7 +1,7 @@
 // `--threshold`: a number for all classes, and numbers for single ones, or those that the training recorded.
 import type { Selection } from "../../predict/selection.js";
 import { UsageError } from "../../support/errors.js";
-import { either } from "../../support/format.js";
+import { either, thresholdText } from "../../support/format.js";
 import type { RecordedThresholds } from "../../support/recorded-thresholds.js";
 import { didYouMean } from "../../support/suggest.js";
 import { numeric, share } from "../context.js";
@@ -84,9 +84,9 @@ export function thresholdsOf(
 
 /** Recorded thresholds in words. */
 export function thresholdInWords(threshold: NonNullable<Selection["threshold"]>): string {
-  if (typeof threshold === "number") return threshold.toFixed(2);
+  if (typeof threshold === "number") return thresholdText(threshold);
   const { "*": all, ...classes } = threshold;
-  const each = Object.entries(classes).map(([name, value]) => `${name} ${value.toFixed(2)}`);
+  const each = Object.entries(classes).map(([name, value]) => `${name} ${thresholdText(value)}`);
   const [few, more] = [each.slice(0, 8), each.length - 8];
-  return `${[...few, ...(more > 0 ? [`${more} more classes`] : []), `all others ${all.toFixed(2)}`].join(", ")}`;
+  return `${[...few, ...(more > 0 ? [`${more} more classes`] : []), `all others ${thresholdText(all)}`].join(", ")}`;
 }

@@ -4,7 +4,7 @@ import { stockFigures } from "../../eval/coco/coco-summary.js";
 import type { IouType } from "../../eval/coco/overlaps.js";
 import { type EvaluationDetails, type Explanation, mainDetails } from "../../eval/details/evaluation-details.js";
 import { costliestWords } from "../../eval/error-analysis/error-words.js";
-import { counted, fraction } from "../../support/format.js";
+import { counted, fraction, thresholdText } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { commandLines } from "../console/next-command.js";
 
@@ -99,7 +99,7 @@ function printClasses(console: Console, details: EvaluationDetails): void {
     fraction(entry.AP75),
     fraction(entry.AR),
     ...(of === "" ? [] : [fraction(details.per_class[label].AP)]),
-    entry.best === null ? "–" : entry.best.threshold.toFixed(2),
+    entry.best === null ? "–" : thresholdText(entry.best.threshold),
   ]);
   const figures = ["AP", "AP50", "AP75", "AR"].map((name) => of + name);
   const titles = ["class", "objects", ...figures, ...(of === "" ? [] : ["box AP"]), "threshold"];
@@ -112,7 +112,7 @@ function printExplanation(console: Console, { best_threshold, errors }: Explanat
   const { threshold, f1, precision, recall } = best_threshold;
   if (f1 > 0)
     console.sentence(
-      `Best threshold for all classes${of === undefined ? "" : `, by ${of}`}: ${threshold.toFixed(2)} (F1 ${fraction(f1)}, precision ${fraction(precision)}, recall ${fraction(recall)})`,
+      `Best threshold for all classes${of === undefined ? "" : `, by ${of}`}: ${thresholdText(threshold)} (F1 ${fraction(f1)}, precision ${fraction(precision)}, recall ${fraction(recall)})`,
     );
   const most = costliestWords(errors.costliest, of);
   if (most !== null) console.sentence(most);

@@ -1,7 +1,7 @@
 // `rfdetr report`
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
-import { shownPath } from "../../support/format.js";
+import { wholePath } from "../../support/format.js";
 import { consoleOf, exit, type OutputFlags, withOutputFlags } from "../context.js";
 
 interface ReportFlags extends OutputFlags {
@@ -26,7 +26,7 @@ export function addReport(program: Command, finish: (code: number) => void): voi
     const written = writeReport(runs, flags.out ?? null);
     if (console.json) console.data(reportFigures(written));
     for (const { name, faults } of written.runs) for (const fault of faults) console.warning(`${name}: ${fault}`);
-    console.sentence(`report ${shownPath(written.out)} (${formatBytes(written.bytes)}): open it in a browser`);
+    console.sentence(`report ${wholePath(written.out)} (${formatBytes(written.bytes)}): open it in a browser`);
     finish(exit.done);
   });
 }

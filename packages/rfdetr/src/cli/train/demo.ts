@@ -7,7 +7,7 @@ import { readRankPlace } from "../../run/launch/rank-place.js";
 import { checkProcesses } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { makeFolder } from "../../support/files/atomic.js";
-import { hms, shownPath } from "../../support/format.js";
+import { hms, unbroken, wholePath } from "../../support/format.js";
 import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import { serveCommand, watchCommand } from "../console/next-command.js";
@@ -127,15 +127,15 @@ async function showDetector(
   const report = join(out, "report.html");
   console.result();
   console.fields([
-    ["images", shownPath(pictures), whatIsSeen(count, objects)],
+    ["images", wholePath(pictures), whatIsSeen(count, objects)],
     ["time", timeText(seconds, trained)],
     ...(existsSync(report)
-      ? [["open", `${console.bold(shownPath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
+      ? [["open", `${console.bold(wholePath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
       : []),
     ...(hasPage
-      ? [["page", `${console.bold(serveCommand(page))} shows the detector at work in a browser`] as const]
+      ? [["page", `${console.bold(unbroken(serveCommand(page)))} shows the detector at work in a browser`] as const]
       : []),
-    ["watch", `${console.bold(watchCommand(dirname(out)))} shows every run, also while it trains`],
+    ["watch", `${console.bold(unbroken(watchCommand(dirname(out))))} shows every run, also while it trains`],
   ]);
   return { seconds, pictures, page: hasPage ? page : null };
 }

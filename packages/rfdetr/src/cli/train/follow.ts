@@ -3,7 +3,7 @@ import type { RunSummary } from "../../run/files/run-directory.js";
 import { recordLaunch } from "../../run/launch/last-launch.js";
 import type { TrainRun } from "../../run/train-run.js";
 import { endInWords } from "../../run/transcript/ending.js";
-import { counted, shellWord, shownPath } from "../../support/format.js";
+import { counted, shellWord, shownPath, unbroken, wholePath } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { resumeCommand } from "../console/next-command.js";
 import { exit } from "../context.js";
@@ -26,10 +26,10 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
     stop: (signal) => run.stop(signal),
     quit: () => run.quit(),
     say: (line) => console.prose(line),
-    saving: () => (run.saving === null ? null : shownPath(run.saving)),
+    saving: () => (run.saving === null ? null : wholePath(run.saving)),
     several: run.processes > 1,
     isJoining: () => run.isJoining,
-    resume: () => (folder === null ? null : resumeCommand(folder)),
+    resume: () => (folder === null ? null : unbroken(resumeCommand(folder))),
   });
   console.live("reading the data");
   try {
@@ -51,7 +51,7 @@ export async function follow(run: TrainRun, console: Console): Promise<number> {
   const { summary, dir, endedBefore } = result;
   if (endedBefore) {
     const trained = counted(summary.epochs, "epoch");
-    console.prose(`The run ${shownPath(dir)} has ended already: ${endInWords(summary)} after ${trained}`);
+    console.prose(`The run ${wholePath(dir)} has ended already: ${endInWords(summary)} after ${trained}`);
     console.progress(
       `Train on with ${howToGoOn(summary)}, or begin a new run with --weights ${shellWord(shownPath(dir))}`,
     );

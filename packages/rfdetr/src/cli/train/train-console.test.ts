@@ -182,6 +182,17 @@ describe("a run without a live line", () => {
     expect(terminal.raw().replaceAll("\x1b[J", "")).toBe(stripVTControlCharacters(terminal.raw()));
   });
 
+  it("breaks neither the next command nor a path in a narrow terminal", () => {
+    const terminal = testTerminal(40);
+    const view = show(terminal, [{ ...startEvent, dir: "runs/all of my birds of this year" }]);
+    const dir = "runs/all my birds of the whole year and more";
+    view.ending({ ...result, dir, best: `${dir}/weights/best.safetensors` });
+    const lines = stripVTControlCharacters(terminal.raw()).split("\n");
+    expect(lines).toContainEqual(expect.stringMatching(/rfdetr dash 'runs\/all of my birds of this year'$/));
+    expect(lines).toContainEqual(expect.stringMatching(/next {7}.* predict IMAGE --weights '.* more'/));
+    expect(lines).toContainEqual(expect.stringContaining(`${dir}/weights/best.safetensors`));
+  });
+
   it("gets a line every ten seconds in the first minute, then one a minute", () => {
     const steps = Array<StepEvent>(300).fill(stepEvent);
     expect(piped([startEvent, ...steps]).filter((line) => line.includes("left ("))).toHaveLength(5 + 4);

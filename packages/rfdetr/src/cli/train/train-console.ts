@@ -13,7 +13,7 @@ import { endingFields } from "../../run/transcript/ending.js";
 import { EpochTable } from "../../run/transcript/epoch-table.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "../../run/transcript/header.js";
 import { isScaleSearch, SkippedSteps } from "../../run/transcript/skipped-step.js";
-import type { Field } from "../../support/format.js";
+import { type Field, unbroken } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { LiveLine } from "../console/live-line.js";
 import { commandLines, goOnCommand, nextCommand, watchCommand } from "../console/next-command.js";
@@ -81,7 +81,7 @@ export class TrainConsole {
     this.#began = this.#shown = this.now().getTime();
     this.#table.begin();
     console.prose(console.bold(headerTitle(event)));
-    console.fields([...headerFields(event), ["watch", watchCommand(event.dir)]], "progress");
+    console.fields([...headerFields(event), ["watch", unbroken(watchCommand(event.dir))]], "progress");
     const repeated = repeatedImages(event);
     if (repeated !== null) console.fact(repeated);
     const advice = startAdvice(event, "--weights");

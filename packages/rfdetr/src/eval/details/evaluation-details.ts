@@ -1,5 +1,6 @@
 // All that is known of an evaluation, as `evaluation.json` has it: for the report, the live page and other programs.
 import type { CocoRuns } from "../../masks/coco-runs.js";
+import { thresholdText } from "../../support/format.js";
 import type { ClassSummary, CocoFigures, CocoSummary } from "../coco/coco-summary.js";
 import type { ErrorCost, ErrorKind, ObjectSize } from "../error-analysis/error-kinds.js";
 
@@ -64,7 +65,7 @@ export function confusionScores(
   { confusion: { confidence }, best_threshold: best }: Pick<Explanation, "confusion" | "best_threshold">,
   split: string | null = null,
 ): string {
-  if (best.f1 > 0 && confidence === best.threshold) return `scores from ${confidence} on (highest F1)`;
+  if (best.f1 > 0 && confidence === best.threshold) return `scores from ${thresholdText(confidence)} on (highest F1)`;
   const why =
     split === "test"
       ? " (test chooses no threshold)"
@@ -73,7 +74,7 @@ export function confusionScores(
         : best.threshold === 0
           ? " (the best threshold is 0)"
           : "";
-  return `scores above ${confidence}${why}`;
+  return `scores above ${thresholdText(confidence)}${why}`;
 }
 
 /** What was evaluated on what; null for what does not apply or is not known. */

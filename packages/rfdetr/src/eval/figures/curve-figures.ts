@@ -4,6 +4,7 @@ import { drawChart, type Line } from "../../charts/chart.js";
 import { type LegendEntry, sample } from "../../charts/legend.js";
 import { type Figure, figure, fontSizes, roughWidth, shortened, text } from "../../charts/svg.js";
 import { classColors } from "../../support/class-colors.js";
+import { thresholdText } from "../../support/format.js";
 import { type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading, margin } from "./layout.js";
 
@@ -181,4 +182,4 @@ function spoken(classes: readonly Curve[]): string {
 
 const shareText = (value: number | null): string => (value === null ? "–" : value.toFixed(3));
 const operating = ({ f1, threshold }: { f1: number; threshold: number }): string =>
-  `${f1.toFixed(2)} at ${threshold.toFixed(2)}`;
+  `${f1.toFixed(2)} at ${thresholdText(threshold)}`;

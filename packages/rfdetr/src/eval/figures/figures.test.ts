@@ -111,6 +111,9 @@ describe("figures of an evaluation", () => {
     const at = (confidence: number, f1 = best.f1) =>
       confusionFigure({ ...given, confusion: { ...given.confusion, confidence }, best_threshold: { ...best, f1 } }).svg;
     expect(at(best.threshold)).toContain("scores from 0.42 on (highest F1); IoU above 0.45");
+    const binary = { ...best, threshold: 47 * 0.01 };
+    const confusion = { ...given.confusion, confidence: binary.threshold };
+    expect(confusionFigure({ ...given, confusion, best_threshold: binary }).svg).toContain("scores from 0.47 on");
     expect(at(0.25, 0)).toContain("scores above 0.25 (no threshold helps); IoU above 0.45");
     const once = { ...given, confusion: { ...given.confusion, cells: [[1, 0, 1]] as [number, number, number][] } };
     expect(confusionFigure(once).svg).toContain(">once, ");

@@ -8,6 +8,7 @@ import {
   type Explanation,
   mainDetails,
 } from "../../eval/details/evaluation-details.js";
+import { thresholdText } from "../../support/format.js";
 import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html, nameOf } from "../html/html.js";
@@ -42,7 +43,7 @@ export function classes({ evaluation, details }: RunRecord): Html | null {
     ...(details === null
       ? []
       : ([
-          { title: "threshold", number: true, cell: ({ best }) => best?.threshold.toFixed(2) ?? "–" },
+          { title: "threshold", number: true, cell: ({ best }) => (best ? thresholdText(best.threshold) : "–") },
           { title: "precision", number: true, cell: ({ best }) => fraction(best?.precision) },
           { title: "recall", number: true, cell: ({ best }) => fraction(best?.recall) },
           { title: "F1", number: true, cell: ({ best }) => fraction(best?.f1) },
@@ -75,7 +76,7 @@ function threshold(details: EvaluationDetails): Html {
     return html`<p><b>No threshold helps yet</b>: at none of them is a detection right, at IoU 0.5${whose}.</p>`;
   const { threshold: other, f1 } = details.best_threshold;
   const boxes = whose !== "" && ` By the boxes it would be ${other.toFixed(2)}, with F1 ${fraction(f1)}.`;
-  return html`<p><b>One threshold for all classes: ${best.threshold.toFixed(2)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5${whose}.${boxes} The table has the best threshold of each class.</p>`;
+  return html`<p><b>One threshold for all classes: ${thresholdText(best.threshold)}.</b> It gives the highest F1, ${fraction(best.f1)}, with precision ${fraction(best.precision)} and recall ${fraction(best.recall)} at IoU 0.5${whose}.${boxes} The table has the best threshold of each class.</p>`;
 }
 
 /** Precision by recall: of masks and of boxes in one chart, where there are both. */
@@ -106,7 +107,7 @@ function precisionRecall(details: EvaluationDetails): Html | null {
     chart,
     ...(masks === undefined ? {} : { legend: lines.map(({ name, series }) => ({ name, series })) }),
     columns: [
-      { title: "recall", number: true, cell: (i: number) => points[i].toFixed(2) },
+      { title: "recall", number: true, cell: (i: number) => thresholdText(points[i]) },
       ...lines.map(({ name, y }) => ({
         title: masks === undefined ? "precision" : `precision of ${name}`,
         number: true,
@@ -121,7 +122,7 @@ function f1({ curves, best_threshold }: Explanation, whose: string): Html | null
   const { points, mean } = curves;
   const found = best_threshold.f1 > 0;
   const highest = found
-    ? `F1 is highest, ${fraction(best_threshold.f1)}, at ${best_threshold.threshold.toFixed(2)}`
+    ? `F1 is highest, ${fraction(best_threshold.f1)}, at ${thresholdText(best_threshold.threshold)}`
     : "F1 is 0 throughout";
   const lines = [
     { name: "F1", y: mean.f1, series: 0 },
@@ -144,7 +145,7 @@ function f1({ curves, best_threshold }: Explanation, whose: string): Html | null
     chart,
     legend: [...lines, ...(found ? [{ name: "highest F1", series: 0, shape: "mark" as const }] : [])],
     columns: [
-      { title: "threshold", number: true, cell: (i: number) => points[i].toFixed(2) },
+      { title: "threshold", number: true, cell: (i: number) => thresholdText(points[i]) },
       ...lines.map(({ name, y }) => ({ title: name, number: true, cell: (i: number) => fraction(y[i]) })),
     ],
     rows: [...points.keys()],

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { formatBytes } from "@rfdetr/amp/text";
-import { counted, type Field, fraction, grouped, hms, shownPath } from "../../support/format.js";
+import { counted, type Field, fraction, grouped, hms, wholePath } from "../../support/format.js";
 import type { DoneEvent, TestEvent } from "../events/events.js";
 import type { RunSummary } from "../files/run-directory.js";
 
@@ -31,7 +31,7 @@ export const endInWords = ({
 export function endingFields(done: Omit<DoneEvent, "type">, test: TestEvent | null): Field[] {
   const { summary, dir, best, last } = done;
   const file = (name: string): Field[] =>
-    existsSync(join(dir, name)) ? [[name.replace(/\..*/, ""), shownPath(join(dir, name))]] : [];
+    existsSync(join(dir, name)) ? [[name.replace(/\..*/, ""), wholePath(join(dir, name))]] : [];
   return [
     ["result", resultInWords(summary)],
     ...(test === null ? [] : [["test", `${testInWords(test)} on the test split`] as const]),
@@ -84,6 +84,6 @@ function runInWords(summary: RunSummary): string[] {
 
 function weightsFields(best: string | null, last: string | null, { best_epoch: epoch, AP }: RunSummary): Field[] {
   const of = epoch === null ? "" : ` (${AP === 0 ? "" : "best, "}of epoch ${epoch})`;
-  if (best !== null) return [["weights", `${shownPath(best)}${of}`]];
-  return last === null ? [] : [["weights", `${shownPath(last)} (of the end)`]];
+  if (best !== null) return [["weights", `${wholePath(best)}${of}`]];
+  return last === null ? [] : [["weights", `${wholePath(last)} (of the end)`]];
 }

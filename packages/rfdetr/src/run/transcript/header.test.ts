@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { fieldLines } from "../../support/format.js";
+import { fieldLines, unbroken } from "../../support/format.js";
 import { startEvent as start } from "../../testing/runs/run-events.js";
 import type { StartEvent } from "../events/events.js";
 import { headerFields, headerTitle, repeatedImages, startAdvice } from "./header.js";
@@ -68,7 +68,7 @@ describe("the header of a run", () => {
   });
 
   it("names files of the current folder as one would type them", () => {
-    expect(field("run", { dir: resolve("runs/a b") })).toBe("runs/a b");
+    expect(field("run", { dir: resolve("runs/a b") })).toBe(unbroken("runs/a b"));
     expect(field("data", { data: "/elsewhere/birds" })).toContain("/elsewhere/birds: ");
   });
 });

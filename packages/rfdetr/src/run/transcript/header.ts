@@ -1,7 +1,7 @@
 // The header of a run in words: what is trained on what, from which weights, where, and in which precision.
 
 import { basename, dirname } from "node:path";
-import { counted, type Field, grouped, hms, shownPath } from "../../support/format.js";
+import { counted, type Field, grouped, hms, unbroken, wholePath } from "../../support/format.js";
 import { pixelsOf, shapeInWords } from "../../support/shape.js";
 import { publishedWeights } from "../../weights/published/published-weights.js";
 import type { StartEvent } from "../events/events.js";
@@ -26,7 +26,7 @@ export function headerFields(event: StartEvent): Field[] {
     ["schedule", scheduleInWords(event), ...sizesInWords(event)],
     ["device", deviceInWords(event)],
     ["precision", `${precision}: ${reason}`, ...(precisionNote === null ? [] : [precisionNote])],
-    ["run", shownPath(event.dir)],
+    ["run", wholePath(event.dir)],
   ];
 }
 
@@ -36,7 +36,7 @@ function deviceInWords({ device, deviceName, threads, processes, hardware }: Sta
 }
 
 function dataInWords({ data, trainImages, validImages }: StartEvent): string {
-  return `${shownPath(data)}: ${grouped(trainImages)} training and ${grouped(validImages)} validation images`;
+  return `${wholePath(data)}: ${grouped(trainImages)} training and ${grouped(validImages)} validation images`;
 }
 
 /** The number of the classes, and the names of as many as fit. */
@@ -53,10 +53,11 @@ function weightsInWords({ weights, resumedAt }: StartEvent): string {
   if (resumedAt !== null) return "those of the run, with its optimizer and average";
   if (weights === null) return "random weights: the model has learnt nothing yet and learns from these images alone";
   const [variant] = Object.entries(publishedWeights).find(([, { file }]) => file === basename(weights)) ?? [];
-  if (variant !== undefined) return `${variant} as published, trained on ${publishedData(variant)} (${weights})`;
+  if (variant !== undefined)
+    return `${variant} as published, trained on ${publishedData(variant)} (${unbroken(weights)})`;
   const kind = { "best.safetensors": "the best", "last.safetensors": "the last" }[basename(weights)];
   const ofRun = kind !== undefined && basename(dirname(weights)) === "weights" ? ` (${kind} of that run)` : "";
-  return `${shownPath(weights)}${ofRun}`;
+  return `${wholePath(weights)}${ofRun}`;
 }
 
 const publishedData = (variant: string): string => (variant.endsWith("o365") ? "Objects365" : "COCO");
