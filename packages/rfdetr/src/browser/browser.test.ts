@@ -145,6 +145,25 @@ describe.skipIf(chromiumPath() === null)(`an exported detector in Chromium${with
     expect(worst.score).toBeLessThan(tolerance.score);
   });
 
+  it("takes a threshold for each class, and ends after the images that it was given", async () => {
+    const [all, cats, ended] = await page.evaluate<[number, string[], string]>(
+      `import("/dist/browser/index.js").then(async ({ RFDETR }) => {
+        const detector = await RFDETR.load("/tiny.onnx", { runtimeFolder: "/ort/", backend: "wasm" });
+        const blob = await (await fetch("/photo.jpg")).blob();
+        const found = [{ threshold: 0 }, { threshold: { "*": 1, cat: 0 } }].map((each) => detector.predict(blob, each));
+        const end = detector.dispose();
+        const [all, cats] = await Promise.all(found);
+        await end;
+        await detector.dispose();
+        const ended = await detector.predict(blob).catch(({ message }) => message);
+        return [all.length, cats.map(({ className }) => className), ended];
+      })`,
+    );
+    expect([...new Set(cats)]).toEqual(["cat"]);
+    expect(cats.length).toBeLessThan(all);
+    expect(ended).toBe("Expected a detector that is in use but this seg-tiny was disposed of");
+  });
+
   it("runs in WebGPU where there is a GPU, with the results of predict", { timeout: 120_000 }, async () => {
     const withGpu = await startChromium({ gpu: true });
     const page = await withGpu.newPage();

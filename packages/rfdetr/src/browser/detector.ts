@@ -1,11 +1,19 @@
 // `RFDETR` of `rfdetr/browser`: the class that loads an exported file and detects.
 import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
-import type { BestBelow } from "../onnx/detections.js";
+import type { BestBelow, Candidate } from "../onnx/detections.js";
 import { areUsable, listBelow, listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
 import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
 import { runBatches } from "../onnx/run-batches.js";
+import { expected } from "../support/errors.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
+import {
+  areThresholds,
+  lowestThreshold,
+  type Thresholds,
+  thresholdFor,
+  thresholdsTake,
+} from "../support/thresholds.js";
 import type { Runtime, Session } from "./backend.js";
 import { type ChooseOptions, chooseBackend, type LoadReport } from "./choose-backend.js";
 import { fetchFile } from "./fetch-file.js";
@@ -30,8 +38,11 @@ export interface LoadOptions extends ChooseOptions, RuntimeOptions {
 
 /** What is detected, and how images are resized. */
 export interface PredictOptions {
-  /** Detections with a score above this are reported; default 0.5. */
-  threshold?: number;
+  /**
+   * Detections with a score above this are reported; default 0.5. By class name, each class has its own; `*` is that
+   * of all others, which is 0.5 if it is left out.
+   */
+  threshold?: Thresholds;
   /** As in Node; default: as the file was trained. */
   antialias?: boolean;
 }
@@ -67,6 +78,9 @@ export class RFDETR {
   readonly #model: ExportedModel;
   /** Ends with the run before: a session takes one at a time. */
   #last: Promise<unknown> = Promise.resolve();
+  /** Images that are read or run. */
+  readonly #pending = new Set<Promise<unknown>>();
+  #end: Promise<void> | null = null;
 
   private constructor(
     session: Session,
@@ -131,7 +145,8 @@ export class RFDETR {
 
   /**
    * Detects objects in an image: its detections above `threshold` (default 0.5), best first, boxes in its pixels.
-   * @throws Error if the browser cannot decode the image, or may not read it, or for a name that is no option
+   * @throws Error if the browser cannot decode the image, or may not read it, for a wrong option, or after
+   * {@link dispose}
    */
   async predict(image: ImageInput, options: PredictOptions = {}): Promise<Detection[]> {
     return (await this.detect(image, options)).detections;
@@ -141,6 +156,17 @@ export class RFDETR {
   async detect(image: ImageInput, options: PredictOptions = {}): Promise<TimedDetections> {
     checkNames("predict", options, predictOptions);
     const { threshold = 0.5, antialias } = options;
+    if (!areThresholds(threshold)) throw new Error(expected(thresholdsTake, "threshold", threshold));
+    if (antialias !== undefined && typeof antialias !== "boolean")
+      throw new Error(expected("true or false", "antialias", antialias));
+    if (this.#end !== null)
+      throw new Error(`Expected a detector that is in use but this ${this.model} was disposed of`);
+    const found = this.#detect(image, threshold, antialias);
+    this.#pending.add(found);
+    return found.finally(() => this.#pending.delete(found));
+  }
+
+  async #detect(image: ImageInput, threshold: Thresholds, antialias: boolean | undefined): Promise<TimedDetections> {
     const began = performance.now();
     const { preprocessing, resolution, numSelect } = this.#model;
     const source = await readPixels(image);
@@ -151,21 +177,30 @@ export class RFDETR {
     const [outputs] = await run;
     const ran = performance.now();
     const { width, height } = source;
-    const found = selectBoxes(outputs, source, numSelect, threshold);
+    const [lowest, least] = [lowestThreshold({ threshold }), thresholdFor({ threshold })];
+    const found = selectBoxes(outputs, source, numSelect, lowest);
     if (!areUsable(outputs, found))
       throw new Error("Expected finite scores and boxes but the model gives NaN or infinity");
     const rows = outputs.logits.length / (outputs.boxes.length / 4);
     const names = rowNames(this.classNames, rows);
-    const detections = listDetections(found, names, threshold);
-    const best = detections.length > 0 ? undefined : listBelow(found, names, threshold).at(0);
+    const all = listDetections(found, names, lowest);
+    const detections = all.filter(({ score, className }) => score > least(className));
+    const [best] = detections.length > 0 ? [] : [...all, ...listBelow(found, names, lowest)];
     const milliseconds = { pixels: read - began, model: ran - read, results: performance.now() - ran };
-    const below = best === undefined ? {} : { bestBelow: { ...best, threshold } };
+    const below = best === undefined ? {} : { bestBelow: belowOf(best, least(best.className)) };
     return { width, height, detections, ...below, milliseconds };
   }
 
-  /** Frees the memory. The detector cannot be used afterwards. */
+  /** Frees the memory, after the images that it was given. The detector cannot predict afterwards. */
   async dispose(): Promise<void> {
-    await this.#last;
-    await this.#session.release();
+    this.#end ??= Promise.allSettled(this.#pending).then(() => this.#session.release());
+    await this.#end;
   }
 }
+
+const belowOf = ({ classId, className, score }: Candidate, threshold: number): BestBelow => ({
+  classId,
+  className,
+  score,
+  threshold,
+});

@@ -15,3 +15,11 @@ it("refuses names that are no options, before anything is fetched", async () => 
       "Expected one of the options threshold, antialias for predict but received treshold",
     );
 });
+
+it("refuses values that are no thresholds, as Node does", async () => {
+  for (const threshold of [null, Number.NaN, "0.5", -1, { cat: 2 }])
+    await expect(detect.call({}, null, { threshold })).rejects.toThrow(
+      "Expected number from 0 to 1, or an object of those by class name, for threshold but received",
+    );
+  await expect(detect.call({}, null, { antialias: 1 })).rejects.toThrow("Expected true or false for antialias");
+});

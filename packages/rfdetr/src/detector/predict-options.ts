@@ -12,16 +12,15 @@ import {
 } from "../support/options.js";
 import { isPlain } from "../support/plain.js";
 import { largestSide, type Shape, sidesOf } from "../support/shape.js";
+import { areThresholds, thresholdsTake } from "../support/thresholds.js";
 
 /** What says how images are resized. */
 export const resizeOptions = { antialias: flag };
 
 /** A share for all, or one for each name. The command takes a word for those that the weights recorded. */
 const shares: OptionKind = {
-  takes: "number from 0 to 1, or an object of those by class name,",
-  fits: (value) =>
-    share.fits(value) ||
-    (isPlain(value) && Object.values(value).every((each) => each === undefined || share.fits(each))),
+  takes: thresholdsTake,
+  fits: areThresholds,
   remedy: (value) =>
     typeof value === "string" ? "(await detector.load()).thresholds are the best that are known" : "",
 };

@@ -17,6 +17,7 @@ import { NumericsError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import { type Shape, sidesOf } from "../support/shape.js";
+import { lowestThreshold } from "../support/thresholds.js";
 import {
   resolveTrained,
   type TrainedPrecision,
@@ -26,7 +27,7 @@ import {
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import { prepareImage } from "./prepared-image.js";
-import { checkSelection, lowestThreshold } from "./selection.js";
+import { checkSelection } from "./selection.js";
 import type {
   DecodedImage,
   DetectOptions,

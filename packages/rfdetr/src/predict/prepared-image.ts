@@ -2,7 +2,8 @@
 import { setImmediate as turnOfEventLoop } from "node:timers/promises";
 import { resizeMask } from "../masks/segments.js";
 import type { Candidate } from "../onnx/detections.js";
-import { bestBelow, lowestThreshold, select } from "./selection.js";
+import { lowestThreshold } from "../support/thresholds.js";
+import { bestBelow, select } from "./selection.js";
 import { cutTile, mergeTiles, tileBoxes } from "./tiles.js";
 import type {
   DecodedImage,

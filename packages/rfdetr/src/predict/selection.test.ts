@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Detection } from "../model/types.js";
-import { bestBelow, checkSelection, lowestThreshold, type Selection, select } from "./selection.js";
+import { lowestThreshold } from "../support/thresholds.js";
+import { bestBelow, checkSelection, type Selection, select } from "./selection.js";
 
 const names = ["cat", "dog", "bird"];
 const detections: Detection[] = [0.9, 0.8, 0.7, 0.6, 0.4, 0.2].map((score, i) => ({

@@ -3,6 +3,7 @@ import type { Detection } from "../model/types.js";
 import type { BestBelow, Candidate } from "../onnx/detections.js";
 import { UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
+import { thresholdFor } from "../support/thresholds.js";
 
 /** Which detections are reported. */
 export interface Selection {
@@ -15,20 +16,6 @@ export interface Selection {
   classes?: readonly string[];
   /** Most detections of an image, the best ones; default: all. */
   maxDetections?: number;
-}
-
-const usual = 0.5;
-
-/** The threshold that no reported detection can be below. */
-export function lowestThreshold({ threshold = usual }: Selection): number {
-  if (typeof threshold === "number") return threshold;
-  return Math.min(threshold["*"] ?? usual, ...Object.values(threshold).filter((each) => each !== undefined));
-}
-
-/** The threshold of each class, by its name. */
-export function thresholdFor({ threshold = usual }: Selection): (className: string) => number {
-  if (typeof threshold === "number") return () => threshold;
-  return (name) => (Object.hasOwn(threshold, name) ? threshold[name] : undefined) ?? threshold["*"] ?? usual;
 }
 
 /**
