@@ -245,6 +245,7 @@ describe("skip_best_epochs of all epochs", () => {
   it("ends with the words that there are no best weights", async () => {
     const { warnings, events } = await run(settings("skip", { epochs: 1, skipBestEpochs: 1, runTest: true }));
     expect(warnings).toEqual([
+      "There will be no best weights, since skip_best_epochs is 1 and epochs is 1",
       expect.stringMatching(/^There are no best weights, because skip_best_epochs \(1\) leaves out every epoch/),
       expect.stringMatching(/^run_test did not run/),
     ]);
