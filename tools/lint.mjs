@@ -20,6 +20,7 @@ const checks = [
   ["dead code", "knip"],
   ["code for tests alone", "knip", "--production"],
   ["messages", "node", "tools/check/messages.mjs", "--check"],
+  ["spread lists", "node", "tools/check/spreads.mjs"],
   ["table of errors", "node", "tools/generate/errors.mjs", "--check"],
   ["table of operators", "node", "tools/generate/ops.mjs", "--check"],
   ["table of data checks", "node", "tools/generate/data-checks.mjs", "--check"],

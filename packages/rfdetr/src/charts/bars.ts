@@ -1,4 +1,6 @@
 // Bars with their names before them and their values behind them.
+
+import { largestOf } from "../support/lists.js";
 import { shortNumber } from "./axis.js";
 import { type Color, fill, fontSizes, roughWidth, round, shortened, text } from "./svg.js";
 
@@ -29,7 +31,10 @@ export function drawBars(
   const group = Math.max(size + 3, thick * colors.length) + gap;
   const wordsOf = ({ values, words = values.map(shortNumber) }: Bars): readonly string[] => words;
   const widest = (texts: readonly string[], at: number): number =>
-    Math.max(20, ...texts.map((each) => roughWidth(each, at)));
+    largestOf(
+      texts.map((each) => roughWidth(each, at)),
+      20,
+    );
   const longest = widest(
     rows.map(({ name }) => name),
     size,
@@ -37,7 +42,10 @@ export function drawBars(
   const names = Math.min(width * 0.36, longest) + 8;
   const small = colors.length > 1 ? 11 : 13;
   const room = width - names - widest(rows.flatMap(wordsOf), small) - 8;
-  const most = Math.max(Number.MIN_VALUE, ...rows.flatMap(({ values }) => values));
+  const most = largestOf(
+    rows.flatMap(({ values }) => values),
+    Number.MIN_VALUE,
+  );
   const parts = rows.flatMap((row, i) => {
     const middle = top + i * group + (group - gap) / 2;
     return [

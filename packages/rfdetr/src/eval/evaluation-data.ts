@@ -127,9 +127,9 @@ async function* resizedBatches(
 function truthOf({ boxes, labels, areas, crowd, outlines, width, height }: DatasetImage): GroundTruth {
   const masks = regionMasks({ boxes, outlines }, height, width);
   return {
-    boxes: Float32Array.of(...boxes, ...crowd.boxes),
-    labels: Int32Array.of(...labels, ...crowd.labels),
-    area: Float64Array.of(...areas, ...crowd.areas),
+    boxes: Float32Array.from([...boxes, ...crowd.boxes]),
+    labels: Int32Array.from([...labels, ...crowd.labels]),
+    area: Float64Array.from([...areas, ...crowd.areas]),
     crowd: Uint8Array.from({ length: labels.length + crowd.labels.length }, (_, i) => (i < labels.length ? 0 : 1)),
     ...(masks === null ? {} : { masks: [...masks, ...(regionMasks(crowd, height, width) ?? [])] }),
   };

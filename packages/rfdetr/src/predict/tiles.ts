@@ -3,6 +3,7 @@
 import type { RgbPixels } from "../data/images/rgb.js";
 import { placeMask } from "../masks/segments.js";
 import type { Detection } from "../model/types.js";
+import { largestOf } from "../support/lists.js";
 
 /** How an image is cut. */
 export interface Tiling {
@@ -66,7 +67,12 @@ export function mergeTiles(
   tiles: readonly TileBox[],
   { iou = usualIou }: Tiling,
 ): Detection[] {
-  const [width, height] = [2, 3].map((edge) => Math.max(0, ...tiles.map((tile) => tile[edge])));
+  const [width, height] = [2, 3].map((edge) =>
+    largestOf(
+      tiles.map((tile) => tile[edge]),
+      0,
+    ),
+  );
   const moved = found.flatMap((detections, i) => {
     const [left, top] = tiles[i];
     return detections.map((detection): Detection => {

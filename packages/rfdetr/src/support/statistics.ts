@@ -1,5 +1,7 @@
 // Summary statistics of measurements.
 
+import { smallestOf } from "./lists.js";
+
 /** The middle value, or the mean of the middle two of an even number of values; NaN for an empty list. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
@@ -15,7 +17,7 @@ export interface Spread {
 
 /** @returns the median and the minimum of a list that is not empty */
 export function spread(values: readonly number[]): Spread {
-  return { median: median(values), min: Math.min(...values) };
+  return { median: median(values), min: smallestOf(values) };
 }
 
 /** Seconds of each of `count` runs of `body`, after `warmup` runs that are not timed. */

@@ -2,6 +2,7 @@
 // is a terminal.
 import { displayWidth, textTable } from "@rfdetr/amp/text";
 import { type Field, labelWidth, unbroken } from "../../support/format.js";
+import { largestOf } from "../../support/lists.js";
 import { Output, type OutputStream, printable, printableJson, stderr, stdout } from "./output.js";
 import { bold, dim, green, red, shortened, wrapped, written, yellow } from "./style.js";
 
@@ -81,11 +82,11 @@ export class Console {
         kept.map((i, at) => (at === 0 ? shortened(row[i] ?? "", longest) : (row[i] ?? "")));
       return textTable(pick(header), cells.map(pick));
     };
-    const excess = (text: string): number => Math.max(...text.split("\n").map(displayWidth)) - width;
+    const excess = (text: string): number => largestOf(text.split("\n").map(displayWidth)) - width;
     let left = 0;
     while (left < dispensable.length && excess(without(left)) > 0) left++;
     let text = without(left);
-    const names = Math.max(...[header, ...cells].map(([first = ""]) => displayWidth(first)));
+    const names = largestOf([header, ...cells].map(([first = ""]) => displayWidth(first)));
     const shorter = excess(text) > 0 && names > shortestName;
     if (shorter) text = without(left, Math.max(shortestName, names - excess(text)));
     const [titles = "", ...lines] = text.split("\n");

@@ -16,6 +16,7 @@ import {
   yoloLabels,
 } from "../../predict/outputs/result-formats.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
+import { append } from "../../support/lists.js";
 
 type Format = (typeof resultFormats)[number];
 
@@ -48,10 +49,10 @@ export function openPredictOutput(
   const pictures = pictureNames(files);
   const labels = labelNames(files);
   const names: string[] = [];
-  if (draw) names.push(...pictures);
+  if (draw) append(names, pictures);
   // How many there will be is not known, so that the folder must be new.
   if (crops) names.push("crops");
-  if (format === "yolo") names.push("classes.txt", ...labels);
+  if (format === "yolo") append(names, ["classes.txt", ...labels]);
   else if (format !== null && out !== null) names.push(resultsFile(format));
   const folder = names.length === 0 ? null : OutputFolder.open(out, names, files.filter(isLocal));
   const places = new Map(files.map((file, i) => [file, i]));

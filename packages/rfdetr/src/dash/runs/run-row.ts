@@ -5,6 +5,7 @@ import { metricsOf } from "../../report/records/metrics-table.js";
 import { summaryOf } from "../../run/files/read-summary.js";
 import type { RunSummary } from "../../run/files/run-directory.js";
 import { holderOf } from "../../run/files/run-lock.js";
+import { largestOf } from "../../support/lists.js";
 import type { RunRow, RunState } from "../wire.js";
 import { ownFile, type RunFolder, type RunFolders } from "./run-folders.js";
 
@@ -89,7 +90,10 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
     curve: thinned(curve),
     skipped: Math.max(summary?.skipped_steps ?? 0, last?.skipped_steps ?? 0),
     started: summary?.started ?? (typeof config?.started === "string" ? config.started : null),
-    written: Math.max(0, ...[...found.values()].map(({ mtimeMs }) => Math.round(mtimeMs))),
+    written: largestOf(
+      [...found.values()].map(({ mtimeMs }) => Math.round(mtimeMs)),
+      0,
+    ),
     error: live === null ? (summary?.error ?? null) : null,
     versions: {
       steps: found.get("numerics.jsonl")?.size ?? 0,

@@ -42,6 +42,13 @@ describe("data check", () => {
     ]);
   });
 
+  it("has more findings than a call has arguments", async () => {
+    await writeYolo(folder);
+    writeLabels(folder, "train", "a", ["0 0.5 0.5 0.1 0.1", ...new Array<string>(150_000).fill("0 0.5")]);
+    const { findings } = await checkDataset(folder, { decode: false });
+    expect(findings.filter(({ check }) => check === "malformed labels")).toHaveLength(150_000);
+  });
+
   it("finds every fault of a split, not the first", async () => {
     await writeYolo(folder);
     for (const name of ["a", "b"]) yolo(name, "0 0.5 0.5", "7 0.5 0.5 0.1 0.1");

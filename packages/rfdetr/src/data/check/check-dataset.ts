@@ -1,5 +1,6 @@
 // `rfdetr data check`: everything that is wrong with a dataset, one finding for each fault.
 
+import { append } from "../../support/lists.js";
 import { abortSignal, anyObject, callback, checkOptions, flag, type OptionKinds } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { missingSplit, splits } from "../formats/layout.js";
@@ -73,9 +74,9 @@ export async function checkDataset(data: string, options: CheckOptions = {}): Pr
 /** The findings of a listing, and what else spoils results. */
 export async function fullReport(listing: DatasetListing, options: CheckOptions): Promise<CheckReport> {
   const report = reportOf(listing);
-  report.findings.push(...qualityFindings(listing, options.limits ?? published));
+  append(report.findings, qualityFindings(listing, options.limits ?? published));
   const { signal, onProgress, decode = true } = options;
-  if (decode) report.findings.push(...(await duplicateFindings(listing, { signal, onProgress })));
+  if (decode) append(report.findings, await duplicateFindings(listing, { signal, onProgress }));
   return report;
 }
 
@@ -108,7 +109,7 @@ function reportOf(listing: DatasetListing): CheckReport {
     const listed = listing.splits[split];
     report.layout ||= listing.layout.sources[split]?.layout ?? "";
     if (listed !== undefined) report.splits[split] = { images: listed.images.length, annotations: listed.annotations };
-    report.findings.push(...findingsOf(listing, split));
+    append(report.findings, findingsOf(listing, split));
   }
   report.ok = report.findings.every(({ training }) => training !== "refused");
   return report;

@@ -2,6 +2,7 @@
 
 import type { Outline } from "../../masks/outline.js";
 import { resizeMask } from "../../masks/segments.js";
+import { largestOf } from "../../support/lists.js";
 import type { Dataset, DatasetImage, Regions } from "../formats/dataset.js";
 import { frameOf, type ListedBox, type ListedClass, type Listing } from "../formats/listing.js";
 import { clippedCorners, usableBoxes } from "./box-frame.js";
@@ -11,7 +12,10 @@ import { lacksOutline, maskFit } from "./outline-checks.js";
 export function toDataset(listing: Listing, classes: readonly ListedClass[], warnings: string[]): Dataset {
   const good = listing.images.filter(({ fault }) => fault === null);
   // Ids that are no numbers become numbers that are free.
-  let free = Math.max(0, ...good.map(({ id }) => (typeof id === "number" ? id + 1 : 0)));
+  let free = largestOf(
+    good.map(({ id }) => (typeof id === "number" ? id + 1 : 0)),
+    0,
+  );
   const images = good.map((image): DatasetImage => {
     const usable = usableBoxes(image);
     return {

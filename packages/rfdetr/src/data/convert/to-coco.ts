@@ -1,4 +1,6 @@
 // The labels of a YOLO image as COCO annotations, in pixels.
+
+import { largestOf, smallestOf } from "../../support/lists.js";
 import { frameOf } from "../formats/listing.js";
 import type { WrittenBox } from "../write/write-dataset.js";
 import type { ConvertImage } from "./losses.js";
@@ -30,9 +32,9 @@ function isAround(
   const ys = numbers.filter((_, i) => i % 2 === 1).map((y) => y * height);
   const near = (a: number, b: number): boolean => Math.abs(a - b) < 1e-3;
   return (
-    near(Math.min(...xs), left) &&
-    near(Math.min(...ys), top) &&
-    near(Math.max(...xs), left + w) &&
-    near(Math.max(...ys), top + h)
+    near(smallestOf(xs), left) &&
+    near(smallestOf(ys), top) &&
+    near(largestOf(xs), left + w) &&
+    near(largestOf(ys), top + h)
   );
 }

@@ -3,6 +3,7 @@ import { dirname, extname, relative, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { dataFail, readText } from "../../support/files/text-file.js";
 import { agreeing, counted } from "../../support/format.js";
+import { append, largestOf, smallestOf } from "../../support/lists.js";
 import { imageExtensions, otherImageExtensions } from "../images/image-kinds.js";
 import type { Split } from "./dataset.js";
 import { FileFinder, filesUnder } from "./find-file.js";
@@ -66,8 +67,8 @@ export function listYolo(
       });
     }
   }
-  problems.push(...labels.unused());
-  if (Math.min(...used) === 1 && Math.max(...used) === names.length)
+  append(problems, labels.unused());
+  if (smallestOf(used) === 1 && largestOf(used) === names.length)
     problems.push({
       check: "classes numbered from 1",
       file: source.yolo.path,

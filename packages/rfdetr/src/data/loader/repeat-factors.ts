@@ -1,4 +1,6 @@
 // How often each image comes in an epoch: repeat factors of rare classes, and shares of datasets.
+
+import { largestOf } from "../../support/lists.js";
 import type { DatasetImage } from "../formats/dataset.js";
 
 /** A dataset among several: its images lie side by side in the joined one. */
@@ -56,7 +58,7 @@ export function repeatFactors(images: readonly Pick<DatasetImage, "labels">[], t
   for (const { labels } of images)
     for (const label of new Set(labels)) imagesOf.set(label, (imagesOf.get(label) ?? 0) + 1);
   const ofClass = (label: number): number => Math.sqrt((threshold * images.length) / (imagesOf.get(label) as number));
-  return Float64Array.from(images, ({ labels }) => Math.max(1, ...[...new Set(labels)].map(ofClass)));
+  return Float64Array.from(images, ({ labels }) => largestOf([...new Set(labels)].map(ofClass), 1));
 }
 
 export const sumOf = (numbers: Float64Array): number => numbers.reduce((sum, number) => sum + number, 0);

@@ -1,6 +1,7 @@
 // Several datasets as one: their classes are joined by name, their images lie side by side.
 import { DataError } from "../../support/errors.js";
 import { counted } from "../../support/format.js";
+import { append } from "../../support/lists.js";
 import type { Dataset, DatasetImage, DatasetPart, Regions, Split } from "../formats/dataset.js";
 import type { ListedDataset } from "./dataset-list.js";
 
@@ -33,13 +34,16 @@ export function joinDatasets(opened: readonly OpenedDataset[], split: Split): Da
         crowd: mapped(image.crowd, map),
       });
     parts.push({ path, share, from, to: images.length });
-    warnings.push(...dataset.warnings.map((text) => `${path}: ${text}`));
+    append(
+      warnings,
+      dataset.warnings.map((text) => `${path}: ${text}`),
+    );
   }
   if (parts.length === 0)
     throw new DataError(
       `Expected a ${split} split in one of ${opened.map(({ path }) => path).join(", ")} but none has it`,
     );
-  if (split === "train") warnings.push(...missingClasses(opened, classNames));
+  if (split === "train") append(warnings, missingClasses(opened, classNames));
   return { layout: "several", images, classNames, categoryIds: classNames.map((_, i) => i), warnings, parts };
 }
 

@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import { DataError, UsageError } from "../../support/errors.js";
 import { agreeing, counted } from "../../support/format.js";
+import { append } from "../../support/lists.js";
 import {
   abortSignal,
   callback,
@@ -188,7 +189,7 @@ function written(
     if (dealtOut) refuseEmpty(split, images, train);
     result[split] = { images: kept, rest: source.rest ?? {} };
   }
-  remarks.push(...lackingClasses(listing, result));
+  append(remarks, lackingClasses(listing, result));
   return {
     layout: train.layout === "yolo" ? "yolo" : "coco",
     classNames: classes.map(({ name }) => name),

@@ -1,6 +1,7 @@
 // Which class is taken for which, as a field of cells.
 import { type Figure, figure, fontSizes, roughWidth, round, shortened, text, tone } from "../../charts/svg.js";
 import { escapeXml } from "../../support/files/xml.js";
+import { append, largestOf } from "../../support/lists.js";
 import { confusionScores, type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading } from "./layout.js";
 
@@ -33,12 +34,15 @@ export function confusionFigure(
   const size = names.length;
   const labelled = size <= mostNamed;
   const nameSize = size <= 12 ? fontSizes.tick : Math.max(9, 13 - (size - 12) * 0.2);
-  const margin = labelled ? Math.min(130, Math.max(...names.map((name) => roughWidth(name, nameSize)))) + 10 : 8;
+  const margin = labelled ? Math.min(130, largestOf(names.map((name) => roughWidth(name, nameSize)))) + 10 : 8;
   const left = 32 + margin;
   const cell = Math.min(72, (figureWidth - left - 16) / size);
   const extent = cell * size;
   const cells = shares(confusion, names);
-  const strongest = Math.max(1, ...cells.map(({ count }) => count));
+  const strongest = largestOf(
+    cells.map(({ count }) => count),
+    1,
+  );
   const pairs = confusedMost(cells, size - 1);
 
   const scores = confusionScores(main, details.origin?.split);
@@ -64,11 +68,11 @@ export function confusionFigure(
       );
     }
   }
-  if (labelled) parts.push(...nameRows(names, { left, margin, cell, extent, nameSize }));
+  if (labelled) append(parts, nameRows(names, { left, margin, cell, extent, nameSize }));
   const below = top + extent + (labelled ? margin : 8);
   parts.push(text(16, top + extent / 2, "predicted", { anchor: "middle", middle: true, rotate: -90, tone: "soft" }));
   parts.push(text(left + extent / 2, below + 18, "true", { anchor: "middle", tone: "soft" }));
-  parts.push(...pairRows(pairs, below + 50));
+  append(parts, pairRows(pairs, below + 50));
   const sentences = pairs.map(
     ({ predicted, truth, count, share }) =>
       `${truth} taken for ${predicted}: ${timesOf(count)} (${(share * 100).toFixed(0)} %)`,

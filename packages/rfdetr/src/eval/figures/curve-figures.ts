@@ -4,7 +4,11 @@ import { drawChart, type Line } from "../../charts/chart.js";
 import { type LegendEntry, sample } from "../../charts/legend.js";
 import { type Figure, figure, fontSizes, roughWidth, shortened, text } from "../../charts/svg.js";
 import { classColors } from "../../support/class-colors.js";
+<<<<<<< HEAD
 import { thresholdText } from "../../support/format.js";
+=======
+import { largestOf } from "../../support/lists.js";
+>>>>>>> a4330c99 (Let lists of a dataset be longer than a call has arguments)
 import { type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading, margin } from "./layout.js";
 
@@ -152,7 +156,10 @@ const rowHeight = 21;
 function legend(top: number, entries: readonly Named[]): { parts: string[]; height: number } {
   const size = fontSizes.text;
   const all = figureWidth - 2 * margin;
-  const widest = Math.max(0, ...entries.map(({ label, value }) => roughWidth(`${label} ${value}`, size)));
+  const widest = largestOf(
+    entries.map(({ label, value }) => roughWidth(`${label} ${value}`, size)),
+    0,
+  );
   const columns = entries.length > 3 && widest < all / 2 - 34 ? 2 : 1;
   const width = all / columns;
   const rows = Math.ceil(entries.length / columns);

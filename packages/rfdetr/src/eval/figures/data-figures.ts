@@ -6,6 +6,7 @@ import { legendRow } from "../../charts/legend.js";
 import { type Figure, figure, fontSizes, text } from "../../charts/svg.js";
 import type { SplitBoxes } from "../../data/split-boxes.js";
 import { counted } from "../../support/format.js";
+import { append } from "../../support/lists.js";
 import { density, histogram } from "./distributions.js";
 import { figureWidth, margin as left } from "./layout.js";
 
@@ -131,7 +132,7 @@ function fieldBlock(top: number, title: string, splits: readonly SplitBoxes[], w
     parts.push(text(area.left, top + 37, split, { size: fontSizes.tick, color: colorOf(split), weight: 600 }));
     const [x, y] =
       what === "position" ? [boxes.x, boxes.y] : [boxes.width, boxes.height.map((height) => 1 - height - 1e-6)];
-    parts.push(...density(area, x, y, axes));
+    append(parts, density(area, x, y, axes));
   }
   return { parts, height: most + 44 + 36 };
 }

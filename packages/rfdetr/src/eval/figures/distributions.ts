@@ -2,6 +2,7 @@
 import { type Axis, linearAxis, placeOn } from "../../charts/axis.js";
 import { type Area, type Chart, drawChart, type Line } from "../../charts/chart.js";
 import { type Color, round, tone } from "../../charts/svg.js";
+import { largestOf } from "../../support/lists.js";
 
 /** A histogram of each series as a line of shares, over bins that are even on the axis. */
 export function histogram(
@@ -42,7 +43,7 @@ export function density(
   const counts = new Int32Array(cells * cells);
   const cell = (value: number): number => Math.min(cells - 1, Math.max(0, Math.floor(value * cells)));
   for (let i = 0; i < x.length; i++) counts[cell(y[i]) * cells + cell(x[i])]++;
-  const most = Math.max(1, ...counts);
+  const most = largestOf(counts, 1);
   const [w, h] = [area.width / cells, area.height / cells];
   const drawn: string[] = [];
   counts.forEach((count, i) => {

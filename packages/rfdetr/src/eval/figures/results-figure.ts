@@ -4,6 +4,7 @@ import { drawChart, type Line } from "../../charts/chart.js";
 import { legendRow } from "../../charts/legend.js";
 import { type Figure, figure, text } from "../../charts/svg.js";
 import { counted } from "../../support/format.js";
+import { largestOf, smallestOf } from "../../support/lists.js";
 import { figureWidth, heading, margin } from "./layout.js";
 import { mainColumns } from "./main-columns.js";
 
@@ -20,7 +21,7 @@ interface Panel {
 const fromZero = (values: number[]): Axis => linearAxis([0, ...values]);
 const spread = (values: number[]): Axis => {
   const positive = values.filter((value) => value > 0);
-  return Math.max(...positive) > 20 * Math.min(...positive) ? logAxis(values, { count: 4 }) : linearAxis(values);
+  return largestOf(positive) > 20 * smallestOf(positive) ? logAxis(values, { count: 4 }) : linearAxis(values);
 };
 
 const panels: readonly Panel[] = [

@@ -7,6 +7,7 @@ import { scoreImage } from "../../eval/scored-split.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { selectBoxes } from "../../onnx/detections.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
+import { smallestOf } from "../../support/lists.js";
 import type { ProofImages } from "../proof/proof-images.js";
 import { compareDetections, leastScore, type Pair } from "./compare-detections.js";
 
@@ -93,7 +94,7 @@ export function formError(
     score: spread(all.flatMap(({ boxPx, score, other }) => (boxPx === null ? [] : Math.abs(score - other)))),
     flips: comparisons.reduce((sum, { flips }) => sum + flips, 0),
     ...(ious.length > 0 && {
-      mask_iou: { min: Math.min(...ious), mean: ious.reduce((a, b) => a + b, 0) / ious.length },
+      mask_iou: { min: smallestOf(ious), mean: ious.reduce((a, b) => a + b, 0) / ious.length },
     }),
     pairs,
   };

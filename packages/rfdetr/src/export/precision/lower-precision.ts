@@ -1,5 +1,7 @@
 // Lowers a graph to float16 or bfloat16 as the training's autocast does, and beside it as converters do that know no
 // policy.
+
+import { append } from "../../support/lists.js";
 import { elementCode } from "../graph/call.js";
 import { clean } from "../graph/clean.js";
 import { conversion, type Dim, type ElementType, type Graph, type GraphNode, type Value } from "../graph/graph.js";
@@ -102,7 +104,7 @@ class Lowering {
       graph.replace(low, wide);
       for (const reader of readers) reader.inputs = reader.inputs.map((input) => (input === wide ? low : input));
     }
-    graph.nodes.push(...casts);
+    append(graph.nodes, casts);
   }
 
   /** What the model itself converts; converters that know no policy do not see it. */

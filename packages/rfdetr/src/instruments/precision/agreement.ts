@@ -2,6 +2,7 @@
 import { pairDetections } from "../../eval/pair-detections.js";
 import { maskAgreement } from "../../masks/overlap.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
+import { smallestOf } from "../../support/lists.js";
 
 /** Differences over all images; NaN where no detection was found in both. */
 export interface Disagreement {
@@ -50,7 +51,7 @@ export function agreement(reference: readonly ScoredBoxes[], other: readonly Sco
     box_error_max_px: largest,
     score_error: mean(scores),
     lost_share: all === 0 ? 0 : (all - pairs) / all,
-    ...(ious.length > 0 && { mask_iou: { mean: mean(ious.reduce((a, b) => a + b)), least: Math.min(...ious) } }),
+    ...(ious.length > 0 && { mask_iou: { mean: mean(ious.reduce((a, b) => a + b)), least: smallestOf(ious) } }),
     nonfinite_images: bad,
   };
 }

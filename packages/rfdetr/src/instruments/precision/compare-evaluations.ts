@@ -17,6 +17,7 @@ import { outputsOf, scoreBatch } from "../../eval/evaluate.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { inFloat32, type Outputs } from "../../model/outputs.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
+import { append } from "../../support/lists.js";
 import { median } from "../../support/statistics.js";
 import { type TrainedPrecision, trainedAutocast, unknownTraining } from "../../weights/trained-precision.js";
 import { agreement, type Disagreement } from "./agreement.js";
@@ -156,7 +157,7 @@ function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): 
         // Reading a value waits for the device.
         outputs.predBoxes.sum().item();
         milliseconds.push((performance.now() - began) / batch.imageIds.length);
-        detected.push(...scoreBatch(evaluator, batch, outputs, model.config.numSelect, change));
+        append(detected, scoreBatch(evaluator, batch, outputs, model.config.numSelect, change));
       }),
     );
     options.progress?.(mode, evaluator.images);

@@ -1,5 +1,6 @@
 // Puts pictures side by side.
 import { sharp } from "../../data/images/sharp.js";
+import { largestOf } from "../../support/lists.js";
 import { anyList, checkArgument, checkOptions, count, countOrZero, type OptionKinds } from "../../support/options.js";
 import {
   asSharp,
@@ -52,8 +53,14 @@ export async function mosaic(images: readonly (ImageSource | Tile)[], options: M
   );
   const font = Math.max(12, tileSize * 0.035);
   const captionHeight = tiles.some(({ caption }) => caption !== undefined) ? Math.ceil(font * 1.5) : 0;
-  const tileWidth = Math.max(1, ...tiles.map(({ picture }) => picture.width));
-  const tileHeight = Math.max(1, ...tiles.map(({ picture }) => picture.height));
+  const tileWidth = largestOf(
+    tiles.map(({ picture }) => picture.width),
+    1,
+  );
+  const tileHeight = largestOf(
+    tiles.map(({ picture }) => picture.height),
+    1,
+  );
   const rows = Math.max(1, Math.ceil(tiles.length / columns));
   const across = Math.min(columns, Math.max(1, tiles.length));
   const width = across * (tileWidth + gap) + gap;

@@ -3,6 +3,7 @@ import { parentPort } from "node:worker_threads";
 import type { RawImage } from "../../pictures/picture.js";
 import { packError, type SentError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
+import { append } from "../../support/lists.js";
 import type { ImagePrediction } from "../types.js";
 import { ModelHost } from "./model-host.js";
 import type { Reply, Request } from "./remote-model.js";
@@ -28,7 +29,7 @@ port.on("message", async (request: Request) => {
   }
   running.delete(id);
   const buffers = lent.map(({ buffer }) => buffer as ArrayBuffer);
-  if (request.type === "detect" && "value" in reply) buffers.push(...maskBuffers(reply.value as ImagePrediction[]));
+  if (request.type === "detect" && "value" in reply) append(buffers, maskBuffers(reply.value as ImagePrediction[]));
   port.postMessage(lent.length === 0 ? reply : { ...reply, back: lent }, buffers);
 });
 

@@ -1,4 +1,6 @@
 // Several runs side by side.
+
+import { largestOf, smallestOf } from "../../support/lists.js";
 import { lineChart } from "../charts/draw.js";
 import { figure, type LegendEntry } from "../charts/figure.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
@@ -141,9 +143,9 @@ function overlay({ runs, names }: Compared, { of, text, steps = false, ...option
       {
         title: "least",
         number: true,
-        cell: ({ series }) => text(Math.min(...lines[series].y.filter(Number.isFinite))),
+        cell: ({ series }) => text(smallestOf(lines[series].y.filter(Number.isFinite))),
       },
-      { title: "most", number: true, cell: ({ series }) => text(Math.max(...lines[series].y.filter(Number.isFinite))) },
+      { title: "most", number: true, cell: ({ series }) => text(largestOf(lines[series].y.filter(Number.isFinite))) },
       { title: `last, at ${options.xLabel}`, number: true, cell: ({ series }) => place(lines[series], "last", text) },
     ],
     rows: legend,
@@ -161,7 +163,10 @@ const fewSeconds = 120;
 function curves(all: Compared): Html | null {
   const AP = anyOfMasks(all.runs) ? "box AP" : "AP";
   const main = allOfMasks(all.runs) ? "mask AP" : AP;
-  const longest = Math.max(0, ...all.runs.flatMap(({ metrics }) => metrics.rows.map((row) => row.train_seconds ?? 0)));
+  const longest = largestOf(
+    all.runs.flatMap(({ metrics }) => metrics.rows.map((row) => row.train_seconds ?? 0)),
+    0,
+  );
   const unit = longest < fewSeconds ? "seconds" : "minutes";
   const figures = [
     overlay(all, {

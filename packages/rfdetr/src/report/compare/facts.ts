@@ -2,6 +2,7 @@
 
 import { headroomOf } from "@rfdetr/amp/records";
 import { formatBytes } from "@rfdetr/amp/text";
+import { smallestOf } from "../../support/lists.js";
 import { bits, brief, duration, fraction, grouped, percent } from "../html/words.js";
 import { lostInBfloat16, overallOf, rateSide } from "../numerics/overall.js";
 import type { RunRecord } from "../records/run-record.js";
@@ -153,7 +154,7 @@ export const numericsFacts: readonly Fact[] = [
 
 function leastHeadroom({ numerics }: RunRecord, side: "forward" | "gradient"): number | null {
   const records = (overallOf(numerics)?.modules ?? []).flatMap((module) => module[side] ?? []);
-  const least = Math.min(...records.map((record) => headroomOf(record).fp16.overflow));
+  const least = smallestOf(records.map((record) => headroomOf(record).fp16.overflow));
   return finite(least);
 }
 

@@ -1,6 +1,7 @@
 // The exponents of all outputs and of all gradients of the model over time.
 
 import { power } from "../../charts/axis.js";
+import { largestOf, smallestOf } from "../../support/lists.js";
 import { figure } from "../charts/figure.js";
 import { type Exponents, exponentMap } from "../charts/heat-map.js";
 import { type Html, html } from "../html/html.js";
@@ -49,8 +50,8 @@ function map(spans: readonly WatchedSpan[], side: "forward" | "gradient"): Html 
 function sumOf(histograms: readonly Exponents[]): Exponents {
   const filled = histograms.filter(({ counts }) => counts.length > 0);
   if (filled.length === 0) return { first: 0, counts: [] };
-  const first = Math.min(...filled.map((each) => each.first));
-  const end = Math.max(...filled.map((each) => each.first + each.counts.length));
+  const first = smallestOf(filled.map((each) => each.first));
+  const end = largestOf(filled.map((each) => each.first + each.counts.length));
   const counts = new Array<number>(end - first).fill(0);
   for (const { first: start, counts: values } of filled)
     values.forEach((count, i) => {

@@ -1,5 +1,6 @@
 // The modules of the model as a tree, coloured by how near their values are to the limits of float16.
 import { headroomOf } from "@rfdetr/amp/records";
+import { largestOf } from "../../support/lists.js";
 import { exponentMap } from "../charts/heat-map.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
@@ -143,7 +144,7 @@ function sideBadge(node: Node, side: Side, narrow: Dtype): Html | null {
   const alike = seen.filter((each) => each.rating === rating);
   const least = alike.reduce((a, b) => (b.bits < a.bits ? b : a));
   // What has room in a wider dtype loses nothing.
-  const flushed = Math.max(...alike.map((each) => (each.isWider && rating === "room" ? 0 : each.flushed)));
+  const flushed = largestOf(alike.map((each) => (each.isWider && rating === "room" ? 0 : each.flushed)));
   const name = side === "forward" ? "out" : "grad";
   const of = least.limit === "float16" ? "" : ` of ${least.limit}`;
   const skipped = side === "gradient" && modules.some(({ gradientOverflowed }) => gradientOverflowed);

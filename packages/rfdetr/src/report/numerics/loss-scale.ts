@@ -1,5 +1,6 @@
 // The loss scale and the skipped steps of a run.
 import { power } from "../../charts/axis.js";
+import { largestOf, smallestOf } from "../../support/lists.js";
 import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
@@ -38,7 +39,7 @@ function skips({ steps, skipped, skippedRuns }: NumericsRecord): Html {
 }
 
 function inARow({ total, entries }: NumericsRecord["skippedRuns"]): string {
-  const most = Math.max(...entries.map(({ steps }) => steps));
+  const most = largestOf(entries.map(({ steps }) => steps));
   return most === 1
     ? "Never two in a row."
     : `It happened ${counted(total, "time")}, for up to ${grouped(most)} steps in a row.`;
@@ -48,7 +49,7 @@ function scaleFigure({ points }: NumericsRecord): Html | null {
   const { scale } = points.courses;
   const marks = points.first.filter((_, i) => points.skipped[i] > 0);
   const chart = lineChart({
-    alt: `The loss scale over the optimizer steps, between ${brief(Math.min(...scale.min.filter(Number.isFinite)))} and ${brief(Math.max(...scale.max.filter(Number.isFinite)))}; ${counted(marks.length, "place")} with skipped steps.`,
+    alt: `The loss scale over the optimizer steps, between ${brief(smallestOf(scale.min.filter(Number.isFinite)))} and ${brief(largestOf(scale.max.filter(Number.isFinite)))}; ${counted(marks.length, "place")} with skipped steps.`,
     xLabel: "optimizer step",
     yLabel: "loss scale",
     scale: "log2",

@@ -2,6 +2,7 @@
 import { forecastText } from "@rfdetr/amp/records";
 import { formatBytes, textTable } from "@rfdetr/amp/text";
 import type { ControlRecord, PhaseSeconds } from "../../run/files/numerics/numerics-records.js";
+import { append } from "../../support/lists.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import { formatOverflowReport, type OverflowReport } from "../../train/measure/overflow-report.js";
 import { counted } from "../html/words.js";
@@ -48,7 +49,7 @@ export function numericsText(summary: NumericsSummary): string {
     parts.push(
       `Step ${step}: back to the state after step ${to_step}, learning rates times ${lr_factor}${fault === null ? "" : ` (${fault} not finite)`}`,
     );
-  parts.push(...overflowTexts(summary.overflows));
+  append(parts, overflowTexts(summary.overflows));
   return parts.join("\n\n");
 }
 

@@ -11,6 +11,7 @@ import { requestedPrecision } from "../../settings/precision.js";
 import { presetOf } from "../../settings/resolve.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
+import { append } from "../../support/lists.js";
 import { resolveDevice } from "../../support/machine/device.js";
 import { type Shape, shapeOf, sidesOf } from "../../support/shape.js";
 import { trainingScales } from "../../train/schedule/multi-scale.js";
@@ -135,7 +136,7 @@ async function buildSession(opened: OpenedRun): Promise<Session> {
   const notes = [...(data.notes ?? []), ...(batchReason === null ? [] : [batchReason])];
   const isNew = resumed === null || resumed.progress === null;
   const start = settings.weights !== null && isNew ? loadStart(model, settings, data) : null;
-  notes.push(...(start?.notes ?? []));
+  append(notes, start?.notes ?? []);
   const frozen = readyModel(model, settings, device);
   if (frozen !== null) notes.push(frozen);
   const chosen = await choosePrecision(settings, device, { model, data, before: resumed?.config ?? null });
@@ -264,7 +265,7 @@ function proceed(session: Session, resumed: ResumedRun, differences: readonly st
   const { progress, schedule, notes, warnings, callbacks } = session;
   if (resumed.progress === null) notes.push("The run has no checkpoint yet: it starts from the beginning");
   else restore(session);
-  warnings.push(...resumed.warnings, ...changedCallbacks(session, resumed.config));
+  append(warnings, [...resumed.warnings, ...changedCallbacks(session, resumed.config)]);
   callbacks?.load(progress.callbacks);
   const otherBudget = (resumed.config.settings.time_budget ?? null) !== session.settings.timeBudget;
   if (resumed.extended || otherBudget) new TimeBudget(session).goOn();
