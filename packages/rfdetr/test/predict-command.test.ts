@@ -254,6 +254,26 @@ describe("rfdetr predict", () => {
     expect(readdirSync(join(folder, "both")).sort()).toEqual([".predictions.sha256", "1.jpg", "predictions.json"]);
   });
 
+  it("gives COCO results the ids of an annotation file, and else says whose they are", () => {
+    const images = ["b/1.png", "a/1.jpg"].map((file_name, i) => ({ id: 70 + i, file_name }));
+    const truth = { images, categories: [{ id: 5, name: "dog" }], annotations: [] };
+    writeFileSync(join(folder, "truth.json"), JSON.stringify(truth));
+    const coco = [...everything, "--format", "coco"];
+    const own = predict("photos/a", ...coco);
+    expect(own.stderr).toMatch(/pycocotools goes\s+by ids: if those of your annotation file differ, give it with/);
+    const { stdout, stderr } = predict("photos/*/*", ...coco, "--annotations", "truth.json");
+    const ids = JSON.parse(stdout).map(({ image_id: image, category_id: category }: Record<string, number>) => [
+      image,
+      category,
+    ]);
+    expect([...new Set(ids.map(String))].sort()).toEqual(["70,5", "71,5"]);
+    expect(stderr).toMatch(/detections of .*cat left\s+out of the results: no single category of truth\.json/);
+    expect(stderr).not.toContain("pycocotools");
+    const other = predict("many", ...coco, "--annotations", "truth.json");
+    expect(other.stderr).toMatch(/Expected images of truth\.json but many\/.* is not among them/);
+    expect(other.status).toBe(2);
+  });
+
   it("keeps images of odd and equal names apart, whatever is written", () => {
     const odd = ["a b", "ä😀", "-dash", "x\ny", "e\x1b[31m", "[1]", "%41", "1", `${"l".repeat(240)}`].map(
       (name) => `${name}.jpg`,
@@ -282,6 +302,7 @@ describe("rfdetr predict", () => {
 
   it.each([
     [["photos/a", "--format", "coco", "--json"], "Expected --out beside --json and --format coco"],
+    [["photos/a", "--annotations", "x.json"], "Expected --format coco beside --annotations"],
     [["photos/a", "--format", "voc"], "Expected one of json, coco, yolo, csv for format"],
     [["photos/a", "--threshold", "cat=2"], "Expected number from 0 to 1 for threshold of cat but received 2"],
     [["photos/a", "--batch", "0"], "Expected positive integer for batch"],

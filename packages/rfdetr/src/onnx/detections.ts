@@ -88,11 +88,14 @@ function bestOf(scores: Float32Array, count: number): Uint32Array {
     .subarray(0, count);
 }
 
+/** The name of the row of the class head that stands for no class. */
+export const backgroundName = "__background__";
+
 /** A name for each row of the class head: those of the classes, and one for the row without a class. */
 export function rowNames(classNames: readonly string[], rows: number): string[] {
   return Array.from(
     { length: rows },
-    (_, row) => classNames[row] ?? (row === rows - 1 ? "__background__" : `class ${row}`),
+    (_, row) => classNames[row] ?? (row === rows - 1 ? backgroundName : `class ${row}`),
   );
 }
 

@@ -6,6 +6,7 @@ import type { ImageSource } from "../../pictures/picture.js";
 import { isLocal } from "../../predict/inputs/address.js";
 import { labelNames, OutputFolder, pictureNames } from "../../predict/outputs/outputs.js";
 import {
+  type CocoIds,
   classList,
   cocoResults,
   csvResults,
@@ -43,9 +44,16 @@ export interface PredictOutput {
  */
 export function openPredictOutput(
   files: readonly string[],
-  options: { out: string | null; draw: boolean; crops: boolean; format: Format | null; autoOrient: boolean },
+  options: {
+    out: string | null;
+    draw: boolean;
+    crops: boolean;
+    format: Format | null;
+    autoOrient: boolean;
+    ids?: CocoIds;
+  },
 ): PredictOutput {
-  const { out, draw, crops, format, autoOrient } = options;
+  const { out, draw, crops, format, autoOrient, ids } = options;
   const pictures = pictureNames(files);
   const labels = labelNames(files);
   const names: string[] = [];
@@ -74,7 +82,7 @@ export function openPredictOutput(
     },
     giveUp: () => folder?.removeEmpty(),
     finish(images, errors, classNames) {
-      const text = resultsText(format, images, errors);
+      const text = resultsText(format, images, errors, ids);
       if (images.length === 0 && errors.length > 0) folder?.removeEmpty();
       else if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
       else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
@@ -92,9 +100,14 @@ function cropName(className: string, label: string, i: number): string {
 
 const resultsFile = (format: Format): string => (format === "csv" ? "predictions.csv" : "predictions.json");
 
-function resultsText(format: Format | null, images: readonly FilePrediction[], errors: readonly FileError[]): string {
+function resultsText(
+  format: Format | null,
+  images: readonly FilePrediction[],
+  errors: readonly FileError[],
+  ids?: CocoIds,
+): string {
   if (format === "csv") return csvResults(images);
-  if (format === "coco") return `${JSON.stringify(cocoResults(images))}\n`;
+  if (format === "coco") return `${JSON.stringify(cocoResults(images, ids))}\n`;
   return format === "json" ? `${JSON.stringify(jsonResults(images, errors))}\n` : "";
 }
 

@@ -55,6 +55,7 @@ interface PredictFlags extends OutputFlags, WeightsFlags {
   every?: number | string;
   start?: number | string;
   end?: number | string;
+  annotations?: string;
 }
 
 /** Registers `rfdetr predict`. */
@@ -93,6 +94,10 @@ export function addPredict(program: Command, finish: (code: number) => void): vo
         "folder for pictures and results; only those of earlier predictions are replaced (default: a new folder predictions; with --json or --format: stdout)",
       )
       .option("--format <name>", "also write the results as json, coco, yolo or csv")
+      .option(
+        "--annotations <file>",
+        "with --format coco: take the ids of images and categories from this COCO annotation file, by their names",
+      )
       .option("--no-draw", "write no pictures")
       .option("--crops", "cut the objects out, into the folder crops of the output, by class")
       .option("--track", "follow the objects of a video: ByteTrack")
@@ -136,6 +141,8 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   (await import("./predict-sources.js")).checkStdin(files);
   if (passedOver.size > 0) console.warning(`passed over ${kindsInWords(passedOver)}, which cannot be decoded`);
   for (const sentence of belowInWords(below)) console.fact(sentence);
+  const { cocoIds, tellIds } = await import("./coco-ids.js");
+  const ids = cocoIds(flags.annotations, format, files);
   const { openPredictOutput } = await import("./predict-output.js");
   const draws = flags.draw && (flags.out !== undefined || (!json && format === null));
   const output = openPredictOutput(files, {
@@ -144,6 +151,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     crops: flags.crops ?? false,
     format,
     autoOrient: flags.autoOrient,
+    ...(ids === null ? {} : { ids }),
   });
   try {
     const { openDetector } = await import("./predict-detector.js");
@@ -158,6 +166,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     const { jsonResults, lostMasks } = await import("../../predict/outputs/result-formats.js");
     const lost = lostMasks(format, images);
     if (lost !== null) console.warning(lost);
+    if (format === "coco") tellIds(console, ids, images);
     if (json) console.data({ ...jsonResults(images, errors), ...failure(images, errors) });
     else if (onStdout) console.text(text);
     for (const image of images) nothing.add(shownImage(image.file), image);
@@ -252,6 +261,7 @@ async function predictFrames(
   if (other !== undefined)
     throw new UsageError(`Expected either images or videos but received both: ${other} is no video. Run it for each`);
   if (flags.crops) throw new UsageError("Expected images for --crops but received a video");
+  if (flags.annotations !== undefined) throw new UsageError("Expected images for --annotations but received a video");
   if (flags.format !== undefined && flags.format !== "json")
     throw new UsageError(`Expected json for --format with a video but received ${flags.format}`);
   const { concludeVideos, openVideoOutput, predictVideos } = await import("./predict-videos.js");

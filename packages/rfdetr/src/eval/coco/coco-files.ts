@@ -3,13 +3,14 @@
 import { readCocoJson, readJsonList } from "../../data/formats/coco-json.js";
 import { type Entry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
+import { backgroundName } from "../../onnx/detections.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/files/text-file.js";
 import { agreeing, counted } from "../../support/format.js";
 import { anyList, callback, checkArgument, checkOptions, filePath, type OptionKinds } from "../../support/options.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 import type { ImageFacts } from "./evaluated-image.js";
-import { annotationSource, kind, resultSource } from "./file-entries.js";
+import { annotationSource, kind, resultSource, type Source } from "./file-entries.js";
 import { compactOutline, FileMasks, haveMasks } from "./file-masks.js";
 import { knownNames, ResultPlaces } from "./result-names.js";
 
@@ -17,7 +18,7 @@ import { knownNames, ResultPlaces } from "./result-names.js";
 export interface FileEvaluationOptions {
   /** See {@link CocoEvaluator}. */
   maxDets?: readonly number[];
-  /** Receives a sentence if ids of results are those of another image or class than their names. */
+  /** Receives a sentence if ids of results are those of another image or class than their names, or of no class. */
   warn?: (message: string) => void;
 }
 
@@ -31,7 +32,8 @@ export interface FileEvaluationOptions {
  * iscrowd is 0.
  *
  * A result that has `file_name` and `category_name`, as `rfdetr predict --format coco` writes them, belongs to the
- * image and the class of these names, whatever its ids are.
+ * image and the class of these names, whatever its ids are. Those of `__background__`, which stands for no class, are
+ * passed over.
  *
  * Where the results have a `segmentation`, `{"size": [height, width], "counts"}`, masks are scored too. Then every
  * annotation needs one, as polygons or such runs, and every image its width and height. A result may leave out its
@@ -120,19 +122,46 @@ export function loadFiles(
 
   const names = knownNames(images, evaluator.classNames, used);
   const places = new ResultPlaces(source, names, { images: known, labels });
+  addResults(evaluator, results, { places, masks, source, annotationsPath, warn });
+  return evaluator;
+}
+
+/** Adds the results, and says which are passed over or have ids of others. */
+function addResults(
+  evaluator: CocoEvaluator,
+  results: readonly Entry[],
+  { places, masks, source, annotationsPath, warn }: Reading,
+): void {
+  let background = 0;
   results.forEach((result, i) => {
     const where = `result ${i}`;
     const place = places.of(result, where);
+    if (place === null) {
+      background++;
+      return;
+    }
     const compared = masks?.compare(result, place.image, where);
     const box = source.box(compared === undefined ? result.bbox : (result.bbox ?? compared.box), where);
     const score = source.number(result.score, `score of ${where}`);
     evaluator.addDetection({ ...place, box, score }, compared?.mask);
   });
+  if (background > 0)
+    warn?.(
+      `${counted(background, "result")} of ${source.path} ${agreeing(background, "is", "are")} of ${backgroundName}, which is no category of ${annotationsPath}: passed over, as pycocotools passes over ids that it does not know`,
+    );
   if (places.contradictions > 0)
     warn?.(
-      `${counted(places.contradictions, "result")} of ${resultsPath} ${agreeing(places.contradictions, "belongs to the file_name and category_name that it has, as scored here; its", "belong to the file_name and category_name that they have, as scored here; their")} image_id or category_id is that of another image or class of ${annotationsPath}, so that a program that goes by ids scores ${agreeing(places.contradictions, "it", "them")} wrongly`,
+      `${counted(places.contradictions, "result")} of ${source.path} ${agreeing(places.contradictions, "belongs to the file_name and category_name that it has, as scored here; its", "belong to the file_name and category_name that they have, as scored here; their")} image_id or category_id is that of another image or class of ${annotationsPath}, so that a program that goes by ids scores ${agreeing(places.contradictions, "it", "them")} wrongly`,
     );
-  return evaluator;
+}
+
+/** What {@link addResults} goes by. */
+interface Reading {
+  places: ResultPlaces;
+  masks: FileMasks | null;
+  source: Source;
+  annotationsPath: string;
+  warn: FileEvaluationOptions["warn"];
 }
 
 /** What an entry says of its image; nothing of this is needed. */

@@ -73,6 +73,17 @@ it("does not shift images whose names are numbers", () => {
   expect(per_class.map(({ AP }) => AP)).toEqual([expect.closeTo(1, 12), expect.closeTo(1, 12), 0]);
 });
 
+it("passes over results of no class, unless a category is called so", () => {
+  const [first, second] = cocoResults(predicted([0, 1]));
+  const none = { ...second, category_id: 3, category_name: "__background__" };
+  const said: string[] = [];
+  const { per_class } = score(annotations, [first, none], (message) => said.push(message));
+  expect(per_class.map(({ AP }) => AP)).toEqual([expect.closeTo(1, 12), 0, 0]);
+  expect(said[0]).toMatch(/^1 result of .*results\.json is of __background__, which is no category of .*: passed over/);
+  const categories = annotations.categories.map((one) => (one.id === 2 ? { ...one, name: "__background__" } : one));
+  expect(score({ ...annotations, categories }, [none]).per_class[1].AP).toBeCloseTo(1, 12);
+});
+
 it("finds images by the end of their path", () => {
   const below = (place: string) => ({
     ...annotations,

@@ -1,5 +1,6 @@
 // Which image and class a result is of, where it names them as `rfdetr predict` does.
 import { type Entry, readId } from "../../data/formats/entries.js";
+import { backgroundName } from "../../onnx/detections.js";
 import { kind, type Source } from "./file-entries.js";
 
 /** The image and the class of a result. */
@@ -45,6 +46,14 @@ export function knownNames(
   return { files, classes: new Map([...labels].map(([name, twins]) => [name, only(twins)])) };
 }
 
+/** The images that a path may mean: those of the same path, else those of which one path is the end of the other. */
+export function imagesNamed(names: KnownNames, file: string): number[] {
+  const path = normal(file);
+  const alike = names.files.get(lastPart(path)) ?? [];
+  const same = alike.filter((known) => known.path === path);
+  return (same.length > 0 ? same : alike.filter((known) => endsWith(known.path, path))).map(({ image }) => image);
+}
+
 /** Finds the image and the class of results by their names where they have both, else by their ids. */
 export class ResultPlaces {
   readonly #source: Source;
@@ -71,8 +80,10 @@ export class ResultPlaces {
     return this.#contradictions;
   }
 
-  of(result: Entry, where: string): Place {
+  /** @returns null for a result of no class, as the row of the class head for none gives them */
+  of(result: Entry, where: string): Place | null {
     const { image_id, category_id, file_name: file, category_name: name } = result;
+    if (name === backgroundName && !this.#names.classes.has(name)) return null;
     if (typeof file !== "string" || typeof name !== "string")
       return {
         image: this.#source.lookUp(this.#images, image_id, "image", where),
@@ -87,11 +98,9 @@ export class ResultPlaces {
 
   #imageOf(file: string, where: string): number {
     const path = normal(file);
-    const alike = this.#names.files.get(lastPart(path)) ?? [];
-    const same = alike.filter((known) => known.path === path);
-    const found = same.length > 0 ? same : alike.filter((known) => endsWith(known.path, path));
+    const found = imagesNamed(this.#names, file);
     if (found.length !== 1) throw this.#refusal("file_name", file, where, { thing: "image", count: found.length });
-    const [{ image }] = found;
+    const [image] = found;
     const before = this.#fileOf.get(image) ?? path;
     this.#fileOf.set(image, path);
     if (before !== path)

@@ -18,6 +18,14 @@ export interface FilePrediction extends ImagePrediction {
   file: string;
 }
 
+/** What an annotation file calls images and categories. */
+export interface CocoIds {
+  /** @param file as it was given to `predict` */
+  imageOf(file: string): number | string;
+  /** Null where it has no category of this name. */
+  categoryOf(className: string): number | null;
+}
+
 /** Why a file has no results. */
 export interface FileError {
   file: string;
@@ -76,15 +84,23 @@ export function frameResult(result: {
  * the extension, as a number where it is one. Images that would share an id have their path below the folder that all
  * share. The id of a category is the class id. An annotation file may number both in another way: `file_name`, the path
  * below that folder, and `category_name` tell which are meant. Masks are runs, and the area is theirs.
+ * @param known ids of an annotation file, in place of these; classes that it lacks have no results
  */
-export function cocoResults(images: readonly FilePrediction[]): object[] {
+export function cocoResults(images: readonly FilePrediction[], known?: CocoIds): object[] {
   const files = images.map(({ file }) => file);
-  const ids = imageIds(files);
+  const ids = known === undefined ? imageIds(files) : files.map((file) => known.imageOf(file));
   const names = namesBelow(files).map((name) => name.replaceAll(sep, "/"));
-  return images.flatMap(({ detections }, i) =>
-    detections.map(({ box: [x1, y1, x2, y2], score, classId, className, mask }) => ({
+  const categoryOf = ({ classId, className }: Detection): number | null =>
+    known === undefined ? classId : known.categoryOf(className);
+  const placed = ({ detections }: FilePrediction) =>
+    detections.flatMap((detection) => {
+      const category = categoryOf(detection);
+      return category === null ? [] : [{ ...detection, category }];
+    });
+  return images.flatMap((image, i) =>
+    placed(image).map(({ box: [x1, y1, x2, y2], score, category, className, mask }) => ({
       image_id: ids[i],
-      category_id: classId,
+      category_id: category,
       bbox: [x1, y1, x2 - x1, y2 - y1],
       score,
       file_name: names[i],
