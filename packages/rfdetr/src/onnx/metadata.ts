@@ -28,6 +28,12 @@ export const preprocessing: Preprocessing = {
 export interface ExportProof {
   /** Images that both ran. */
   images: number;
+  /** Queries that were compared. Old files lack it, and the next two. */
+  queries?: number;
+  /** Those of them that are within the tolerance. */
+  within?: number;
+  /** How far a query may be off in pixels, in score, and in 1 − IoU of its mask. */
+  tolerance?: { box_px: number; score: number; mask?: number };
   /** Largest difference of a box coordinate, in pixels of the model's input. */
   max_box_error_px: number;
   max_score_error: number;

@@ -8,7 +8,7 @@ import { checkOptions, count, differentTexts } from "../support/options.js";
 import { areUsable, selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
 import type { RawOutputs } from "./goldens.js";
-import { nodeRuntime } from "./node-runtime.js";
+import { installRuntime, nodeRuntime } from "./node-runtime.js";
 import { readHead, unusable } from "./onnx-head.js";
 import { rawOutputs } from "./raw-outputs.js";
 import { runBatches } from "./run-batches.js";
@@ -150,7 +150,7 @@ async function runtime(path: string): Promise<typeof import("onnxruntime-node")>
   } catch (cause) {
     if ((cause as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw cause;
     throw new UsageError(
-      `Expected the package onnxruntime-node to run ${path} but it is not installed: run npm install onnxruntime-node`,
+      `Expected the package onnxruntime-node to run ${path} but it is not installed: run ${installRuntime}`,
       { cause },
     );
   }

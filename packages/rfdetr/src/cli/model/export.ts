@@ -6,6 +6,7 @@ import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
 import { exportPrecisions, refuseBfloat16 } from "../../export/export-precisions.js";
 import type { ThreadOptions } from "../../export/export-thread.js";
 import { driftText } from "../../export/precision/drift-text.js";
+import { installRuntime } from "../../onnx/node-runtime.js";
 import { counted, shownPath } from "../../support/format.js";
 import { sidesOf } from "../../support/shape.js";
 import { withValues } from "../completion/values.js";
@@ -135,6 +136,9 @@ function show(console: Console, result: ExportResult, data?: string): void {
       nodes,
       islands,
       images: proof?.images ?? 0,
+      queries: proof?.queries ?? null,
+      within: proof?.within ?? null,
+      tolerance: proof?.tolerance ?? null,
       max_box_error_px: proof?.max_box_error_px ?? null,
       max_score_error: proof?.max_score_error ?? null,
       flips: proof?.flips ?? null,
@@ -149,7 +153,7 @@ function show(console: Console, result: ExportResult, data?: string): void {
   console.result(`${shownPath(out)}: ${precision}, opset ${opset}, ${counted(nodes, "node")}, ${formatBytes(bytes)}`);
   for (const { module, why } of islands) console.warning(`${module || "the model"} is float32 in the file: ${why}`);
   if (proof === null) {
-    console.warning("the file is not proved: run npm install onnxruntime-node, and export again");
+    console.warning(`the file is not proved: run ${installRuntime}, and export again`);
     return;
   }
   const images = `${counted(proof.images, "image")} ${data === undefined ? "that were drawn: give your own with --data" : `of ${shownPath(data)}`}`;

@@ -1,14 +1,18 @@
 // What the proof of an exported file shows, for people.
+
+import { exceptions } from "../../export/export-precisions.js";
+import { fewest, leastScore } from "../../export/proof/compared-queries.js";
 import type { ExportProof, ProofFigure } from "../../onnx/metadata.js";
-import { counted, fraction } from "../../support/format.js";
+import { counted, fraction, grouped } from "../../support/format.js";
 
 /** The lines of a proof, each a name and what it says. As in `val`, AP of masks stands before AP of boxes. */
 export function proofFields(proof: ExportProof): (readonly [name: string, text: string])[] {
   const { AP, mask_AP: maskAP, best_score: best, threshold, min_mask_iou: iou, max_mask_logit_error: logits } = proof;
   const masks = iou !== undefined && logits !== undefined;
   return [
-    ["boxes", `off by at most ${proof.max_box_error_px.toPrecision(2)} px`],
-    ["scores", `off by at most ${proof.max_score_error.toPrecision(2)}`],
+    ...compared(proof),
+    ["boxes", `off by ${proof.max_box_error_px.toPrecision(2)} px in the worst of them`],
+    ["scores", `off by ${proof.max_score_error.toPrecision(2)} in the worst of them`],
     ...(masks
       ? [["masks", `IoU at least ${iou.toFixed(4)}, logits off by at most ${logits.toPrecision(2)}`] as const]
       : []),
@@ -20,6 +24,22 @@ export function proofFields(proof: ExportProof): (readonly [name: string, text: 
     ],
     ...figure("mask AP", maskAP),
     ...figure(masks ? "box AP" : "AP", AP),
+  ];
+}
+
+/** What is compared, and why it passes: a few may be beyond the tolerance. Old files do not tell. */
+function compared({ queries, within, tolerance }: ExportProof): (readonly [name: string, text: string])[] {
+  if (queries === undefined || within === undefined || tolerance === undefined) return [];
+  const { box_px: px, score, mask } = tolerance;
+  const limit =
+    mask === undefined ? `${px} px and ${score} in score` : `${px} px, ${score} in score and IoU ${1 - mask} of masks`;
+  const passes = `it passes from ${100 - 100 / exceptions} % on, since candidates of equal scores may change places`;
+  return [
+    [
+      "compared",
+      `${counted(queries, "query", "queries")} with a score of ${leastScore} or more, at least the best ${fewest} of an image`,
+    ],
+    ["within", `${grouped(within)} of them, within ${limit}: ${passes}`],
   ];
 }
 

@@ -2,6 +2,7 @@
 import { pairDetections } from "../../eval/pair-detections.js";
 import { maskAgreement } from "../../masks/overlap.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
+import { fewest, leastScore } from "../proof/compared-queries.js";
 
 /** A detection of the first form with its partner in the second. */
 export interface Pair {
@@ -26,11 +27,6 @@ export interface Comparison {
   flips: number;
 }
 
-/** Detections with lower scores are not compared, */
-export const leastScore = 0.1;
-/** but so many of the best are, as in a model that has learned little. */
-const atLeast = 16;
-
 /**
  * Compares the detections of an image in two forms.
  * @param first and second: all detections that the model selects, best first
@@ -44,7 +40,7 @@ export function compareDetections(first: ScoredBoxes, second: ScoredBoxes, thres
     const j = partners.get(i);
     const [score, other] = [first.scores[i], j === undefined ? 0 : second.scores[j]];
     if (score >= threshold && other < threshold) flips++;
-    if (score < leastScore && i >= atLeast) continue;
+    if (score < leastScore && i >= fewest) continue;
     const box = [...first.boxes.subarray(i * 4, i * 4 + 4)] as Pair["box"];
     const boxPx = j === undefined ? null : Math.max(...box.map((side, k) => Math.abs(side - second.boxes[j * 4 + k])));
     const masks = [first.masks?.[i], j === undefined ? undefined : second.masks?.[j]];

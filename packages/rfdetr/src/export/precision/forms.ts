@@ -8,8 +8,9 @@ import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { selectBoxes } from "../../onnx/detections.js";
 import type { RawOutputs } from "../../onnx/goldens.js";
 import { smallestOf } from "../../support/lists.js";
+import { leastScore } from "../proof/compared-queries.js";
 import type { ProofImages } from "../proof/proof-images.js";
-import { compareDetections, leastScore, type Pair } from "./compare-detections.js";
+import { compareDetections, type Pair } from "./compare-detections.js";
 
 /** An image of a batch. */
 export interface Picture {

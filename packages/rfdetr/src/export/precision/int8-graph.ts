@@ -1,4 +1,5 @@
 // The graph of an int8 file: calibrated on the user's images, with float32 where rounding flips detections.
+import { installRuntime } from "../../onnx/node-runtime.js";
 import { ExportError, UsageError } from "../../support/errors.js";
 import type { Graph } from "../graph/graph.js";
 import type { ProofImages } from "../proof/proof-images.js";
@@ -52,7 +53,7 @@ export async function int8Graph(options: Int8Options): Promise<{ graph: Graph; i
   const { images } = options;
   if (images === null)
     throw new UsageError(
-      "Expected onnxruntime-node to calibrate int8 with but it is not installed: run npm install onnxruntime-node",
+      `Expected onnxruntime-node to calibrate int8 with but it is not installed: run ${installRuntime}`,
     );
   if (images.split === null)
     throw new UsageError("Expected a dataset for data but received none: int8 is calibrated on your images");

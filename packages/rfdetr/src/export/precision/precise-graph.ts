@@ -1,5 +1,6 @@
 // The graph of a file in its precision.
 import type { RFDETRModel } from "../../model/rfdetr.js";
+import { counted } from "../../support/format.js";
 import type { ExportPrecision } from "../export-precisions.js";
 import { clean } from "../graph/clean.js";
 import { gatherSampling } from "../graph/gather-sampling.js";
@@ -89,6 +90,7 @@ async function quantisedGraph(
     numSelect: model.config.numSelect,
     calibrationImages: options.calibrationImages ?? 32,
   });
-  const why = (flips: number): string => `in int8 alone it flips ${flips} detections of the calibration images`;
+  const why = (flips: number): string =>
+    `in int8 alone it flips ${counted(flips, "detection")} of the calibration images`;
   return { graph, islands: islands.map(({ module, flips }) => ({ module, why: why(flips) })) };
 }

@@ -1,6 +1,7 @@
 // How far the outputs of an exported file are from those of the model.
 import type { GoldenTolerance, RawOutputs } from "../../onnx/goldens.js";
 import { compareMasks, type MaskError } from "./compare-masks.js";
+import { fewest, leastScore } from "./compared-queries.js";
 
 /** How far two sets of outputs are apart. Errors are those of queries that matter: see {@link compareOutputs}. */
 export interface Disagreement {
@@ -27,11 +28,6 @@ interface Query {
   box: readonly number[];
 }
 
-/** Queries with a lower score are no detections at any useful threshold. */
-const least = 0.1;
-/** Where fewer queries have that score, as in a model that has learned little, this many of the best are compared. */
-const atLeast = 16;
-
 /**
  * Compares the outputs of one image. Each query of the model whose best score is 0.1 or more, at least the best 16, is
  * held to the nearest query of the file: candidates of nearly the same score may change places.
@@ -52,7 +48,7 @@ export function compareOutputs(
     found.score = Math.max(found.score, score);
     if (mask !== undefined) found.mask = worseMask(found.mask, mask);
     // What is no detection has any mask: where proposals change places, each meets another learned query.
-    const otherMask = mask !== undefined && query.score >= least && mask.apart > (tolerance.mask ?? 0);
+    const otherMask = mask !== undefined && query.score >= leastScore && mask.apart > (tolerance.mask ?? 0);
     if (boxPx > tolerance.box_px || score > tolerance.score || otherMask) found.beyond++;
     if (query.score >= threshold && other < threshold) found.flips++;
   }
@@ -92,7 +88,7 @@ function queriesOf({ boxes, logits }: RawOutputs): Query[] {
     const row = own.reduce((best, logit, at) => (logit > own[best] ? at : best), 0);
     return { index: i, row, score: sigmoid(own[row]), box: [...boxes.subarray(i * 4, i * 4 + 4)] };
   }).sort((a, b) => b.score - a.score);
-  return all.filter(({ score }, i) => i < atLeast || score >= least);
+  return all.filter(({ score }, i) => i < fewest || score >= leastScore);
 }
 
 /** What a query of one side is compared with on the other. */

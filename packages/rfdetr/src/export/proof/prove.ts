@@ -145,6 +145,9 @@ export async function prove(
   }
   return {
     images: done,
+    queries: sum.queries,
+    within: sum.queries - sum.beyond,
+    tolerance: sum.mask === undefined ? { box_px: tolerance.box_px, score: tolerance.score } : { ...tolerance },
     max_box_error_px: sum.boxPx,
     max_score_error: sum.score,
     flips: sum.flips,
