@@ -37,6 +37,7 @@ describe("rfdetr control", () => {
 
     const paused = control("pause");
     expect([paused.status, paused.stdout]).toEqual([0, expect.stringMatching(/^The run is paused after step \d+\n$/)]);
+    expect(paused.stderr).toMatch(/to let it go on: .*control run go-on\n/);
     const again = control("pause");
     expect([again.status, again.stderr]).toEqual([1, expect.stringContaining("The run is paused already")]);
     const override = control("override", "transformer.decoder", "fp32", "--json");
@@ -48,6 +49,9 @@ describe("rfdetr control", () => {
     });
     expect(control("go-on").stdout).toMatch(/^The run goes on after step \d+\n$/);
     expect(control("undo").stdout).toMatch(/^From step \d+ on, the last override is taken back\n$/);
+    expect(control("pause").status).toBe(0);
+    const resumed = control("resume");
+    expect([resumed.stdout, resumed.stderr]).toEqual([expect.stringMatching(/^The run goes on after step \d+\n$/), ""]);
     expect(control("pause").status).toBe(0);
     child.kill("SIGTERM");
     expect(await ended(child)).toBe(143);

@@ -1,7 +1,7 @@
 // Starts the live page.
 import { createAdaptorServer } from "@hono/node-server";
 import { closeServer, listenLocally, localHost } from "../support/machine/listen.js";
-import { checkOptions, countOrZero, filePath } from "../support/options.js";
+import { checkOptions, countOrZero, filePath, flag } from "../support/options.js";
 import { dashApp } from "./app.js";
 import { makeKeys } from "./http/guard.js";
 import { liveState } from "./runs/controls.js";
@@ -18,6 +18,8 @@ export interface DashOptions {
   folder: string;
   /** The port; by default 7890, or any that is free. */
   port?: number;
+  /** Whether the folder may be missing, and the page waits for the first run in it (default false). */
+  wait?: boolean;
 }
 
 /** A live page that is served. */
@@ -31,7 +33,7 @@ export interface Dash {
 
 /**
  * Serves the live page of a folder of runs to the browser of this machine.
- * @throws RunDirectoryError where there is no such folder
+ * @throws RunDirectoryError where there is no such folder, unless it may be missing
  * @throws UsageError for a port that cannot be had
  * @example
  * import { startDash } from "rfdetr/dash";
@@ -39,9 +41,9 @@ export interface Dash {
  * console.log(dash.url);
  */
 export async function startDash(options: DashOptions): Promise<Dash> {
-  checkOptions("startDash", options, { folder: filePath, port: countOrZero }, ["folder"]);
-  const { folder, port } = options;
-  const folders = new RunFolders(folder);
+  checkOptions("startDash", options, { folder: filePath, port: countOrZero, wait: flag }, ["folder"]);
+  const { folder, port, wait } = options;
+  const folders = new RunFolders(folder, wait);
   const keys = makeKeys();
   let listening = 0;
   const app = dashApp({ folders, rows: new RunRows(liveState), open: new OpenRuns() }, keys, () => listening);

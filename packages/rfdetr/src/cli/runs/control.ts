@@ -11,6 +11,9 @@ import { consoleOf, exit, numeric, type OutputFlags, oneOf, positiveInteger, wit
 /** What a run can be asked for. */
 const actions = ["pause", "go-on", "stop", "override", "undo"] as const;
 
+/** Other words for them. */
+const synonyms: Readonly<Record<string, string>> = { resume: "go-on", continue: "go-on", unpause: "go-on" };
+
 type ControlFlags = OutputFlags & { wait: number };
 
 /** Registers `rfdetr control`. */
@@ -20,7 +23,7 @@ export function addControl(program: Command, finish: (code: number) => void): vo
       .command("control")
       .description("Pause a run in progress, let it go on, stop it, or change the precision of single modules")
       .argument("<run>", "run folder")
-      .argument("<action>", "pause, go-on, stop, override, or undo of the last override")
+      .argument("<action>", "pause, go-on (or resume, continue), stop, override, or undo of the last override")
       .argument("[pattern]", "of override: path pattern of the modules, such as transformer.decoder.layers.*.linear2")
       .argument("[rule]", `of override: ${either(moduleRules)}`)
       .option(
@@ -33,12 +36,16 @@ export function addControl(program: Command, finish: (code: number) => void): vo
   withValues(command, { action: actions, rule: moduleRules }).action(
     async (run: string, action: string, pattern: string | undefined, rule: string | undefined, flags: ControlFlags) => {
       const { requestControl } = await import("../../run/control/control.js");
-      const command = await commandOf(oneOf("action", action, actions), pattern, rule);
+      const command = await commandOf(oneOf("action", synonyms[action] ?? action, actions), pattern, rule);
       const answer = await requestControl(run, command, { patience: positiveInteger("wait", flags.wait) });
       const console = consoleOf(flags);
       if (console.json) console.data(answer);
       if (answer.accepted) console.result(answer.message);
       else console.warning(answer.message);
+      if (answer.paused === true) {
+        const { goOnCommand } = await import("../console/next-command.js");
+        console.fact(`to let it go on: ${goOnCommand(run)}`);
+      }
       finish(answer.accepted ? exit.done : exit.failed);
     },
   );

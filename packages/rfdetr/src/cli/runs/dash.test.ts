@@ -12,8 +12,8 @@ writeExampleRun(join(folder, "one"), { steps: 5 });
 afterAll(() => rmSync(folder, { recursive: true }));
 const launcher = fileURLToPath(new URL("../../../bin/rfdetr.mjs", import.meta.url));
 
-function start(...words: string[]) {
-  const child = spawn(process.execPath, [launcher, "dash", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+function start({ cwd }: { cwd?: string }, ...words: string[]) {
+  const child = spawn(process.execPath, [launcher, "dash", ...words], { cwd, stdio: ["ignore", "pipe", "pipe"] });
   let [out, err] = ["", ""];
   child.stdout.on("data", (part) => (out += part));
   child.stderr.on("data", (part) => (err += part));
@@ -23,7 +23,7 @@ function start(...words: string[]) {
 
 describe("rfdetr dash", () => {
   it("prints its address as JSON, and ends cleanly with Ctrl-C while a page is open", async () => {
-    const { child, ended, out } = start(folder, "--port", "0", "--json");
+    const { child, ended, out } = start({}, folder, "--port", "0", "--json");
     await expect.poll(out, { timeout: 60_000 }).toMatch(/\n$/);
     const { url, port } = JSON.parse(out()) as { url: string; port: number };
     expect(new URL(url).port).toBe(String(port));
@@ -31,6 +31,14 @@ describe("rfdetr dash", () => {
     // A stream that never ends by itself.
     const events = await fetch(`http://127.0.0.1:${port}/api/events`, { headers: { cookie } });
     expect(events.status).toBe(200);
+    child.kill("SIGINT");
+    expect(await ended).toBe(0);
+  });
+
+  it("waits for the first run where there is no folder of runs yet", async () => {
+    const { child, ended, out, err } = start({ cwd: folder }, "--port", "0", "--json");
+    await expect.poll(err, { timeout: 60_000 }).toContain("no run yet: the page waits for the first one in runs/");
+    expect(JSON.parse(out())).toHaveProperty("url");
     child.kill("SIGINT");
     expect(await ended).toBe(0);
   });
@@ -44,7 +52,7 @@ describe("rfdetr dash", () => {
       /Expected a port from 0 to 65535 for port but received 70000/,
     ],
   ])("says in a sentence what is wrong with %s", async (_, words, code, message) => {
-    const { ended, err } = start(...words);
+    const { ended, err } = start({}, ...words);
     expect(await ended).toBe(code);
     expect(err()).toMatch(message);
     expect(err().trim().split("\n").length).toBeLessThanOrEqual(2);

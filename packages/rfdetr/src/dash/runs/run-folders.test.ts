@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
 import { RunDirectoryError } from "../../support/errors.js";
 import { ownFile, RunFolders } from "./run-folders.js";
 
@@ -46,6 +46,17 @@ describe("the folder of the runs", () => {
       expect(folders.get(id)?.path).toBe(path);
     }
     expect(folders.get("../elsewhere")).toBeNull();
+  });
+
+  it("may be missing where runs are waited for, and has those that come", () => {
+    const later = join(root, "later");
+    const folders = new RunFolders(later, true);
+    expect(folders.list()).toEqual([]);
+    mkdirSync(join(later, "nano"), { recursive: true });
+    writeFileSync(join(later, "nano", "config.json"), "{}");
+    vi.spyOn(performance, "now").mockReturnValue(performance.now() + 5000);
+    expect(folders.list().map(({ name }) => name)).toEqual(["nano"]);
+    vi.restoreAllMocks();
   });
 
   it("is refused in a sentence where it is missing or a file", () => {

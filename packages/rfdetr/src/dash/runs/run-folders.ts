@@ -1,6 +1,6 @@
 // Which runs a folder holds, and which of their files the page may ask for: none that lies outside of the folder.
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
-import { basename, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { RunDirectoryError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { sha256 } from "../../support/files/sha256.js";
@@ -29,9 +29,16 @@ export class RunFolders {
   #runs = new Map<string, RunFolder>();
   #listed = Number.NEGATIVE_INFINITY;
 
-  /** @throws RunDirectoryError where there is no such folder */
-  constructor(folder: string) {
+  /**
+   * @param mayLack whether there may be no such folder yet; then it has no runs until it is there
+   * @throws RunDirectoryError where there is no such folder
+   */
+  constructor(folder: string, mayLack = false) {
     const root = resolve(folder);
+    if (mayLack && !existsSync(root) && existsSync(dirname(root))) {
+      this.root = join(realpathSync(dirname(root)), basename(root));
+      return;
+    }
     if (!existsSync(root))
       throw new RunDirectoryError(`Expected a folder of runs but ${root} does not exist${orNearPath(root)}`);
     if (!statSync(root).isDirectory()) throw new RunDirectoryError(`Expected a folder of runs but ${root} is a file`);
