@@ -5,9 +5,11 @@ import { classColors, linear, luminance, paletteColor, readableOn } from "./clas
 const coco = Array.from({ length: 80 }, (_, i) => `class ${i}`);
 
 describe("class colours", () => {
-  it("depend on the names, not on their order or number of mentions", () => {
-    const [fox, owl] = classColors(["fox", "owl"]);
-    expect(classColors(["owl", "fox", "owl"])).toEqual([owl, fox, owl]);
+  it("depend on the place of a class, not on its name or number of mentions", () => {
+    const [first, second] = classColors(["fox", "owl"]);
+    expect(classColors(["owl", "fox", "owl"])).toEqual([first, second, first]);
+    expect(classColors(coco).slice(0, 2)).toEqual([first, second]);
+    expect(classColors(coco)).toEqual(coco.map((_, place) => paletteColor(place)));
     expect(classColors([])).toEqual([]);
   });
 
@@ -28,6 +30,15 @@ describe("class colours", () => {
       expect(contrast(color, readableOn(color))).toBeGreaterThan(4.5);
     }
     expect([readableOn("#ffff00"), readableOn("#000080")]).toEqual(["#000000", "#ffffff"]);
+  });
+
+  it("of the first three differ most", () => {
+    const least = (count: number): number => {
+      const colors = Array.from({ length: count }, (_, place) => light(paletteColor(place)));
+      return Math.min(...colors.flatMap((a, i) => colors.slice(0, i).map((b) => distance(a, b))));
+    };
+    expect(least(3)).toBeGreaterThan(28);
+    expect(least(4)).toBeGreaterThan(17);
   });
 
   it("of the first eight can be told apart with each kind of colour blindness", () => {

@@ -2,35 +2,26 @@
 
 /**
  * For up to eight classes: far apart in hue and lightness, for readers with colour blindness too, and neither too
- * light for a white page nor too dark for a black one.
+ * light for a white page nor too dark for a black one. The first of them are farthest apart: their order makes the
+ * least distance of the first three largest, then that of the first two, four, five and so on.
  */
-const distinct = ["#124efb", "#eb6f9a", "#80a924", "#a361fb", "#59a9d3", "#bb1664", "#9f702f", "#5f69a8"] as const;
+const distinct = ["#124efb", "#80a924", "#bb1664", "#eb6f9a", "#5f69a8", "#a361fb", "#59a9d3", "#9f702f"] as const;
 
 /** Degrees between neighbouring hues: the golden angle, which never comes back to a hue. */
 const goldenAngle = 137.508;
 const lightnesses = [0.62, 0.52, 0.68] as const;
 
 /**
- * A colour for each class, as `#rrggbb`, in the order of the names. It depends on the names and not on their order, so
- * that a class has one colour in all pictures of a data set, and mostly in those of another as well. Different names
- * have different colours. Colours of up to eight classes can be told apart with colour blindness.
+ * A colour for each class, as `#rrggbb`, by its place in the list: give all classes of a detector or a data set, so
+ * that a class has one colour everywhere. The first classes differ most. Different names have different colours; those
+ * of up to eight classes can be told apart with colour blindness.
  * @example
  * import { classColors } from "rfdetr/predict";
  * const [fox, owl] = classColors(["fox", "owl"]);
  */
 export function classColors(names: readonly string[]): string[] {
-  const unique = [...new Set(names)].sort();
-  let slots: number = distinct.length;
-  while (slots < unique.length) slots *= 2;
-  const slotOf = new Map<string, number>();
-  const taken = new Set<number>();
-  for (const name of unique) {
-    let slot = hash(name) % slots;
-    while (taken.has(slot)) slot = (slot + 1) % slots;
-    taken.add(slot);
-    slotOf.set(name, slot);
-  }
-  return names.map((name) => paletteColor(slotOf.get(name) as number));
+  const places = new Map([...new Set(names)].map((name, place) => [name, place]));
+  return names.map((name) => paletteColor(places.get(name) as number));
 }
 
 /** The colour at a place of the palette, which has no end. For classes that have a number only. */
@@ -55,13 +46,6 @@ export function luminance(color: string): number {
 /** A channel of sRGB as light, both 0 to 1. @internal for tests */
 export const linear = (value: number): number => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
 const encoded = (light: number): number => (light <= 0.0031308 ? light * 12.92 : 1.055 * light ** (1 / 2.4) - 0.055);
-
-/** FNV-1a with 32 bits, over UTF-16. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
-}
 
 /** A colour of OKLCH (Ottosson 2020) as `#rrggbb`, with as much of the chroma as sRGB can show. @param hue degrees */
 function fromOklch(lightness: number, chroma: number, hue: number): string {
