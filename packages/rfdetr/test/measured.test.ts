@@ -84,7 +84,7 @@ describe("amp: calibrate", () => {
 
 describe("batch_size: auto", () => {
   it("trains with the number it found, says so, and writes it into config.json", async () => {
-    const events = await run(settings("auto", { batchSize: "auto", autoBatchTargetEffective: 3, gradAccumSteps: 7 }));
+    const events = await run(settings("auto", { batchSize: "auto", autoBatchTargetEffective: 3 }));
     expect(events[0]).toEqual({ type: "preparing", what: "measuring the batch size that fits" });
     expect(
       events.some((event) => event.type === "note" && /^batch size 3 with no accumulation/.test(event.message)),

@@ -3,6 +3,7 @@ import type { Mask } from "../masks/mask.js";
 import { areFinite, resizeMasks } from "../masks/resize-masks.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { Detection } from "../model/types.js";
+import { backgroundName } from "../support/names.js";
 import type { RawMasks, RawOutputs } from "./goldens.js";
 
 /**
@@ -87,9 +88,6 @@ function bestOf(scores: Float32Array, count: number): Uint32Array {
     .sort((a, b) => rank(b) - rank(a) || a - b)
     .subarray(0, count);
 }
-
-/** The name of the row of the class head that stands for no class. */
-export const backgroundName = "__background__";
 
 /** A name for each row of the class head: those of the classes, and one for the row without a class. */
 export function rowNames(classNames: readonly string[], rows: number): string[] {

@@ -14,3 +14,6 @@ export function camelCase(name: string): string {
 export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
+
+/** The name of the row of the class head that stands for no class. */
+export const backgroundName = "__background__";

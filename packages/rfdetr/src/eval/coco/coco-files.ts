@@ -3,10 +3,10 @@
 import { readCocoJson, readJsonList } from "../../data/formats/coco-json.js";
 import { type Entry, readId } from "../../data/formats/entries.js";
 import { outlineBox } from "../../data/formats/outline-box.js";
-import { backgroundName } from "../../onnx/detections.js";
 import { EvaluationError } from "../../support/errors.js";
 import type { Fail } from "../../support/files/text-file.js";
 import { agreeing, counted } from "../../support/format.js";
+import { backgroundName } from "../../support/names.js";
 import { anyList, callback, checkArgument, checkOptions, filePath, type OptionKinds } from "../../support/options.js";
 import { CocoEvaluator, type CocoSummary } from "./coco.js";
 import type { ImageFacts } from "./evaluated-image.js";

@@ -1,6 +1,6 @@
 // Which image and class a result is of, where it names them as `rfdetr predict` does.
 import { type Entry, readId } from "../../data/formats/entries.js";
-import { backgroundName } from "../../onnx/detections.js";
+import { backgroundName } from "../../support/names.js";
 import { kind, type Source } from "./file-entries.js";
 
 /** The image and the class of a result. */

@@ -4,11 +4,8 @@ import { drawChart, type Line } from "../../charts/chart.js";
 import { type LegendEntry, sample } from "../../charts/legend.js";
 import { type Figure, figure, fontSizes, roughWidth, shortened, text } from "../../charts/svg.js";
 import { classColors } from "../../support/class-colors.js";
-<<<<<<< HEAD
 import { thresholdText } from "../../support/format.js";
-=======
 import { largestOf } from "../../support/lists.js";
->>>>>>> a4330c99 (Let lists of a dataset be longer than a call has arguments)
 import { type EvaluationDetails, mainDetails } from "../details/evaluation-details.js";
 import { figureWidth, heading, margin } from "./layout.js";
 
