@@ -37,10 +37,14 @@ export function numericsText(summary: NumericsSummary): string {
   if (summary.flushed.length > 0) parts.push(flushedText(summary.flushed));
   if (summary.forecasts.length > 0)
     parts.push(["Foreseen at the last watched step:", ...summary.forecasts.map(forecastText)].join("\n  "));
+  const middle =
+    updates !== null && Number.isFinite(updates.median_ratio)
+      ? `${updates.median_ratio.toExponential(1)} in the median on the last watched step, on any of them `
+      : "on any watched step ";
   if (updates?.largest[0]?.ratio === 0) parts.push("Updates: no weight changed on the watched steps");
   else if (updates !== null)
     parts.push(
-      `Updates: ‖Δw‖/‖w‖ was ${updates.median_ratio.toExponential(1)} in the median on the last watched step, on any of them largest in ${updates.largest.map(({ name, ratio }) => `${name} (${ratio.toExponential(1)})`).join(", ")}; weights kept in bfloat16 would have lost ${share(updates.bf16_lost)} of the changes`,
+      `Updates: ‖Δw‖/‖w‖ was ${middle}largest in ${updates.largest.map(({ name, ratio }) => `${name} (${ratio.toExponential(1)})`).join(", ")}; weights kept in bfloat16 would have lost ${share(updates.bf16_lost)} of the changes`,
     );
   if (summary.phases !== null) parts.push(phasesText(summary.phases));
   if (summary.memory !== null) parts.push(memoryText(summary.memory));
