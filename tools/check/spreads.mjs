@@ -32,7 +32,7 @@ const short = {
     "rfdetr/src/export/proof/compare-outputs",
     "rfdetr/src/model/decoder/query-selection",
     "rfdetr/src/onnx/goldens",
-    "rfdetr/src/predict/selection",
+    "rfdetr/src/support/thresholds",
   ],
   "layers, parameters and nodes of a model": [
     "amp/src/observers/calibrate",
