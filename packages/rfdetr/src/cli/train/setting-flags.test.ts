@@ -1,7 +1,8 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { main } from "../main.js";
 import { parseAssignment, parseOverrides, settingsOf } from "./setting-flags.js";
 
 describe("settings as text", () => {
@@ -68,4 +69,18 @@ describe("the settings of a command line", () => {
       ["__proto__", { epochs: 7 }],
     ]);
   });
+});
+
+it("takes --number-format none on the command line, as its help says, and names what it takes", async () => {
+  let stderr = "";
+  const write = vi.spyOn(process.stderr, "write").mockImplementation((text) => Boolean((stderr += text)));
+  const said = async (format: string): Promise<string> => {
+    stderr = "";
+    await main(["train", "--data", "no/such/folder", "--model", "tiny", "--number-format", format]);
+    return stderr;
+  };
+  expect(await said("none")).toMatch(/no\/such\/folder/);
+  expect(await said("fp8")).toMatch(/no\/such\/folder/);
+  expect(await said("fp9")).toMatch(/Expected one of .*none for number-format but received "fp9"/);
+  write.mockRestore();
 });

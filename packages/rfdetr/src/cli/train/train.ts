@@ -48,11 +48,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
       .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
       .option("--precision <p>", `${precisionsInWords} (default: auto, what fits)`)
-      .option(
-        "--number-format <name>",
-        `${numberFormatHelp}; slow, to see what such hardware would do (default: none)`,
-        (text) => numberFormatOf({ numberFormat: text }).numberFormat,
-      )
+      .option("--number-format <name>", `${numberFormatHelp}; slow, to see what such hardware would do (default: none)`)
       .option("--no-amp", "train in 32-true")
       .option("--device <d>", "auto, cpu or cuda:N (default: auto, the GPU if there is one)")
       .option("--processes <n>", "processes of this machine that train together (default: 1)", numeric)
@@ -97,7 +93,9 @@ export function addTrain(program: Command, finish: (code: number) => void): void
     ...flagValues.numberFormat,
     ...flagValues.device,
     "--set": beginnings,
-  }).action(async (flags: TrainFlags) => finish(await train(flags)));
+  }).action(async (flags: TrainFlags & { numberFormat?: string }) =>
+    finish(await train({ ...flags, ...numberFormatOf(flags) })),
+  );
 }
 
 /** The settings without a flag of their own, as `--set` takes them. */
