@@ -78,8 +78,20 @@ void pack_left_tiles(const Source& matrix, int64_t columns, int64_t depth, int64
 
 const Kernels* amx_pair_kernels() {
   static constexpr Kernels kernels{
-      "amx_bf16",      right_width,   packed_rows,     2,    tile_size,    square, pack_transposed, pack_right,
-      pack_left_tiles, multiply_rows, multiply_packed, gelu, gelu_backward};
+      .name = "amx_bf16",
+      .right_width = right_width,
+      .left_width = packed_rows,
+      .cell_elements = 2,
+      .cell_unit = tile_size,
+      .row_unit = square,
+      .pack_transposed = pack_transposed,
+      .pack_right = pack_right,
+      .pack_left = pack_left_tiles,
+      .multiply_rows = multiply_rows,
+      .multiply_packed = multiply_packed,
+      .gelu = gelu,
+      .gelu_backward = gelu_backward,
+  };
   return &kernels;
 }
 

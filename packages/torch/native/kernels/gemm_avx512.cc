@@ -96,9 +96,8 @@ void gelu(bool, const void* input_values, int64_t count, void* result_values) {
 }
 
 void gelu_backward(bool, const void* gradient_values, const void* input_values, int64_t count, void* result_values) {
-  const auto *const gradient = static_cast<const uint16_t*>(gradient_values), *const input =
-                                                                                  static_cast<const uint16_t*>(
-                                                                                      input_values);
+  const auto* const gradient = static_cast<const uint16_t*>(gradient_values);
+  const auto* const input = static_cast<const uint16_t*>(input_values);
   auto* const result = static_cast<uint16_t*>(result_values);
   for (int64_t i = 0; i < count; i += 16) {
     const __mmask16 mask = first_lanes(count - i);
@@ -107,19 +106,21 @@ void gelu_backward(bool, const void* gradient_values, const void* input_values, 
 }
 
 const Kernels* avx512_pair_kernels() {
-  static constexpr Kernels kernels{"avx512_bf16",
-                                   right_width,
-                                   left_width,
-                                   2,
-                                   1,
-                                   tile_rows,
-                                   pack_transposed,
-                                   pack_right,
-                                   pack_left,
-                                   multiply_rows,
-                                   multiply_packed,
-                                   gelu,
-                                   gelu_backward};
+  static constexpr Kernels kernels{
+      .name = "avx512_bf16",
+      .right_width = right_width,
+      .left_width = left_width,
+      .cell_elements = 2,
+      .cell_unit = 1,
+      .row_unit = tile_rows,
+      .pack_transposed = pack_transposed,
+      .pack_right = pack_right,
+      .pack_left = pack_left,
+      .multiply_rows = multiply_rows,
+      .multiply_packed = multiply_packed,
+      .gelu = gelu,
+      .gelu_backward = gelu_backward,
+  };
   return &kernels;
 }
 

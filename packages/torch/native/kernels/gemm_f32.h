@@ -306,19 +306,21 @@ void gelu_backward(bool is_bf16, const void* gradient, const void* input, int64_
 }  // namespace
 
 inline constexpr gemm::Kernels f32_kernels(const char* name) {
-  return {name,
-          right_width,
-          left_width,
-          1,
-          1,
-          tile_rows,
-          pack_transposed,
-          pack_right,
-          pack_left,
-          multiply_rows,
-          multiply_packed,
-          gelu_values,
-          gelu_backward};
+  return {
+      .name = name,
+      .right_width = right_width,
+      .left_width = left_width,
+      .cell_elements = 1,
+      .cell_unit = 1,
+      .row_unit = tile_rows,
+      .pack_transposed = pack_transposed,
+      .pack_right = pack_right,
+      .pack_left = pack_left,
+      .multiply_rows = multiply_rows,
+      .multiply_packed = multiply_packed,
+      .gelu = gelu_values,
+      .gelu_backward = gelu_backward,
+  };
 }
 
 }  // namespace rfdetr::INSTRUCTION_SET
