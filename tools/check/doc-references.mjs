@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands, options.
+// Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands, options. Every
+// picture of the documents is shown by one of them.
 // In comments of the code only whole paths are looked up.
 import { posix } from "node:path";
 import { isMain, isTest, paths, read, report, written } from "./repository.mjs";
@@ -107,6 +108,19 @@ function missingLink(repo, from, target) {
   return headings.includes(fragment) ? [] : [`no heading #${fragment} in ${path}`];
 }
 
+/** Places that a line of Markdown or HTML points at. @param {string} line @returns {string[]} */
+const linksOf = (line) =>
+  [...line.matchAll(/\]\(([^)\s]+)[^)]*\)|\b(?:src|srcset)="([^"]+)"/g)].map((link) => link[1] ?? link[2]);
+
+/** @param {File[]} documents @param {string[]} all @returns {string[]} */
+export function unshownPictures(documents, all) {
+  const links = documents.flatMap(({ text }) => linksOf(text));
+  return all
+    .filter((path) => path.startsWith("docs/images/"))
+    .filter((path) => !links.some((link) => link.endsWith(path.replace("docs/", ""))))
+    .map((path) => `${path}: no document shows this picture`);
+}
+
 /** @param {File} file @param {Repository} repo @returns {string[]} */
 function breachesOfComments(file, repo) {
   return file.text
@@ -134,7 +148,7 @@ export function breaches(files, repo) {
     return document.text.split("\n").flatMap((line, i) => {
       if (/^\s*```/.test(line)) fenced = !fenced;
       const code = fenced ? [line] : [...line.matchAll(/`([^`]+)`/g)].map((span) => span[1]);
-      const links = fenced ? [] : [...line.matchAll(/\]\(([^)\s]+)[^)]*\)/g)].map((link) => link[1]);
+      const links = fenced ? [] : linksOf(line);
       return [
         ...code.flatMap((text) => missing(repo, text)).filter((what) => !isShown(what)),
         ...links.filter((target) => !/^[a-z]+:/.test(target)).flatMap((target) => missingLink(repo, document, target)),
@@ -145,5 +159,6 @@ export function breaches(files, repo) {
 
 if (isMain(import.meta.url)) {
   const files = written(/\.(md|ts|mjs|cc|h|py)$/).filter(({ path }) => path !== "CHANGELOG.md" && !isTest(path));
-  report("doc-references", breaches(files, repository()));
+  const documents = files.filter(({ path }) => path.endsWith(".md"));
+  report("doc-references", [...breaches(files, repository()), ...unshownPictures(documents, paths())]);
 }

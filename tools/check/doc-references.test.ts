@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { breaches } from "./doc-references.mjs";
+import { breaches, unshownPictures } from "./doc-references.mjs";
 
 const files: Record<string, string> = {
   "README.md": "# Title\n\n## Getting started, twice\n",
@@ -38,12 +38,20 @@ describe("references of documents", () => {
     ["`docs/nowhere`", "1: no file or folder docs/nowhere"],
     ["\n[a](nowhere.md)", "2: no file docs/nowhere.md"],
     ["[a](../README.md#nowhere)", "1: no heading #nowhere in README.md"],
+    ['<img src="nowhere.png" alt="a page">', "1: no file docs/nowhere.png"],
     ["`npm run nothing`", "1: no script npm run nothing"],
     ["`rfdetr fly`", "1: no command rfdetr fly"],
     ["`npx rfdetr data fly birds/`", "1: no command rfdetr data fly"],
     ["```\nnpx rfdetr train --date birds/\n```", "2: no option --date of rfdetr"],
   ])("%s does not exist", (text, breach) => {
     expect(found(text)).toEqual([breach]);
+  });
+
+  test("a picture that no document shows", () => {
+    const page = { path: "docs/page.md", text: '![a](images/a.png) <source srcset="images/b.png">' };
+    expect(unshownPictures([page], ["docs/images/a.png", "docs/images/b.png", "docs/images/c.png"])).toEqual([
+      "docs/images/c.png: no document shows this picture",
+    ]);
   });
 
   test("a comment that names a path which has moved", () => {

@@ -21,7 +21,7 @@ const settings = { ...quickSettings, monitor_interval: 10 };
 
 /**
  * @typedef {{
- *   name: string, run: string, part: string, ready: string, width: number, height: number, dark: boolean
+ *   name: string, run: string, part: string, ready: string, width: number, height: number
  * }} Picture
  */
 
@@ -34,18 +34,8 @@ const pictures = [
     ready: ".makers img",
     width: 1440,
     height: 1000,
-    dark: false,
   },
-  {
-    name: "dash-microscope-dark",
-    run: "foreseen",
-    part: "Numerics",
-    ready: ".makers img",
-    width: 1440,
-    height: 1000,
-    dark: true,
-  },
-  { name: "dash-curves", run: "learned", part: "Curves", ready: ".uplot", width: 1440, height: 860, dark: false },
+  { name: "dash-curves", run: "learned", part: "Curves", ready: ".uplot", width: 1440, height: 860 },
   {
     name: "dash-pictures",
     run: "learned",
@@ -53,7 +43,6 @@ const pictures = [
     ready: ".image img",
     width: 1000,
     height: 640,
-    dark: false,
   },
 ];
 
@@ -77,8 +66,8 @@ function train(folder) {
 }
 
 /** @param {import("playwright-core").Browser} browser @param {string} url @param {Picture} picture */
-async function take(browser, url, { name, run, part, ready, width, height, dark }) {
-  const page = await browser.newPage({ viewport: { width, height }, colorScheme: dark ? "dark" : "light" });
+async function take(browser, url, { name, run, part, ready, width, height }) {
+  const page = await browser.newPage({ viewport: { width, height } });
   await page.goto(url);
   await page.getByRole("link", { name: run, exact: true }).click();
   await page.getByRole("tab", { name: part }).click();
