@@ -2,54 +2,10 @@
 // Draws where the values of a module lie over time: a column a watched step, a row a power of two, darker where more
 // values are; with the limits of the dtype, the largest value, and where it is foreseen to go.
 import { drawing, styleValue } from "./dom.js";
+import { scalesOf } from "./exponent-scales.js";
 import { powerOfTwo, whole } from "./format.js";
-import { ranges } from "./headroom.js";
 
-/** @import { ExponentMap, Forecast } from "../src/dash/wire.js" */
-/** @import { Dtype } from "./headroom.js" */
-
-/**
- * What is drawn.
- * @typedef {object} Chart
- * @property {ExponentMap} map
- * @property {(number | null)[]} top log2 of the largest value at each watched step; null where that is not finite or
- * zero
- * @property {Dtype} dtype whose limits are drawn
- * @property {Dtype[]} dtypes of each watched step
- * @property {number} at the watched step that the side histogram shows
- * @property {Forecast | null} forecast
- */
-
-const margin = { left: 54, top: 14, bottom: 30 };
-
-/**
- * The scales of a chart. @param {Chart} chart @param {number} width @param {number} height
- */
-export function scalesOf({ map, top, dtype, forecast }, width, height) {
-  const { steps, first, rows } = map;
-  const last = steps.at(-1) ?? 0;
-  const gap = steps.length > 1 ? (last - steps[0]) / (steps.length - 1) : Math.max(1, last);
-  const crossing = forecast === null ? null : last + forecast.steps;
-  const limits = ranges[dtype];
-  const isNear = limits.top < 20;
-  const tops = /** @type {number[]} */ (top.filter((value) => value !== null));
-  const highest = Math.max(first + rows, ...tops, isNear ? limits.top + 1.5 : first + rows + 2);
-  const lowest = Math.min(rows === 0 ? 0 : first, isNear ? limits.zero - 1 : first);
-  const from = steps[0] - gap;
-  const to = crossing === null ? last : Math.max(last, crossing + (crossing - from) * 0.04);
-  const plot = {
-    left: margin.left,
-    top: margin.top,
-    width: width - margin.left - (width < 500 ? 60 : 118),
-    height: height - margin.top - margin.bottom,
-  };
-  return {
-    ...{ plot, from, to, gap, highest, lowest, crossing, limits, isNear },
-    x: (/** @type {number} */ step) => plot.left + ((step - from) / Math.max(1e-9, to - from)) * plot.width,
-    y: (/** @type {number} */ exponent) =>
-      plot.top + ((highest - exponent) / Math.max(1, highest - lowest)) * plot.height,
-  };
-}
+/** @import { Chart } from "./exponent-scales.js" */
 
 /** @param {HTMLCanvasElement} canvas @param {Chart} chart */
 export function drawExponents(canvas, chart) {
@@ -85,12 +41,12 @@ function zones(context, { plot, y, limits, isNear }) {
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Chart} chart @param {ReturnType<typeof scalesOf>} scales */
-function cells(context, { map, at, dtype, dtypes }, { x, y, gap, limits, isNear }) {
+function cells(context, { map, at, dtype, dtypes }, { x, y, edges, limits, isNear }) {
   const [ink, over, lost] = ["--density", "--density-over", "--density-lost"].map(styleValue);
   for (const [i, shares] of map.shares.entries()) {
     // Whole pixels: neighbours that overlap would show as lines.
-    const left = Math.round(x(i === 0 ? map.steps[0] - gap : map.steps[i - 1]));
-    const right = Math.max(left + 1, Math.round(x(map.steps[i])));
+    const left = Math.round(x(edges[i]));
+    const right = Math.max(left + 1, Math.round(x(edges[i + 1])));
     const isLimited = isNear && dtypes[i] === dtype;
     for (const [row, share] of shares.entries()) {
       if (share < 0) continue;
@@ -107,15 +63,16 @@ function cells(context, { map, at, dtype, dtypes }, { x, y, gap, limits, isNear 
   context.strokeStyle = styleValue("--accent");
   context.lineWidth = 1;
   context.strokeRect(
-    x(at === 0 ? map.steps[0] - gap : map.steps[at - 1]),
+    x(edges[at]),
     y(map.first + map.rows),
-    Math.max(2, x(map.steps[at]) - x(at === 0 ? map.steps[0] - gap : map.steps[at - 1])),
+    Math.max(2, x(edges[at + 1]) - x(edges[at])),
     y(map.first) - y(map.first + map.rows),
   );
 }
 
 /** @param {CanvasRenderingContext2D} context @param {Chart} chart @param {ReturnType<typeof scalesOf>} scales */
-function axes(context, { map, dtype, dtypes }, { plot, x, y, from, to, highest, lowest, limits, isNear, crossing }) {
+function axes(context, { map, dtype, dtypes }, scales) {
+  const { plot, x, y, edges, from, to, highest, lowest, limits, isNear, crossing } = scales;
   const [quiet, rule] = [styleValue("--quiet"), styleValue("--line")];
   context.fillStyle = quiet;
   context.strokeStyle = rule;
@@ -130,7 +87,7 @@ function axes(context, { map, dtype, dtypes }, { plot, x, y, from, to, highest, 
   const between = roundStep((to - from) / Math.max(2, plot.width / 100));
   for (let step = Math.ceil(from / between) * between; step <= to; step += between) {
     const near = (crossing !== null && Math.abs(x(step) - x(crossing)) < 46) || plot.left + plot.width - x(step) < 18;
-    if (!near) context.fillText(whole(Math.max(0, step)), x(step), plot.top + plot.height + 16);
+    if (!near) context.fillText(whole(step), x(step), plot.top + plot.height + 16);
   }
   if (isNear) {
     const mark = (/** @type {number} */ exponent, /** @type {string} */ color, /** @type {number[]} */ dash) => {
@@ -167,10 +124,10 @@ function axes(context, { map, dtype, dtypes }, { plot, x, y, from, to, highest, 
   // A rule of precision changed the dtype while the run went on.
   for (const [i, each] of dtypes.entries()) {
     if (i === 0 || each === dtypes[i - 1]) continue;
-    upright(map.steps[i - 1]);
+    upright(edges[i]);
     context.fillStyle = styleValue("--ink");
     context.textAlign = "left";
-    context.fillText(`${each} from here`, x(map.steps[i - 1]) + 5, plot.top + plot.height - 12);
+    context.fillText(`${each} from here`, x(edges[i]) + 5, plot.top + plot.height - 12);
   }
 }
 

@@ -173,6 +173,9 @@ export function tightest(modules, at, measure) {
   return found;
 }
 
+/** The fewest watched steps that show where values go, as many as a forecast needs. */
+const fewest = 4;
+
 /**
  * Bits of the least headroom that were lost a watched step, over the last few; 0 where that is not known.
  * @param {ModuleSeries[]} modules @param {Side} side @param {number} at @param {Measure} measure
@@ -180,5 +183,5 @@ export function tightest(modules, at, measure) {
 export function trendAt(modules, side, at, measure) {
   const before = Math.max(0, at - 4);
   const change = leastBits(modules, side, at, measure) - leastBits(modules, side, before, measure);
-  return at > before && Number.isFinite(change) ? change / (at - before) : 0;
+  return at - before + 1 >= fewest && Number.isFinite(change) ? change / (at - before) : 0;
 }

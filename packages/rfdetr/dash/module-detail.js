@@ -2,7 +2,8 @@
 // One module under the microscope: its exponents over time, its largest values and the images that made them.
 import { ask, Latest } from "./client.js";
 import { asTable, fill, h, picture } from "./dom.js";
-import { drawExponents, scalesOf } from "./exponent-chart.js";
+import { drawExponents } from "./exponent-chart.js";
+import { scalesOf } from "./exponent-scales.js";
 import { bitsText, brief, percent, powerOfTwo, whole } from "./format.js";
 import { levelOf } from "./headroom.js";
 
@@ -168,10 +169,8 @@ export class ModuleDetail {
     if (chart === null) return;
     const { map } = chart;
     const { clientWidth, clientHeight } = this.#canvas;
-    const { x, y, gap } = scalesOf(chart, clientWidth, clientHeight);
-    const column = map.steps.findIndex(
-      (step, i) => event.offsetX <= x(step) && event.offsetX >= x(map.steps[i - 1] ?? step - gap),
-    );
+    const { x, y, edges } = scalesOf(chart, clientWidth, clientHeight);
+    const column = map.steps.findIndex((_, i) => event.offsetX >= x(edges[i]) && event.offsetX <= x(edges[i + 1]));
     const row = Array.from({ length: map.rows }, (_, i) => i).find(
       (i) => event.offsetY >= y(map.first + i + 1) && event.offsetY < y(map.first + i),
     );

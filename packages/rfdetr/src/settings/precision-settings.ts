@@ -38,9 +38,10 @@ export const precisionSettings = {
     ours: true,
   },
   monitor_interval: {
-    type: countOrZero,
-    fallback: 200,
-    about: "steps between records of activations and gradients in numerics.jsonl; 0 records none",
+    type: z.union([countOrZero, z.literal("auto")]),
+    fallback: "auto",
+    about:
+      "steps between records of activations and gradients in numerics.jsonl; auto is a fortieth of the planned steps, 200 at most; 0 records none",
     ours: true,
   },
   precision_overrides: {

@@ -94,8 +94,6 @@ async function demo(flags: DemoFlags): Promise<number> {
           notes: demoNotes,
           maxSteps,
           epochs: demoEpochs(images, shared.batchSize * shared.processes, maxSteps),
-          // Some forty watched steps, so that the report of a run of minutes has something to show.
-          monitorInterval: Math.max(1, Math.ceil(maxSteps / 40)),
         }),
       );
   const code = await follow(run, console);

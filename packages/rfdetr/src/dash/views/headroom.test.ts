@@ -64,6 +64,8 @@ describe("headroom", () => {
     expect(trendAt(falling, "forward", 5, "as-run")).toBe(-1);
     expect(trendAt(falling, "forward", 0, "as-run")).toBe(0);
     expect(trendAt(falling, "gradient", 5, "as-run")).toBe(0);
+    // Two or three points show no trend.
+    expect([1, 2, 3].map((at) => trendAt(falling, "forward", at, "as-run"))).toEqual([0, 0, -1]);
   });
 });
 

@@ -195,6 +195,16 @@ describe("the chapter on numerics", () => {
     expect(badgesOf(report)).toEqual(["head◆ grad +6.0 · overflowed in a skipped step"]);
   });
 
+  it("names no interval that the run did not keep to", () => {
+    const steps = Array.from({ length: 40 }, (_, i) => i + 1);
+    const watched = (step: number) => monitorRecord(step, { gradient: [values("head", "bfloat16", 2)] });
+    const report = watchedOnce(
+      "planned later",
+      steps.flatMap((step) => [stepRecord(step, { scale: 1 }), ...(step % 2 === 0 ? [watched(step)] : [])]),
+    );
+    expect(report.text()).toContain("The modules were watched on 20 of 40 steps: what follows is said of these.");
+  });
+
   it("says what was foreseen", () => {
     expect(page.texts("tr")).toContain("decoder.layers.0outputs, float16step 30step 40+3.010step 80no");
   });

@@ -35,6 +35,6 @@ export function numericsChapter({ numerics, config }: RunRecord): Html | null {
   const unwatched =
     overall === null &&
     numerics.steps > 0 &&
-    html`<p class="notice">No step was watched, so there is nothing on the modules. With <code>monitor_interval</code> above 0 a run records their values, such as on every 200th step.</p>`;
+    html`<p class="notice">No step was watched, so there is nothing on the modules. With <code>monitor_interval</code> auto or above 0 a run records their values on some steps.</p>`;
   return html`${inShort(numerics, overall)}${unwatched}${parts}`;
 }

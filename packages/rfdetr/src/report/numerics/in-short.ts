@@ -48,7 +48,9 @@ function watched({ watched, steps, skipped, header }: NumericsRecord, { seen }: 
   if (records >= steps && skippedToo === skipped) return null;
   const others = skipped - skippedToo;
   const interval = header?.monitor_interval ?? 0;
-  const setting = interval > 0 ? ` (monitor_interval ${grouped(interval)})` : "";
+  // A time budget and a run that is continued for more epochs change it; the header has it as the run began.
+  const isKept = interval > 0 && Math.abs(records - (1 + steps / interval)) <= 1 + records / 4;
+  const setting = isKept ? ` (monitor_interval ${grouped(interval)})` : "";
   const missed = others > 0 ? ` ${counted(others, "skipped step was", "skipped steps were")} not among them.` : "";
   return html`The modules were watched on ${seen}${setting}: what follows is said of these.${missed}`;
 }

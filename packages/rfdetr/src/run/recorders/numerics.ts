@@ -19,6 +19,7 @@ import {
 } from "../files/numerics/numerics-records.js";
 import { groupRecord, type RankColumns, rankColumns } from "../files/numerics/rank-records.js";
 import type { Session } from "../session/session.js";
+import { watchInterval } from "../steps/watch-interval.js";
 import { droppedLines, type RecordedRollback, type RecordedStep, type Recorder } from "./recorder.js";
 
 const file = "numerics.jsonl";
@@ -134,15 +135,8 @@ export function splitsProducts(device: string, kernels: string, features: readon
   return device === "cpu" && (kernels === "amx" || inVectors);
 }
 
-function numericsHeader({
-  precision,
-  reason,
-  precisionNote,
-  parts,
-  settings,
-  ema,
-  calibration,
-}: Session): HeaderRecord {
+function numericsHeader(session: Session): HeaderRecord {
+  const { precision, reason, precisionNote, parts, ema, calibration } = session;
   const { policy, overrides } = parts.autocast;
   return {
     v: numericsVersion,
@@ -154,7 +148,7 @@ function numericsHeader({
     overrides: { ...overrides },
     splits: splitsProducts(parts.device, engine().kernels, readHardware("cpu").features),
     hardware: machineLine(),
-    monitor_interval: settings.monitorInterval,
+    monitor_interval: watchInterval(session),
     fixed_bytes: fixedBytes(parts, ema),
     ...(calibration === null
       ? {}

@@ -114,7 +114,7 @@ export function autoBatch(
     return chooseBatch(wanted, available, (batch) => {
       const { autoBatchMaxTargetsPerImage: objects } = settings;
       const batches = [randomBatch(batch, size, config.numClasses, objects, config.segmentationHead)];
-      const watched = settings.monitorInterval > 0;
+      const watched = settings.monitorInterval !== 0;
       return measure(device, before, gradients, {
         // A watched step takes all that a plain one takes.
         step: watched ? null : () => trainingStep(parts, batches),
@@ -150,7 +150,7 @@ export function heldMemory(device: string): HeldMemory {
 }
 
 function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {
-  const watch = new StepWatch(parts, null, 1);
+  const watch = new StepWatch(parts, null, () => 1);
   try {
     trainingStep(parts, batches, { observer: watch.begin(1) });
     watch.end();

@@ -15,6 +15,7 @@ import { SpeedMeter, secondsLeft } from "./speed.js";
 import { StepWatch } from "./step-watch.js";
 import { type StepPlan, takeStep, wholeStepOf } from "./take-step.js";
 import { TimeBudget } from "./time-budget.js";
+import { watchInterval } from "./watch-interval.js";
 
 /** Makes the optimizer steps of a run. */
 export class StepMaker {
@@ -32,9 +33,9 @@ export class StepMaker {
   settled = true;
 
   constructor(readonly run: FaultyRun) {
-    const { parts, ema, settings } = run.session;
-    this.budget = new TimeBudget(run.session);
-    this.#watch = new StepWatch(parts, ema, settings.monitorInterval);
+    const { session } = run;
+    this.budget = new TimeBudget(session);
+    this.#watch = new StepWatch(session.parts, session.ema, () => watchInterval(session));
   }
 
   /** Steps begin, or go on after a pause, which does not count as training. */

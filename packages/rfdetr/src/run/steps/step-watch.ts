@@ -16,10 +16,14 @@ export class StepWatch {
   readonly #stacks: readonly number[];
   #watching = false;
 
-  /** @param interval steps between those that are watched; 0 watches none */
-  constructor(parts: StepParts, ema: Ema | null, interval: number) {
+  /** @param interval steps between those that are watched, as it is now; 0 watches none */
+  constructor(
+    parts: StepParts,
+    ema: Ema | null,
+    readonly interval: () => number,
+  ) {
     const { numWindows, groupDetr } = parts.model.config;
-    this.#monitor = new Monitor({ interval });
+    this.#monitor = new Monitor();
     this.#updates = new UpdateProbe(
       [...parts.model.namedParameters()].filter(([, parameter]) => parameter.requiresGrad),
     );
@@ -34,9 +38,10 @@ export class StepWatch {
    */
   begin(step: number): StepObserver | null {
     const memory = this.#memory;
-    const watching = this.#monitor.due(step);
+    const interval = this.interval();
+    const watching = isDue(step, interval);
     // Watched perceptrons run layer by layer and keep more: the step before tells of the memory of all others.
-    const looking = this.#monitor.due(step + 1) || (watching && step === 1);
+    const looking = isDue(step + 1, interval) || (watching && step === 1);
     this.#watching = watching;
     if (watching) this.#updates.begin();
     if (looking) memory.begin(step, this.#updates.bytes);
@@ -63,3 +68,6 @@ export class StepWatch {
     this.#monitor.end();
   }
 }
+
+/** Whether a step is watched: the first, and every `interval`-th. */
+const isDue = (step: number, interval: number): boolean => interval > 0 && (step === 1 || step % interval === 0);

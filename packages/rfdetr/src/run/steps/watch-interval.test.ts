@@ -1,0 +1,17 @@
+import { describe, expect, it } from "vitest";
+import { watchInterval } from "./watch-interval.js";
+
+const interval = (totalSteps: number, monitorInterval: number | "auto" = "auto"): number =>
+  watchInterval({ totalSteps, settings: { monitorInterval } });
+
+describe("the interval of watched steps", () => {
+  it("gives a run of any length some forty of them, but no more than every 200th step", () => {
+    expect([1, 12, 100, 500, 2000, 8000].map((steps) => interval(steps))).toEqual([1, 1, 3, 13, 50, 200]);
+    expect(interval(1_000_000)).toBe(200);
+    expect(interval(0)).toBe(1);
+  });
+
+  it("is what the setting says where that is a number", () => {
+    expect([interval(100, 0), interval(100, 7)]).toEqual([0, 7]);
+  });
+});
