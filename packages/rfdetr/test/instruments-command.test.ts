@@ -59,6 +59,32 @@ describe("rfdetr doctor and bench", () => {
     expect(result.losses).toHaveLength(3);
   });
 
+  it("bench measures each of several precisions in processes of its own, in the order asked for", () => {
+    // In one process the peak could only grow from one precision to the next.
+    const large = ["--model", "tiny", "--batch", "16", "--steps", "1", "--warmup", "1", "--rounds", "1"];
+    const { status, stdout } = rfdetr("bench", "train", ...large, "--precision", "32-true", "bf16-mixed", "--json");
+    expect(status).toBe(0);
+    const [full, mixed] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect([full.precision, mixed.precision]).toEqual(["32-true", "bf16-mixed"]);
+    expect(mixed.peak_rss_bytes).toBeLessThan(full.peak_rss_bytes);
+  });
+
+  it("bench says of how many processes its figures are", () => {
+    const once = ["--model", "tiny", "--steps", "1", "--warmup", "1"];
+    const two = rfdetr("bench", "infer", ...once, "--precision", "32-true", "bf16-mixed", "--plain").stdout;
+    expect(two.match(/tiny inference, (32-true|bf16-mixed), medians of 2 processes: forward/g)).toHaveLength(2);
+    const one = rfdetr("bench", "infer", ...once, "--precision", "32-true", "--plain").stdout;
+    expect(one).toMatch(/tiny inference, 32-true: forward/);
+  });
+
+  it("bench refuses flags about other programs where none is measured", () => {
+    const { status, stderr } = rfdetr("bench", "train", "--model", "tiny", "--busy");
+    expect([status, stderr]).toEqual([2, "error: Expected --against beside --busy but received none\n"]);
+  });
+
   it("bench eval --json prints the promised fields", () => {
     const { status, stdout } = rfdetr(
       "bench",

@@ -62,19 +62,19 @@ export const autoTable: readonly AutoRow[] = [
     fits: (h) => h.features.includes("amx_bf16"),
     hardware: "CPU with amx_bf16",
     precision: "bf16-mixed",
-    reason: "this CPU multiplies bfloat16 in matrix units, and bfloat16 takes less memory",
+    reason: "this CPU multiplies bfloat16 in matrix units, and bfloat16 takes less memory in training",
   },
   {
     fits: (h) => h.bf16,
     hardware: "CPU with avx512_bf16, or an ARM CPU with bf16 and i8mm",
     precision: "bf16-mixed",
-    reason: "this CPU multiplies bfloat16 natively, and bfloat16 takes less memory",
+    reason: "this CPU multiplies bfloat16 natively, and bfloat16 takes less memory in training",
   },
   {
     fits: (h) => h.kernels,
     hardware: "CPU with AVX2 and FMA",
     precision: "bf16-mixed",
-    reason: "bfloat16 takes less memory, and products in it are about as fast as in float32 on this CPU",
+    reason: "bfloat16 takes less memory in training, and products in it are about as fast as in float32 on this CPU",
   },
   {
     fits: () => true,
@@ -118,6 +118,6 @@ export function resolvePrecision(request: PrecisionRequest, device: string | Har
 function noteOn(precision: Precision, hardware: Hardware): string | null {
   if (precision === "16-mixed" && !hardware.fp16) return emulationNote;
   if (precision === "bf16-mixed" && !hardware.bf16 && !hardware.kernels)
-    return `This ${hardware.device === "cpu" ? "CPU" : "GPU"} has no bfloat16 matrix units: bf16-mixed saves memory but is slower than 32-true.`;
+    return `This ${hardware.device === "cpu" ? "CPU" : "GPU"} has no bfloat16 matrix units: bf16-mixed saves memory in training but is slower than 32-true.`;
   return null;
 }

@@ -1,10 +1,16 @@
 // `rfdetr/instruments`: benchmarks, profiles and comparisons. Training and prediction import none of them.
 
 export { benchEval, type EvalBench, type EvalFiles, type EvalLoad, writeLoad } from "./bench/bench-eval.js";
-export { benchInfer, type InferBench } from "./bench/bench-infer.js";
+export { benchInfer, type InferBench, type InferBenchOptions } from "./bench/bench-infer.js";
 export { benchLoad, type LoadBench, type LoadBenchOptions } from "./bench/bench-load.js";
 export { benchOps, type OperatorBench } from "./bench/bench-ops.js";
-export { type BenchModel, benchParts, benchTrain, type TrainBench } from "./bench/bench-train.js";
+export {
+  type BenchModel,
+  benchParts,
+  benchTrain,
+  type TrainBench,
+  type TrainBenchOptions,
+} from "./bench/bench-train.js";
 export { countFlops } from "./bench/flops.js";
 export { type HardwarePeaks, measurePeaks, peakFlops } from "./bench/hardware-peaks.js";
 export { type PhotoFolder, writePhotographs } from "./bench/photographs.js";

@@ -20,6 +20,11 @@ export function spread(values: readonly number[]): Spread {
   return { median: median(values), min: smallestOf(values) };
 }
 
+/** Spreads of several rounds as one: the median of the medians, and the least of all. */
+export function joinSpreads(rounds: readonly Spread[]): Spread {
+  return { median: median(rounds.map((each) => each.median)), min: smallestOf(rounds.map((each) => each.min)) };
+}
+
 /** Seconds of each of `count` runs of `body`, after `warmup` runs that are not timed. */
 export function measure(body: () => void, count: number, warmup: number): number[] {
   for (let i = 0; i < warmup; i++) body();

@@ -9,7 +9,8 @@ import { consoleOf, type OutputFlags, oneOf, positiveInteger, showMachine } from
 export interface AgainstFlags extends OutputFlags {
   against?: string[];
   python?: string;
-  rounds: number | string;
+  /** Processes of each program, or of each precision. */
+  rounds?: number | string;
   busy?: boolean;
   isa?: string;
 }
@@ -23,6 +24,8 @@ interface MeasurementFlags extends AgainstFlags {
 }
 
 const precisions = ["32-true", "bf16-mixed"] as const;
+/** Processes of each program, or of each of several precisions, unless `--rounds` says so. */
+export const usualRounds = 2;
 /** Values of `--isa`. */
 export const isas = ["avx2"] as const;
 /** Programs to compare with: only the package trains. */
@@ -31,6 +34,12 @@ export const peersOf: Record<"train" | "infer", readonly Peer[]> = {
   infer: ["python", "openvino", "onnxruntime"],
 };
 const names = { rfdetr: "this program", python: "Python", openvino: "OpenVINO", onnxruntime: "onnxruntime" } as const;
+
+/** @throws UsageError for a flag that concerns other programs where none is measured */
+export function refuseWithoutAgainst(flags: AgainstFlags): void {
+  for (const name of ["python", "busy", "isa"] as const)
+    if (flags[name] !== undefined) throw new UsageError(`Expected --against beside --${name} but received none`);
+}
 
 /**
  * Measures the programs in turns.
@@ -54,9 +63,8 @@ export async function against(
     device: flags.device === "auto" || flags.device === "cpu" ? undefined : flags.device,
   }))
     if (value !== undefined) throw new UsageError(expected("nothing", `${name} beside --against`, value));
-  const [steps, warmup, rounds] = (["steps", "warmup", "rounds"] as const).map((name) =>
-    positiveInteger(name, flags[name]),
-  );
+  const [steps, warmup] = (["steps", "warmup"] as const).map((name) => positiveInteger(name, flags[name]));
+  const rounds = positiveInteger("rounds", flags.rounds ?? usualRounds);
   const isa = flags.isa === undefined ? undefined : oneOf("isa", flags.isa, isas);
   const console = consoleOf(flags);
   const { pythonWithPackage } = await import("../../instruments/peers/python-package.js");

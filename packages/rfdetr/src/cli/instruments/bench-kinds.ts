@@ -1,11 +1,14 @@
 // The kinds of `rfdetr bench`: each measures, and prints its figures.
 import { formatBytes } from "@rfdetr/amp/text";
+import type { OwnBenches } from "../../instruments/bench/own-process.js";
 import { memoryUses } from "../../model/types.js";
 import { expected, UsageError } from "../../support/errors.js";
+import { shapeInWords } from "../../support/shape.js";
 import type { Spread } from "../../support/statistics.js";
 import type { Console } from "../console/console.js";
 import { consoleOf, type OutputFlags, oneOf, positiveInteger, precisions, showMachine } from "../context.js";
-import { type AgainstFlags, against } from "./bench-against.js";
+import { cleanedUp } from "../signals.js";
+import { type AgainstFlags, against, refuseWithoutAgainst, usualRounds } from "./bench-against.js";
 
 /** Values of `--optimizer-state`. */
 export const optimizerStates = ["float32", "8bit"] as const;
@@ -62,6 +65,34 @@ async function resolved(console: Console, flags: ModelFlags | MachineFlags) {
 const optional = (name: string, value: Given | undefined): number | undefined =>
   value === undefined ? undefined : positiveInteger(name, value);
 
+/** Processes of each precision: several where precisions are compared. @throws UsageError */
+function roundsOf({ rounds }: AgainstFlags, list: readonly string[]): number {
+  if (rounds === undefined) return list.length > 1 ? usualRounds : 1;
+  return positiveInteger("rounds", rounds);
+}
+
+const inRounds = (rounds: number): string => (rounds === 1 ? "" : `, medians of ${rounds} processes`);
+
+/** Measures each in processes of its own, which end with this one. */
+async function inTurns<K extends keyof OwnBenches>(
+  console: Console,
+  kind: K,
+  list: readonly OwnBenches[K]["options"][],
+  rounds: number,
+): Promise<OwnBenches[K]["result"][][]> {
+  const { inTurns } = await import("../../instruments/bench/own-process.js");
+  const stop = new AbortController();
+  const progress = (at: number, round: number): void =>
+    console.live(`measuring ${list[at].precision}${rounds === 1 ? "" : `, process ${round} of ${rounds}`}`);
+  const { signal } = stop;
+  const measured = await cleanedUp(
+    () => stop.abort(),
+    () => inTurns(kind, list, { rounds, progress, signal }),
+  );
+  console.end();
+  return measured;
+}
+
 /** Training steps on random images. */
 export async function train(flags: BenchTrainFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
@@ -72,29 +103,21 @@ export async function train(flags: BenchTrainFlags): Promise<void> {
   const boxes = flags.boxes === undefined ? undefined : countOrZero("boxes", flags.boxes);
   if (flags.against !== undefined)
     return against("train", flags, { batch, resolution, queries, boxes, checkpointing: flags.checkpointing });
+  refuseWithoutAgainst(flags);
   const console = consoleOf(flags);
   const { precisions: list, ...common } = await resolved(console, flags);
-  const { benchTrain } = await import("../../instruments/bench/bench-train.js");
-  for (const precision of list) {
-    const { model, checkpointing } = flags;
-    const result = benchTrain({
-      ...common,
-      warmup,
-      model,
-      batch,
-      precision,
-      resolution,
-      queries,
-      boxes,
-      checkpointing,
-      memory: memoryUse,
-      optimizerState,
-    });
-    if (console.json) console.data(result);
+  const rounds = roundsOf(flags, list);
+  const { model, checkpointing } = flags;
+  const shape = { model, batch, resolution, queries, boxes, checkpointing, memory: memoryUse, optimizerState };
+  const asked = list.map((precision) => ({ ...common, ...shape, warmup, precision }));
+  const measured = await inTurns(console, "train", asked, rounds);
+  const { joinTrainRounds } = await import("../../instruments/bench/bench-train.js");
+  for (const result of measured.map(joinTrainRounds)) {
+    if (console.json) console.data({ ...result, ...(rounds > 1 && { rounds }) });
     const { seconds } = result;
-    console.sentence(
-      `${console.bold(`${result.model} training, ${result.precision}`)}: batch ${result.batch} at ${result.resolution} px on ${result.device}`,
-    );
+    const title = console.bold(`${result.model} training, ${result.precision}`);
+    const size = `${shapeInWords(result.resolution)} px on ${result.device}`;
+    console.sentence(`${title}: batch ${result.batch} at ${size}${inRounds(rounds)}`);
     const parts = ["step", "forward", "loss", "backward", "optimizer"] as const;
     console.table(
       ["", ...parts],
@@ -117,16 +140,19 @@ export async function infer(flags: BenchInferFlags): Promise<void> {
   const warmup = positiveInteger("warmup", flags.warmup);
   const batch = positiveInteger("batch", flags.batch);
   if (flags.against !== undefined) return against("infer", flags, { batch });
+  refuseWithoutAgainst(flags);
   const console = consoleOf(flags);
   const { precisions: list, device, steps: iterations } = await resolved(console, flags);
-  const { benchInfer } = await import("../../instruments/bench/bench-infer.js");
-  for (const precision of list) {
-    const result = benchInfer({ model: flags.model, precision, device, batch, iterations, warmup });
-    if (console.json) console.data(result);
+  const rounds = roundsOf(flags, list);
+  const asked = list.map((precision) => ({ model: flags.model, precision, device, batch, iterations, warmup }));
+  const measured = await inTurns(console, "infer", asked, rounds);
+  const { joinInferRounds } = await import("../../instruments/bench/bench-infer.js");
+  for (const result of measured.map(joinInferRounds)) {
+    if (console.json) console.data({ ...result, ...(rounds > 1 && { rounds }) });
     const { forward, predict } = result.milliseconds;
     const shown = ({ median, min }: Spread) => `${median.toFixed(1)} ms (min ${min.toFixed(1)})`;
     const rate = batch === 1 ? "" : ` for ${batch} images, ${result.images_per_second.toFixed(1)} images/s`;
-    const title = console.bold(`${result.model} inference, ${result.precision}`);
+    const title = `${console.bold(`${result.model} inference, ${result.precision}`)}${inRounds(rounds)}`;
     const memory = formatBytes(result.peak_rss_bytes);
     console.sentence(`${title}: forward ${shown(forward)}${rate}, predict ${shown(predict)}, peak memory ${memory}`);
   }
@@ -179,9 +205,9 @@ export async function load(flags: BenchLoadFlags): Promise<void> {
   const source = flags.data ?? pixels(flags.size);
   const console = consoleOf(flags);
   const { precisions: list, device, steps } = await resolved(console, flags);
-  const { benchLoad } = await import("../../instruments/bench/bench-load.js");
   for (const precision of list) {
-    const result = await benchLoad({ model: flags.model, batch, precision, device, steps, workers, images, source });
+    const asked = { model: flags.model, batch, precision, device, steps, workers, images, source };
+    const [[result]] = await inTurns(console, "load", [asked], 1);
     if (console.json) console.data(result);
     const { pictures, preparation, training } = result;
     console.sentence(

@@ -13,7 +13,7 @@ import {
   precisions,
   withOutputFlags,
 } from "../context.js";
-import { isas, peersOf } from "./bench-against.js";
+import { isas, peersOf, usualRounds } from "./bench-against.js";
 import { evaluate, type Given, infer, load, ops, optimizerStates, train } from "./bench-kinds.js";
 
 const kinds = ["train", "infer", "ops", "eval", "load"] as const;
@@ -50,7 +50,11 @@ export function addBench(program: Command, finish: (code: number) => void): void
   const comparable = (command: Command): Command =>
     command
       .option("--python <path>", "Python that has the other programs (default: an environment that is made once)")
-      .option("--rounds <n>", "processes per program", numeric, 2)
+      .option(
+        "--rounds <n>",
+        `processes of each program and precision, in turns (default: ${usualRounds}; 1 for a single precision)`,
+        numeric,
+      )
       .option("--busy", "measure also beside a process that keeps one core busy")
       .option("--isa <name>", "avx2: keep all programs from wider vector instructions");
   const training = comparable(onMachine(withModel(verb("train", "Training steps on random images", train))))

@@ -8,7 +8,7 @@ import { resolveModel } from "../../model/variants.js";
 import { Predictor } from "../../predict/predict.js";
 import { peakRss } from "../../support/machine/machine.js";
 import { sidesOf } from "../../support/shape.js";
-import { measure, type Spread, spread } from "../../support/statistics.js";
+import { joinSpreads, measure, median, type Spread, spread } from "../../support/statistics.js";
 
 /** Measurements of a prediction. */
 export interface InferBench {
@@ -22,15 +22,18 @@ export interface InferBench {
   peak_rss_bytes: number;
 }
 
-/** Measures a model of random weights. */
-export function benchInfer(options: {
+/** What is measured. */
+export interface InferBenchOptions {
   model: string;
   precision: Precision;
   device: string;
   batch: number;
   iterations: number;
   warmup: number;
-}): InferBench {
+}
+
+/** Measures a model of random weights. */
+export function benchInfer(options: InferBenchOptions): InferBench {
   const { precision, device, iterations, warmup, batch } = options;
   manualSeed(0);
   const config = resolveModel(options.model);
@@ -64,4 +67,17 @@ export function benchInfer(options: {
       peak_rss_bytes: peakRss(),
     };
   });
+}
+
+/** The figures of several processes as one: medians of their medians, and the shortest times of all. */
+export function joinInferRounds(rounds: readonly InferBench[]): InferBench {
+  const [first] = rounds;
+  const of = (what: keyof InferBench["milliseconds"]) => joinSpreads(rounds.map((each) => each.milliseconds[what]));
+  const milliseconds = { forward: of("forward"), predict: of("predict") };
+  return {
+    ...first,
+    milliseconds,
+    images_per_second: (1000 * first.batch) / milliseconds.forward.median,
+    peak_rss_bytes: median(rounds.map((each) => each.peak_rss_bytes)),
+  };
 }

@@ -9,7 +9,7 @@ import { resolveSettings } from "../../settings/resolve.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { peakRss } from "../../support/machine/machine.js";
 import type { Shape } from "../../support/shape.js";
-import { type Spread, spread } from "../../support/statistics.js";
+import { joinSpreads, median, type Spread, spread } from "../../support/statistics.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import type { Ema } from "../../train/step/ema.js";
 import { trainingStep } from "../../train/step/step.js";
@@ -67,6 +67,15 @@ export function partsOf(
   return { parts: stepParts(model, settings, { precision, device }), ema: averageOf(model, settings) as Ema };
 }
 
+/** What is measured. */
+export interface TrainBenchOptions extends BenchModel {
+  batch: number;
+  steps: number;
+  warmup: number;
+  /** Boxes of each image; default 8. */
+  boxes?: number;
+}
+
 /** A model of random weights with the parts of its training step. */
 export function benchParts(options: BenchModel): {
   config: ModelConfig;
@@ -88,15 +97,7 @@ export function benchParts(options: BenchModel): {
  * const bench = benchTrain({ model: "nano", precision: "bf16-mixed", device: "cpu", batch: 2, steps: 5, warmup: 2 });
  * console.log(bench.seconds.step.median, bench.mfu);
  */
-export function benchTrain(
-  options: BenchModel & {
-    batch: number;
-    steps: number;
-    warmup: number;
-    /** Boxes of each image; default 8. */
-    boxes?: number;
-  },
-): TrainBench {
+export function benchTrain(options: TrainBenchOptions): TrainBench {
   const { batch, precision, device } = options;
   const { config, parts, ema } = benchParts(options);
   const { model } = parts;
@@ -149,5 +150,28 @@ export function benchTrain(
     peak_flops: peak,
     mfu: flops / seconds.step.median / peak,
     losses,
+  };
+}
+
+/** The figures of several processes as one: medians of their medians, and the shortest times of all. */
+export function joinTrainRounds(rounds: readonly TrainBench[]): TrainBench {
+  const [first] = rounds;
+  const of = (what: keyof TrainBench["seconds"]) => joinSpreads(rounds.map((each) => each.seconds[what]));
+  const middle = (figure: (each: TrainBench) => number) => median(rounds.map(figure));
+  const seconds = {
+    step: of("step"),
+    forward: of("forward"),
+    loss: of("loss"),
+    backward: of("backward"),
+    optimizer: of("optimizer"),
+  };
+  const peak = middle((each) => each.peak_flops);
+  return {
+    ...first,
+    seconds,
+    peak_rss_bytes: middle((each) => each.peak_rss_bytes),
+    peak_tensor_bytes: middle((each) => each.peak_tensor_bytes),
+    peak_flops: peak,
+    mfu: first.flops_per_step / seconds.step.median / peak,
   };
 }
