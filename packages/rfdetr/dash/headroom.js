@@ -67,9 +67,6 @@ function narrowest(modules) {
   return dtypes.find((dtype) => sides.some((side) => isIn(side, dtype))) ?? "float32";
 }
 
-/** The limits that are shown first: those that tell a reader most. @param {string} precision @returns {Measure} */
-export const firstMeasure = (precision) => (precision === "16-mixed" ? "as-run" : "float16");
-
 /** The share of values that become zero above which it is worth to look, as in the report. */
 const muchFlushed = 0.05;
 
@@ -83,6 +80,33 @@ export function flushedModules(modules, side) {
   const there = modules.filter(({ [side]: series }) => series !== null && isIn(series, narrow));
   const most = (/** @type {SideSeries | null} */ series) => Math.max(0, ...(series?.flushed16 ?? [])) / 1000;
   return { of: there.length, count: there.filter((each) => most(each[side]) > muchFlushed).length };
+}
+
+/**
+ * What float16 makes zero of the gradients of a run, or would make in another precision; empty where it is little.
+ * @param {{count: number, of: number}} flushed @param {string} precision of the run
+ */
+export function flushedText({ count, of }, precision) {
+  const where = `more than 5 % of the gradients zero in ${count} of ${of} modules on a watched step.`;
+  if (count === 0) return "";
+  return precision === "16-mixed"
+    ? `With the loss scale of this run, float16 makes ${where}`
+    : `Without a loss scale, float16 would make ${where}`;
+}
+
+/**
+ * What the limits mean to the run: whether they are its own, and what bfloat16 loses in place of range.
+ * @param {string} precision @param {Measure} measure
+ */
+export function limitsText(precision, measure) {
+  if (measure === "float16" && precision !== "16-mixed")
+    return `This run is ${precision}, and has other limits. These are those that 16-mixed would have.`;
+  if (precision === "bf16-mixed")
+    return "bfloat16 reaches as far as float32, and loses precision instead: it keeps 8 bits of each value, where float16 keeps 11 and float32 24.";
+  const isFull = precision !== "16-mixed" && precision !== "" && measure === "as-run";
+  return isFull
+    ? `This run is ${precision}. The limits of float16 and bfloat16 show what half precision would do.`
+    : "";
 }
 
 /** Where the colours of headroom change, in bits. */

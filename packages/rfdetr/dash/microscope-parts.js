@@ -1,8 +1,8 @@
 // @ts-check
 // Parts and sentences of the microscope.
 import { h } from "./dom.js";
-import { bitsText, whole } from "./format.js";
-import { flushedModules } from "./headroom.js";
+import { bitsText } from "./format.js";
+import { flushedModules, flushedText } from "./headroom.js";
 
 /** @import { ModuleSeries } from "../src/dash/wire.js" */
 /** @import { Measure } from "./headroom.js" */
@@ -25,23 +25,13 @@ export const leastText = (bits, measure) =>
 export const beyondText = (measure) =>
   measure === "as-run" ? "A value is beyond its limit now: " : `A value would be beyond ${measure}: `;
 
-/** What float16 would make zero, which headroom does not tell. @param {ModuleSeries[]} modules */
-export function flushedLine(modules) {
-  const { count, of } = flushedModules(modules, "gradient");
-  if (count === 0) return [];
-  const text = `float16 would make more than 5 % of the gradients zero in ${whole(count)} of ${whole(of)} modules`;
-  return [h("p", { class: "told-line" }, `With the loss scale of this run, ${text} on a watched step.`)];
-}
-
 /**
- * What the limits mean where they are not those of the run, and what bfloat16 loses instead of range.
- * @param {string} precision @param {Measure} measure
+ * What float16 makes zero, or would make, which headroom does not tell.
+ * @param {ModuleSeries[]} modules @param {string} precision of the run
  */
-export function limitsText(precision, measure) {
-  const shown =
-    measure === "float16" && precision !== "16-mixed" ? "These are the limits that 16-mixed would have. " : "";
-  if (precision !== "bf16-mixed" || measure === "bfloat16") return shown.trim();
-  return `${shown}bfloat16 reaches as far as float32, and loses precision instead: it keeps 8 bits of each value, where float16 keeps 11 and float32 24.`;
+export function flushedLine(modules, precision) {
+  const text = flushedText(flushedModules(modules, "gradient"), precision);
+  return text === "" ? [] : [h("p", { class: "told-line" }, text)];
 }
 
 export function legend() {

@@ -3,8 +3,8 @@
 import { ask, Latest } from "./client.js";
 import { fill, h } from "./dom.js";
 import { bitsText, whole } from "./format.js";
-import { bitsAt, dtypeAt, firstMeasure, flushedAt, leastBits, levelOf, partsOf, tightest } from "./headroom.js";
-import { beyondText, choice, flushedLine, leastText, legend, limitsText } from "./microscope-parts.js";
+import { bitsAt, dtypeAt, flushedAt, leastBits, levelOf, limitsText, partsOf, tightest } from "./headroom.js";
+import { beyondText, choice, flushedLine, leastText, legend } from "./microscope-parts.js";
 import { ModuleDetail } from "./module-detail.js";
 import { ModuleTree } from "./module-tree.js";
 import { Watched } from "./watched.js";
@@ -62,10 +62,7 @@ export class Microscope {
       this.#isEmpty = true;
       return;
     }
-    if (this.#isEmpty) {
-      this.#measure = firstMeasure(this.#watched.header?.precision ?? "16-mixed");
-      this.#lay();
-    }
+    if (this.#isEmpty) this.#lay();
     this.#isEmpty = false;
     if (this.#path === "") this.#choose(this.#worth());
     this.#show();
@@ -108,8 +105,6 @@ export class Microscope {
         this.#show();
       },
     );
-    const chosen = measures.querySelector("select");
-    if (chosen !== null) chosen.value = this.#measure;
     const orders = choice(
       "Order",
       [
@@ -198,7 +193,7 @@ export class Microscope {
           ),
         );
     }
-    if (this.#measure === "float16") lines.push(...flushedLine(modules));
+    if (this.#measure === "float16") lines.push(...flushedLine(modules, this.#watched.header?.precision ?? ""));
     if (seen.length > 0)
       lines.push(
         h(

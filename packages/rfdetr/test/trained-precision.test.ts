@@ -1,7 +1,7 @@
 // The precision of a training goes with its weights: evaluated and served alone, they have the bits of the run.
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { synthesize } from "../src/data/index.js";
@@ -63,6 +63,8 @@ it("fp16_eval evaluates in float16 with the policy and the overrides of the run"
   const { weights, own } = await run("fp16-eval", { ...recipe, precision: "bf16-mixed", fp16Eval: true });
   expect(await evaluated(weights, "16-mixed")).toEqual(own);
   expect(await evaluated(weights, "bf16-mixed")).not.toEqual(own);
+  const file = join(dirname(dirname(weights)), "evaluation.json");
+  expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ origin: { precision: "16-mixed" } });
 });
 
 it("a number format is emulated in the evaluation of the weights as in that of the run, unless it is left out", async () => {

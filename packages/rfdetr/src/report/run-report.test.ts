@@ -16,6 +16,7 @@ describe("the report of a run", () => {
     );
     expect(text).toContain("random weights: nothing was learned before");
     expect(text).toContain("16-mixed: measured here");
+    expect(text).toContain("Precision of evaluations16-mixed, as in training; scores and boxes are computed");
     expect(text).toContain("30 images with 60 objects to train on, 3 images with 6 objects to evaluate on");
     expect(text).toContain("*.norm in fp32");
   });

@@ -3,11 +3,12 @@ import { describe, expect, it } from "vitest";
 import {
   bitsAt,
   dtypeAt,
-  firstMeasure,
   flushedAt,
   flushedModules,
+  flushedText,
   leastBits,
   levelOf,
+  limitsText,
   modulesBelow,
   partsOf,
   tightest,
@@ -70,13 +71,22 @@ describe("headroom", () => {
 });
 
 describe("a run in bfloat16 or float32", () => {
-  it("is measured against float16 first, by the figures of the report", () => {
-    expect(["bf16-mixed", "32-true", "tf32", "16-mixed"].map(firstMeasure)).toEqual([
-      "float16",
-      "float16",
-      "float16",
-      "as-run",
-    ]);
+  it("is told of its own precision, and of float16 only where that is asked for", () => {
+    const texts = ["bf16-mixed", "32-true", "16-mixed"].map((precision) => limitsText(precision, "as-run"));
+    expect(texts[0]).toMatch(/^bfloat16 reaches as far as float32, and loses precision instead: it keeps 8 bits/);
+    expect(texts[1]).toBe("This run is 32-true. The limits of float16 and bfloat16 show what half precision would do.");
+    expect(texts[2]).toBe("");
+    expect(limitsText("bf16-mixed", "float16")).toBe(
+      "This run is bf16-mixed, and has other limits. These are those that 16-mixed would have.",
+    );
+    expect(limitsText("16-mixed", "float16")).toBe("");
+    const flushed = { count: 1, of: 2 };
+    expect(flushedText(flushed, "16-mixed")).toContain("With the loss scale of this run, float16 makes more");
+    expect(flushedText(flushed, "bf16-mixed")).toContain("Without a loss scale, float16 would make more");
+    expect(flushedText({ count: 0, of: 2 }, "16-mixed")).toBe("");
+  });
+
+  it("is measured against float16 by the figures of the report", () => {
     const modules = [
       module("low", side("bfloat16", 6.8), { ...side("bfloat16", 2), flushed16: [600] }),
       module("wide", side("float32", 14), { ...side("float32", 2), flushed16: [600] }),

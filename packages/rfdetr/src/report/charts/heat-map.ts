@@ -31,12 +31,13 @@ const colour = [46, 134, 210] as const;
  * Draws the map.
  * @param columns the histograms by time; null where there is none
  * @param steps the last step of each column
+ * @param options.float16 whether the ends of float16 are drawn, which is the default
  */
 export function exponentMap(
   alt: string,
   steps: readonly number[],
   columns: readonly (Exponents | null)[],
-  height: number = chartSize.height,
+  { height = chartSize.height, float16 = true }: { height?: number; float16?: boolean } = {},
 ): Html {
   const { low, high } = rangeOf(columns);
   const { ticks } = linearAxis([low, high], { tight: true, count: 7 });
@@ -58,7 +59,7 @@ export function exponentMap(
     write: (column) => grouped(steps[column]),
     label: "optimizer step",
   };
-  return inlineSvg(alt, height, drawChart(area, { x, y, lines: [], limits, ground: [picture] }));
+  return inlineSvg(alt, height, drawChart(area, { x, y, lines: [], limits: float16 ? limits : [], ground: [picture] }));
 }
 
 /** The exponents that a map shows: from `low` to below `high`. */

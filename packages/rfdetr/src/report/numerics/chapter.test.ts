@@ -220,9 +220,39 @@ describe("the chapter on numerics", () => {
     expect(text).toContain("Its gradient points 1.15° away from the exact one.");
   });
 
-  it("of a run without a loss scale says so, and what float16 would have done", () => {
+  it("of a run in bfloat16 speaks of bfloat16, and of float16 only where that is opened", () => {
+    const sides = { forward: [values("neck", "bfloat16", 2 ** 18)], gradient: [values("head", "bfloat16", 2 ** -4)] };
+    const report = watchedOnce("bf16 words", [stepRecord(1, { scale: 1 }), monitorRecord(1, sides)]);
+    const opened = report.all("details").map((each) => report.text(each));
+    expect(opened.filter((each) => each.startsWith("What float16 would have done, in 16-mixed"))).toHaveLength(1);
+    expect(opened.filter((each) => each.startsWith("Every module by the limits of float16"))).toHaveLength(1);
+    const words = opened.reduce((rest, each) => rest.replace(each, ""), report.text());
+    expect(words).toContain(
+      "Nothing came near the end of bfloat16: nearest were the outputs of neck, with +110.0 bits left.",
+    );
+    expect(words).toContain("it costs is precision, not range");
+    expect(words).toContain("Every module had room in bfloat16, on the watched steps: 1 of 1 step.");
+    expect(words).toContain("Bfloat16 reaches from 2⁻¹²⁶ to 2¹²⁷, as float32 does");
+    const ofFloat16 =
+      /.{0,40}(loss scale|overflows? float16|\bfloat16 (overflows|loses|has)|zero in (it|float16)).{0,40}/gi;
+    expect([...words.matchAll(ofFloat16)].map(([match]) => match)).toEqual([]);
+  });
+
+  it("of a run in float32 says what half precision would have done", () => {
+    const report = watchedOnce("fp32 words", [
+      stepRecord(1, { scale: 1 }),
+      monitorRecord(1, { forward: [values("neck", "float32", 2 ** 18)] }),
+    ]).text();
+    expect(report).toContain("Nothing came near the end of float32: nearest were the outputs of neck");
+    expect(report).toContain("What half precision would have doneBfloat16 has the range of float32");
+    expect(report).toContain("Outputs would not have fit into float16: in neck they are 2.0 bits beyond it.");
+    expect(report).not.toContain("it costs is precision");
+  });
+
+  it("of a run without a loss scale has none, and what float16 would have done", () => {
     const report = reportOf({ precision: "bf16-mixed" }).text();
-    expect(report).toContain("The loss was not scaled, which only float16 needs.");
+    expect(report).toContain("No step of 40 was skipped: every loss and every gradient was finite.");
+    expect(report).not.toMatch(/The loss was not scaled|Loss scale and skipped steps/);
     expect(report).toContain("Outputs would have fit into float16, with +3.0 bits left in decoder.layers.0.");
     expect(report).not.toContain("What was not finite");
   });

@@ -23,7 +23,7 @@ export function numericsChapter({ numerics, config }: RunRecord): Html | null {
     faultsByPlace(numerics, config?.data?.path ?? null),
     foreseen(numerics),
     overall && headroomTree(overall, numerics),
-    exponents(watched),
+    exponents(watched, overall?.narrow),
     overall && updates(overall, watched),
     memory(numerics),
     time(numerics),

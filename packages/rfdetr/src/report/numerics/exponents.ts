@@ -6,46 +6,65 @@ import { figure } from "../charts/figure.js";
 import { type Exponents, exponentMap } from "../charts/heat-map.js";
 import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
+import type { Column } from "../html/table.js";
 import { grouped, percent } from "../html/words.js";
 import type { WatchedSpan } from "../records/watched-spans.js";
+import type { Dtype } from "./overall.js";
 
 /** Exponents of float16: of its largest and its smallest normal numbers, and of those that it does not make zero. */
 const float16 = { largest: 15, normal: -14, smallest: -25 } as const;
 
-/** Two maps: outputs and gradients. */
-export function exponents(spans: readonly WatchedSpan[]): Html | null {
-  const maps = (["forward", "gradient"] as const).map((side) => map(spans, side));
+/** What the picture says of the dtype of the run. */
+const dtypeWords: Readonly<Record<Dtype, string>> = {
+  float16:
+    "Values above the upper line overflow float16, those below the lowest become zero in it. Bfloat16 and float32 reach from 2⁻¹²⁶ to 2¹²⁷, far beyond the picture. Gradients are shown with the loss scale, as float16 must hold them.",
+  bfloat16: "Bfloat16 reaches from 2⁻¹²⁶ to 2¹²⁷, as float32 does: its ends are far beyond the picture.",
+  float32:
+    "Float32 reaches from 2⁻¹²⁶ to 2¹²⁷, far beyond the picture, and so does bfloat16. Float16 does not: values above the upper line would overflow it, and those below the lowest would become zero.",
+};
+
+/** Two maps: outputs and gradients. @param narrow the narrowest dtype of the run */
+export function exponents(spans: readonly WatchedSpan[], narrow: Dtype = "float16"): Html | null {
+  const maps = (["forward", "gradient"] as const).map((side) => map(spans, side, narrow));
   if (maps.every((each) => each === null)) return null;
   return subsection(
     "Exponents over time",
-    html`<p>How large the values are, by powers of two: dark where most of them lie. Values above the upper line overflow float16, those below the lowest become zero in it. Bfloat16 and float32 reach from 2⁻¹²⁶ to 2¹²⁷, far beyond the picture. Gradients are shown with the loss scale, as float16 must hold them.</p>`,
+    html`<p>How large the values are, by powers of two: dark where most of them lie. ${dtypeWords[narrow]}</p>`,
     html`<div class="figures">${maps}</div>`,
   );
 }
 
-function map(spans: readonly WatchedSpan[], side: "forward" | "gradient"): Html | null {
+function map(spans: readonly WatchedSpan[], side: "forward" | "gradient", narrow: Dtype): Html | null {
   const columns = spans.map((span) => sumOf(span[side].map(({ exponents }) => exponents)));
   if (columns.every(({ counts }) => counts.length === 0)) return null;
   const steps = spans.map(({ last }) => last);
   const rows = columns.map((column, i) => ({ step: steps[i], ...sharesOf(column) })).filter(({ total }) => total > 0);
+  type Row = (typeof rows)[number];
   const what = side === "forward" ? "outputs" : "gradients";
+  const hasLimits = narrow !== "bfloat16";
+  const below = hasLimits ? " The numbers below say which share lies outside of float16." : "";
   return figure({
     title: side === "forward" ? "Outputs of all modules" : "Gradients of all modules",
     chart: exponentMap(
-      `The ${what} of all modules by their binary exponent over ${grouped(steps.length)} watched steps. The numbers below say which share lies outside of float16.`,
+      `The ${what} of all modules by their binary exponent over ${grouped(steps.length)} watched steps.${below}`,
       steps,
       columns,
+      { float16: hasLimits },
     ),
     columns: [
-      { title: "step", number: true, cell: ({ step }) => grouped(step) },
+      { title: "step", number: true, cell: ({ step }: Row) => grouped(step) },
       { title: "middle value", number: true, cell: ({ middle }) => power(2, middle) },
-      { title: "beyond float16", number: true, cell: ({ beyond }) => percent(beyond) },
-      { title: "fewer bits", number: true, cell: ({ subnormal }) => percent(subnormal) },
-      { title: "zero in float16", number: true, cell: ({ zero }) => percent(zero) },
+      ...(hasLimits ? ofFloat16<Row>() : []),
     ],
     rows,
   });
 }
+
+const ofFloat16 = <Row extends ReturnType<typeof sharesOf>>(): Column<Row>[] => [
+  { title: "beyond float16", number: true, cell: ({ beyond }) => percent(beyond) },
+  { title: "fewer bits", number: true, cell: ({ subnormal }) => percent(subnormal) },
+  { title: "zero in float16", number: true, cell: ({ zero }) => percent(zero) },
+];
 
 function sumOf(histograms: readonly Exponents[]): Exponents {
   const filled = histograms.filter(({ counts }) => counts.length > 0);

@@ -40,15 +40,24 @@ export function headroomTree(overall: Overall, { watched: spans, header }: Numer
   for (const module of overall.modules) insert(root, module);
   const drawn = new Set(byRisk(overall.modules).slice(0, mostMaps / 2));
   const left = overall.modules.length - drawn.size;
+  const isOwn = overall.narrow === "float16";
+  const scaled = isOwn ? ", with the loss scale of the run" : "";
+  const inFloat16 = html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two; and the share of its values that float16 makes zero. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it${scaled}. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Skipped steps are left out: what is not finite in one place spreads to all others.</p>${summary(overall)}<ul class="legend">${ratings.map((rating) => html`<li>${badge(rating, "")}<span>${ratingWords[rating].words}</span></li>`)}</ul><ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), { spans, drawn, narrow: overall.narrow }))}</ul>${left > 0 && html`<p>Histograms are drawn for the ${grouped(drawn.size)} modules with the least headroom; ${grouped(left)} others have their figures only.</p>`}`;
+  const own = isOwn ? null : ownLimits(overall, header?.precision ?? "16-mixed");
   return subsection(
     "Headroom of every module",
-    html`<p>How far the largest value of each module stayed from overflow in float16, in bits: one bit is a factor of two; and the share of its values that float16 makes zero. <b>out</b> is what a module computes, <b>grad</b> the gradient that comes back to it, with the loss scale of the run. A group shows the worst of its modules. Open a module for its figures, in bfloat16 too, and for its exponents over time. Skipped steps are left out: what is not finite in one place spreads to all others.</p>`,
-    summary(overall, header?.precision ?? "16-mixed"),
-    html`<ul class="legend">${ratings.map((rating) => html`<li>${badge(rating, "")}<span>${ratingWords[rating].words}</span></li>`)}</ul>`,
-    html`<ul class="tree">${[...root.children.values()].map((node) => row(collapsed(node), { spans, drawn, narrow: overall.narrow }))}</ul>`,
-    left > 0 &&
-      html`<p>Histograms are drawn for the ${grouped(drawn.size)} modules with the least headroom; ${grouped(left)} others have their figures only.</p>`,
+    own ?? inFloat16,
+    own !== null &&
+      html`<details class="data"><summary>Every module by the limits of float16</summary>${inFloat16}</details>`,
   );
+}
+
+/** What a run without float16 has to know; null where a module came near the end of its own dtype. */
+function ownLimits({ modules, narrow, seen }: Overall, precision: string): Html | null {
+  const rated = modules.flatMap((module) => sides.map((side) => rateSide(module, side, narrow)));
+  const elsewhere = rated.some(isAtItsEnd) ? null : float16Elsewhere(precision);
+  const room = `Every module had room in ${narrow}, on the watched steps: ${seen}.`;
+  return elsewhere === null ? null : html`<p>${room} <b>${elsewhere}</b></p>`;
 }
 
 function insert(root: Node, module: ModuleSides): void {
@@ -76,24 +85,22 @@ function byRisk(modules: readonly ModuleSides[]): ModuleSides[] {
   return [...modules].sort((a, b) => risk(a) - risk(b));
 }
 
-function summary({ modules, narrow, seen }: Overall, precision: string): Html {
+function summary({ modules, narrow, seen }: Overall): Html {
   const count = (rating: Rating): number => modules.filter((module) => ratingOf(module, narrow) === rating).length;
+  const words = narrow === "float16" ? ["overflowed", "makes"] : ["beyond the end", "would make"];
   const parts = (["over", "tight", "near"] as const)
     .map((rating) => ({ rating, modules: count(rating) }))
     .filter((part) => part.modules > 0)
     .map(
       ({ rating, modules }) =>
-        `${grouped(modules)} ${{ over: "overflowed", tight: "with less than 2 bits", near: "worth a look" }[rating]}`,
+        `${grouped(modules)} ${{ over: words[0], tight: "with less than 2 bits", near: "worth a look" }[rating]}`,
     );
   const wider = modules.filter((module) => isHeldWider(module, narrow)).length;
   if (wider > 0) parts.push(`${grouped(wider)} that float16 would hardly hold, in a wider dtype`);
   const zero = modules.filter((module) => sides.some((side) => losesMuch(rateSide(module, side, narrow)))).length;
-  const flushed = zero === 0 ? "" : ` Float16 makes more than 5 % of the values zero in ${grouped(zero)} of them.`;
-  const rated = modules.flatMap((module) => sides.map((side) => rateSide(module, side, narrow)));
-  const isFine = narrow !== "float16" && !rated.some(isAtItsEnd);
-  const elsewhere = isFine ? float16Elsewhere(precision) : null;
-  const note = elsewhere === null ? "" : html` <b>${elsewhere}</b>`;
-  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}${note}</p>`;
+  const flushed =
+    zero === 0 ? "" : ` Float16 ${words[1]} more than 5 % of the values zero in ${grouped(zero)} of them.`;
+  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}</p>`;
 }
 
 /** Whether a side came near the end of its own dtype, or beyond it: then there is something to do in any precision. */
@@ -214,6 +221,6 @@ function map({ path }: ModuleSides, side: Side, spans: readonly WatchedSpan[]): 
     `The ${what} of ${path} by their binary exponent, over the watched steps. The table above has the figures.`,
     spans.map(({ last }) => last),
     columns,
-    210,
+    { height: 210 },
   )}</figure>`;
 }

@@ -6,25 +6,59 @@ import { type Html, html, pathOf } from "../html/html.js";
 import { bits, counted, grouped, percent } from "../html/words.js";
 import type { NumericsRecord } from "../records/numerics-record.js";
 import { type ScaleEnd, scaleRange } from "./loss-scales.js";
-import { type Dtype, isIn, muchFlushed, type Overall, type Side } from "./overall.js";
+import { type Dtype, isIn, muchFlushed, nearestToEnd, type Overall, type Side } from "./overall.js";
 
 /** What to know before the details. */
 export function inShort(numerics: NumericsRecord, overall: Overall | null): Html | null {
-  const sentences = [
+  const inFloat16 =
+    overall === null ? [] : [leastRoom(overall, "forward"), leastRoom(overall, "gradient"), scales(numerics, overall)];
+  const isFloat16 = overall?.narrow === "float16";
+  const own = list([
     skipped(numerics),
     overflowed(numerics),
     overall && watched(numerics, overall),
-    overall && leastRoom(overall, "forward"),
-    overall && leastRoom(overall, "gradient"),
-    overall && scales(numerics, overall),
-  ].filter((sentence) => sentence !== null);
-  return sentences.length === 0 ? null : html`<ul>${sentences.map((sentence) => html`<li>${sentence}</li>`)}</ul>`;
+    ...(isFloat16 ? inFloat16 : [overall && ownRange(overall)]),
+  ]);
+  if (overall === null || isFloat16) return own;
+  const isWide = overall.narrow === "float32";
+  const others = list([isWide ? inBfloat16() : null, ...inFloat16]);
+  const title = isWide ? "What half precision would have done" : "What float16 would have done, in 16-mixed";
+  return html`${own}${others !== null && html`<details class="data"><summary>${title}</summary>${others}</details>`}`;
 }
+
+function list(sentences: readonly (Html | null)[]): Html | null {
+  const there = sentences.filter((sentence) => sentence !== null);
+  return there.length === 0 ? null : html`<ul>${there.map((sentence) => html`<li>${sentence}</li>`)}</ul>`;
+}
+
+/** How far the values of a run without float16 stayed from the end of their dtype, and what the dtype costs instead. */
+function ownRange({ modules, narrow }: Overall): Html | null {
+  const nearest = nearestToEnd(modules, narrow);
+  if (nearest === null) return null;
+  const { path, side, left } = nearest;
+  const what = html`${side === "forward" ? "the outputs" : "the gradients"} of ${pathOf(path)}`;
+  const words =
+    left < fewBits
+      ? html`Close to overflow in ${narrow} were ${what}`
+      : html`Nothing came near the end of ${narrow}: nearest were ${what}`;
+  const cost =
+    narrow === "bfloat16"
+      ? " Bfloat16 has the range of float32, and keeps 8 bits of each value, where float16 keeps 11 and float32 24: what it costs is precision, not range."
+      : "";
+  return html`${words}, with ${bits(left)} bits left.${cost}`;
+}
+
+const inBfloat16 = (): Html =>
+  html`Bfloat16 has the range of float32: it would have overflowed where float32 did, and nowhere else. It keeps 8 bits of each value, where float32 keeps 24.`;
+
+/** The bits to overflow below which values are close to it. */
+const fewBits = 5;
 
 function skipped({ steps, skipped, overflows, header, rollbacks }: NumericsRecord): Html | null {
   if (steps === 0) return null;
   const precision = header?.precision ?? "this precision";
-  if (skipped === 0) return html`All ${grouped(steps)} steps in ${precision} were applied: nothing overflowed.`;
+  if (skipped === 0)
+    return html`${steps === 1 ? "The only step" : `All ${grouped(steps)} steps`} in ${precision} ${steps === 1 ? "was" : "were"} applied: nothing overflowed.`;
   // A finite forward and loss under a scale: the scaler looks for the largest scale that fits.
   const search = overflows.entries.filter(({ phase, scale }) => phase === "backward" && scale > 1).length;
   const isSearch = search > 0 && search === overflows.entries.length;

@@ -13,16 +13,19 @@ export function lossScale(numerics: NumericsRecord): Html | null {
   const { points, steps, skipped, scaleChanges } = numerics;
   if (steps === 0) return null;
   const scaled = points.courses.scale?.max.some((scale) => scale !== 1) ?? false;
-  if (!scaled && skipped === 0)
+  // Only float16 has a loss scale.
+  if (!scaled)
     return subsection(
-      "Loss scale and skipped steps",
-      html`<p>No step of ${grouped(steps)} was skipped: every loss and every gradient was finite. The loss was not scaled, which only float16 needs.</p>`,
+      "Skipped steps",
+      skipped > 0
+        ? skips(numerics)
+        : html`<p>No step of ${grouped(steps)} was skipped: every loss and every gradient was finite.</p>`,
     );
   return subsection(
     "Loss scale and skipped steps",
     skips(numerics),
-    scaled && html`<div class="figures">${scaleFigure(numerics)}</div>`,
-    scaled && changes(scaleChanges.total, scaleChanges.entries),
+    html`<div class="figures">${scaleFigure(numerics)}</div>`,
+    changes(scaleChanges.total, scaleChanges.entries),
   );
 }
 

@@ -110,6 +110,24 @@ export const muchFlushed = 0.05;
 /** Whether a module has values in a dtype. */
 export const isIn = ({ dtype }: ModuleRecord, wanted: Dtype): boolean => dtype.split(" ").includes(wanted);
 
+/** The side of a module that came closest to the end of a dtype with the range of float32; null where none was seen. */
+export function nearestToEnd(
+  modules: readonly ModuleSides[],
+  dtype: Dtype,
+): { path: string; side: Side; left: number } | null {
+  let nearest: ReturnType<typeof nearestToEnd> = null;
+  for (const module of modules)
+    for (const side of ["forward", "gradient"] as const) {
+      const record = module[side];
+      if (record === null || !isIn(record, dtype) || !Number.isFinite(record.amax)) continue;
+      // Bfloat16 and float32 end at the same power of two.
+      const left = headroomOf(record).bf16.overflow;
+      if (Number.isFinite(left) && left < (nearest?.left ?? Number.POSITIVE_INFINITY))
+        nearest = { path: module.path, side, left };
+    }
+  return nearest;
+}
+
 /** One side of a module as its badge has it: the rating follows from the figures beside it. */
 export interface RatedSide {
   rating: Rating;

@@ -181,7 +181,7 @@ const stepCurves = {
   grad_norm: {
     title: "Gradient norm",
     yLabel: "L2 norm",
-    about: "Of all gradients together, without the loss scale, before clipping.",
+    about: "Of all gradients together, before clipping.",
     scale: "log",
   },
   lr: {
@@ -195,7 +195,12 @@ const stepCurves = {
 function stepCurve({ numerics: { points } }: RunRecord, name: keyof typeof stepCurves): Html | null {
   const course = points.courses[name];
   if (course === undefined) return null;
-  const { title, yLabel, about, scale } = stepCurves[name];
+  const { title, yLabel, scale } = stepCurves[name];
+  const isScaled = points.courses.scale?.max.some((each) => each !== 1) ?? false;
+  const about =
+    name === "grad_norm" && isScaled
+      ? "Of all gradients together, without the loss scale, before clipping."
+      : stepCurves[name].about;
   const chart = lineChart({
     alt: `${title} over the optimizer steps, from ${brief(course.mean.find(Number.isFinite))} to ${brief(course.mean.findLast(Number.isFinite))}.`,
     xLabel: "optimizer step",

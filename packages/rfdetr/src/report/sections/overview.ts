@@ -156,6 +156,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
       "Precision",
       precisionWords(header?.precision ?? config.precision ?? null, header?.reason ?? config.reason ?? null),
     ],
+    ["Precision of evaluations", evaluationWords(header?.precision ?? config.precision ?? null, settings)],
     ["Note on the precision", header?.note ?? null],
     [
       "Modules of their own precision",
@@ -215,4 +216,12 @@ function classWords(names: readonly string[]): Html {
 function precisionWords(precision: string | null, reason: string | null): Part {
   if (precision === null) return null;
   return html`<b>${precision}</b>${reason !== null && `: ${reason}`}`;
+}
+
+/** In which precision the run evaluated. */
+function evaluationWords(precision: string | null, settings: ReadConfig["settings"]): string | null {
+  if (settings.fp16_eval === true) return "16-mixed, with norm layers in float32, as fp16_eval asks";
+  return precision === null
+    ? null
+    : `${precision}, as in training${precision === "32-true" ? "" : "; scores and boxes are computed from outputs in float32"}`;
 }

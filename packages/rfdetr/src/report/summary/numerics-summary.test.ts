@@ -59,6 +59,9 @@ describe("the summary of a run's numerics", () => {
     expect(told("bf16-mixed", 2 ** 127)).not.toContain("nothing to do");
     expect(told("16-mixed", 500)).not.toContain("nothing to do");
     expect(told("16-mixed", 500)).toContain("clipped by a factor of");
+    expect(told("16-mixed", 500)).toContain("(gradients with the loss scale)");
+    expect(told("bf16-mixed", 500)).toContain("(this run is bf16-mixed and scales no loss)");
+    expect(told("bf16-mixed", 500)).not.toContain("gradients with the loss scale");
   });
 
   it("counts steps and skips, follows the scale, ranks modules", () => {

@@ -33,8 +33,8 @@ export function numericsText(summary: NumericsSummary): string {
   );
   if (summary.spans.length > 0) parts.push(spansText(summary.spans));
   if (summary.scale_changes.total > 1) parts.push(scalesText(summary.scale_changes));
-  if (summary.worst.length > 0) parts.push(worstText(summary.worst, outOfFloat16(summary)));
-  if (summary.flushed.length > 0) parts.push(flushedText(summary.flushed));
+  if (summary.worst.length > 0) parts.push(worstText(summary.worst, summary));
+  if (summary.flushed.length > 0) parts.push(flushedText(summary.flushed, summary));
   if (summary.forecasts.length > 0)
     parts.push(["Foreseen at the last watched step:", ...summary.forecasts.map(forecastText)].join("\n  "));
   const middle =
@@ -100,7 +100,14 @@ function outOfFloat16({ header, worst }: NumericsSummary): string | null {
   return header === null || !isWide ? null : float16Elsewhere(header.precision);
 }
 
-function worstText(worst: readonly WorstModule[], elsewhere: string | null): string {
+/** What a run's precision does to the gradients that are listed, and to float16 in words. */
+const inPrecision = ({ header }: NumericsSummary): { gradients: string; makes: string } =>
+  header === null || header.precision === "16-mixed"
+    ? { gradients: "gradients with the loss scale", makes: "makes" }
+    : { gradients: `this run is ${header.precision} and scales no loss`, makes: "would make" };
+
+function worstText(worst: readonly WorstModule[], summary: NumericsSummary): string {
+  const elsewhere = outOfFloat16(summary);
   const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(1) : value > 0 ? "–" : "none");
   const table = textTable(
     ["module", "side", "amax", "overflow", "underflow", "held in", "flushed", "not finite", "step", "image"],
@@ -118,17 +125,17 @@ function worstText(worst: readonly WorstModule[], elsewhere: string | null): str
       ? ['"(outside of modules)" are the operators that ran while no module did.']
       : []),
   ];
-  const title =
-    "Largest values on watched steps that were applied, with the bits to overflow and underflow of float16 (gradients with the loss scale):";
+  const title = `Largest values on watched steps that were applied, with the bits to overflow and underflow of float16 (${inPrecision(summary).gradients}):`;
   return [title, table, ...notes].join("\n");
 }
 
-function flushedText(flushed: readonly WorstModule[]): string {
+function flushedText(flushed: readonly WorstModule[], summary: NumericsSummary): string {
+  const { gradients, makes } = inPrecision(summary);
   const table = textTable(
     ["module", "side", "held in", "flushed"],
     flushed.map(({ path, side, dtype, fp16_flush }) => [path, side, dtype, share(fp16_flush)]),
   );
-  return `Modules of which float16 makes most zero (gradients with the loss scale):\n${table}`;
+  return `Modules of which float16 ${makes} most zero (${gradients}):\n${table}`;
 }
 
 function phasesText(phases: PhaseSeconds): string {

@@ -116,7 +116,8 @@ function describeOf(
   evaluator: CocoEvaluator,
   epoch: number | null,
 ): EvaluationDetails {
-  return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision, epoch });
+  const used = settings.fp16Eval ? "16-mixed" : precision;
+  return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision: used, epoch });
 }
 
 /** The figures of several datasets apart, as notes: of masks where the model has them. */
