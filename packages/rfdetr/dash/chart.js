@@ -26,6 +26,9 @@ export class Chart {
   #place = h("div", { class: "plot" });
   /** @type {Column[]} */
   #data = [];
+  /** The names of the lines, and what a point stands for. @type {HTMLElement[]} */
+  #keys;
+  #note = h("span", { class: "chart-note" });
 
   /**
    * @param {string} title @param {Line[]} lines
@@ -38,14 +41,12 @@ export class Chart {
     this.title = title;
     this.lines = lines;
     this.options = options;
-    const key =
+    this.#keys =
       lines.length < 2
-        ? null
-        : h(
-            "span",
-            { class: "chart-key" },
-            ...lines.map(({ label, color }) => h("span", { style: { "--mark": colorOf(color) } }, label)),
-          );
+        ? []
+        : lines.map(({ label, color }) => h("span", { style: { "--mark": colorOf(color) } }, label));
+    this.#note.hidden = true;
+    const key = lines.length < 2 ? null : h("span", { class: "chart-key" }, ...this.#keys, this.#note);
     this.element = h(
       "figure",
       { class: "panel chart" },
@@ -72,9 +73,15 @@ export class Chart {
     return value === null || value === undefined ? "–" : (this.options.text ?? brief)(value);
   }
 
-  /** @param {Column[]} data the first column is that of the axis */
-  show(data) {
+  /**
+   * @param {Column[]} data the first column is that of the axis
+   * @param {string} [note] what a point stands for, beside the names of the lines
+   */
+  show(data, note = "") {
     this.#data = data;
+    this.#note.textContent = note;
+    this.#note.hidden = note === "";
+    for (const [i, key] of this.#keys.entries()) key.hidden = data[i + 1].every((value) => value === null);
     this.#draw();
   }
 

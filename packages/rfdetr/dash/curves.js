@@ -4,7 +4,7 @@ import { apOptions, Chart } from "./chart.js";
 import { Latest } from "./client.js";
 import { EpochStore, StepStore } from "./curve-stores.js";
 import { h } from "./dom.js";
-import { bytesText } from "./format.js";
+import { bytesText, whole } from "./format.js";
 
 /** @import { Column, Line } from "./chart.js" */
 /** @import { RunRow } from "../src/dash/wire.js" */
@@ -33,6 +33,23 @@ const apLines = [
 /** Figures that callbacks record: `NAME/figure`. The run's own have one of these names. */
 const isOwnFigure = (/** @type {string} */ name) => /^(?!train\/|val\/)[^/]+\//.test(name);
 
+/** The loss scale, which only 16-mixed has. */
+const scaleChart = () =>
+  new Chart(
+    "Loss scale and skipped steps",
+    [
+      { label: "scale", color: "--accent" },
+      { label: "skipped", color: "--level-0", dots: true },
+    ],
+    { log: true, sync: "step" },
+  );
+
+const skipsChart = () =>
+  new Chart("Skipped steps", [{ label: "skipped", color: "--level-0", dots: true }], {
+    sync: "step",
+    none: "No step was skipped.",
+  });
+
 /** The curves of one run. */
 export class Curves {
   #steps = new StepStore();
@@ -42,11 +59,11 @@ export class Curves {
   #wanted = this.#versions;
   #ap = new Chart("Average precision", apLines, apOptions);
   #loss = new Chart(
-    "Loss",
+    "Training loss by step",
     [
       { label: "least", color: "--faint" },
       { label: "most", color: "--faint" },
-      { label: "mean", color: "--accent" },
+      { label: "loss", color: "--accent" },
     ],
     { sync: "step", band: true },
   );
@@ -65,14 +82,9 @@ export class Curves {
     sync: "step",
     log: true,
   });
-  #scale = new Chart(
-    "Loss scale and skipped steps",
-    [
-      { label: "scale", color: "--accent" },
-      { label: "skipped", color: "--level-0", dots: true },
-    ],
-    { log: true, sync: "step", none: "Nothing is scaled, and no step was skipped." },
-  );
+  /** Of the loss scale, or of skipped steps alone; null until the precision of the run is known. @type {Chart | null} */
+  #skips = null;
+  #isScaled = false;
   #lr = new Chart("Learning rate", [{ label: "lr", color: "--accent" }], { sync: "step" });
   #time = new Chart("Seconds a step", [{ label: "seconds", color: "--accent" }], { sync: "step" });
   #memory = new Chart("Peak of the tensors", [{ label: "bytes", color: "--accent" }], {
@@ -83,7 +95,7 @@ export class Curves {
   element = h(
     "div",
     { class: "charts" },
-    ...[this.#ap, this.#loss, this.#terms, this.#norm, this.#scale, this.#lr, this.#time, this.#memory].map(
+    ...[this.#ap, this.#loss, this.#terms, this.#norm, this.#lr, this.#time, this.#memory].map(
       ({ element }) => element,
     ),
   );
@@ -94,7 +106,12 @@ export class Curves {
   }
 
   /** @param {RunRow} row */
-  update({ versions: { steps, epochs } }) {
+  update({ precision, versions: { steps, epochs } }) {
+    if (this.#skips === null && precision !== null) {
+      this.#isScaled = precision === "16-mixed";
+      this.#skips = this.#isScaled ? scaleChart() : skipsChart();
+      this.#norm.element.after(this.#skips.element);
+    }
     if (steps === this.#versions.steps && epochs === this.#versions.epochs) return;
     this.#wanted = { steps, epochs };
     void this.#latest.run();
@@ -149,14 +166,11 @@ export class Curves {
     const { step, loss, lossMin, lossMax, gradNorm, lr, scale, skipped, seconds, peakBytes, size } = columns;
     const isJoined = size > 1;
     const orNone = (/** @type {Column} */ column) => (isJoined ? column : step.map(() => null));
-    this.#loss.show([step, orNone(lossMin), orNone(lossMax), loss]);
+    const note = isJoined ? `each point is ${whole(size)} steps: their mean, between the least and the most` : "";
+    this.#loss.show([step, orNone(lossMin), orNone(lossMax), loss], note);
     this.#norm.show([step, gradNorm.map((value) => (value === 0 ? null : value))]);
-    const isScaled = scale.some((value) => value !== 1) || skipped.some((count) => count > 0);
-    this.#scale.show([
-      step,
-      isScaled ? scale : step.map(() => null),
-      skipped.map((count, i) => (count > 0 ? scale[i] : null)),
-    ]);
+    const skips = skipped.map((count, i) => (count === 0 ? null : this.#isScaled ? scale[i] : count));
+    this.#skips?.show(this.#isScaled ? [step, scale, skips] : [step, skips]);
     this.#lr.show([step, lr]);
     this.#time.show([step, seconds]);
     this.#memory.show([step, peakBytes]);

@@ -45,8 +45,9 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       join(data, "valid", "1.jpg"),
     );
     const growing = { path: planted, everySteps: 100 };
+    const bfloat16 = { precision: "bf16-mixed" } as const;
     writeExampleRun(join(runs, "planted"), { steps: 1000, growing, data, evaluation, classes: [hostile, "plane"] });
-    writeExampleRun(join(runs, "other"), { steps: 300, seed: 2, settings: { lr: 3e-4 }, summary: null });
+    writeExampleRun(join(runs, "other"), { steps: 300, seed: 2, settings: { lr: 3e-4 }, summary: null, ...bfloat16 });
     addColumns(join(runs, "other", "metrics.csv"), "val/loss,birds/seen", (epoch) => `${9 - epoch},${10 * epoch}`);
     const masked = maskedDetails();
     for (const [i, image] of masked.images_shown.entries()) image.file = evaluation.images_shown[i].file;
@@ -159,11 +160,19 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     const [losses, seen] = ["Loss by epoch", "birds/seen"].map((title) => page.locator(".chart", { hasText: title }));
     await page.locator(".uplot").nth(2).waitFor();
     expect([await losses.count(), await seen.count()]).toEqual([0, 0]);
+    const titles = async () =>
+      (await page.locator(".chart figcaption").allTextContents()).filter((t) => /scale|kipped/.test(t));
+    expect(await titles()).toEqual(["Loss scale and skipped stepsscaleskipped"]);
     await page.getByRole("link", { name: "all runs" }).click();
     await page.getByRole("link", { name: "other" }).click();
     for (const chart of [losses, seen]) await chart.locator(".uplot").waitFor();
+    const loss = page.locator(".chart figcaption", { hasText: "Training loss by step" });
+    expect(await loss.locator(".chart-key > :visible").allTextContents()).toEqual(["loss"]);
+    // A run in bfloat16 has no loss scale.
+    expect(await titles()).toEqual(["Skipped steps"]);
     expect(await losses.locator("figcaption").textContent()).toBe("Loss by epochvalidationtraining");
     await losses.locator("summary").click();
+    await losses.locator(".as-table tbody td").first().waitFor();
     const validation = await losses.locator(".as-table tbody td:nth-child(2)").allTextContents();
     expect(validation).toEqual(["3", "4", "5", "6", "7", "8"]);
     await seen.locator("summary").click();

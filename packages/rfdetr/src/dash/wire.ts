@@ -13,6 +13,7 @@ export interface RunRow {
   model: string | null;
   precision: string | null;
   epoch: number;
+  /** Epochs that it has steps for, the last one perhaps in part; null where its end is planned in seconds. */
   epochs: number | null;
   step: number;
   /** The best AP so far, 0 to 1: of masks where the model has them. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -31,6 +31,22 @@ describe("the row of a run", () => {
     const row = rowOf("boxes");
     expect(row).toMatchObject({ best: 0.4, bestEpoch: 3, curve: [0.1, 0.3, 0.4, 0.35] });
     expect(row).not.toHaveProperty("ofMasks");
+  });
+
+  it("counts the epochs that will be trained, where max_steps or a time budget ends the run before all are", () => {
+    const epochs = (name: string, settings: object, config: object = {}): number | null => {
+      const folder = reportRun(join(root, name, "run"));
+      const file = join(folder, "config.json");
+      const before = JSON.parse(readFileSync(file, "utf8"));
+      writeFileSync(file, JSON.stringify({ ...before, ...config, settings: { ...before.settings, ...settings } }));
+      writeFileSync(join(folder, "metrics.csv"), "epoch,step,val/AP\n1,20,0.5\n2,30,0.6\n");
+      return new RunRows(() => "running").row(new RunFolders(join(root, name)).list()[0]).epochs;
+    };
+    expect(epochs("all", { epochs: 100 })).toBe(100);
+    expect(epochs("told", { epochs: 100, max_steps: 30 }, { steps_per_epoch: 20 })).toBe(2);
+    expect(epochs("by its rows", { epochs: 100, max_steps: 30 })).toBe(2);
+    expect(epochs("more than enough", { epochs: 3, max_steps: 1000 }, { steps_per_epoch: 20 })).toBe(3);
+    expect(epochs("by time", { epochs: 100, time_budget: 60 })).toBeNull();
   });
 
   it("names the epoch of the best AP, the first of equal ones, and none while nothing is found", () => {

@@ -80,7 +80,7 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
     model: typeof model === "string" ? model : null,
     precision: summary?.precision ?? (typeof config?.precision === "string" ? config.precision : null),
     epoch: last?.epoch ?? 0,
-    epochs: typeof settings.epochs === "number" ? settings.epochs : null,
+    epochs: plannedEpochs(settings, numberOf(config?.steps_per_epoch) ?? stepsPerEpoch(rows)),
     step: Math.max(lastStep(run), last?.step ?? 0),
     ...bestOf(
       rows.map(({ epoch }, i) => ({ epoch, value: curve[i] })),
@@ -101,6 +101,23 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
       evaluation: Math.round(found.get("evaluation.json")?.mtimeMs ?? 0),
     },
   };
+}
+
+const numberOf = (value: unknown): number | null => (typeof value === "number" ? value : null);
+
+/** Optimizer steps of an epoch by the first row, for a run that does not tell; null before there is one. */
+function stepsPerEpoch([first]: readonly Record<string, number | null>[]): number | null {
+  const { epoch, step } = first ?? {};
+  return epoch && step ? step / epoch : null;
+}
+
+/** Epochs that the run has steps for, the last one perhaps in part; null where the end is not planned in epochs. */
+function plannedEpochs(settings: Record<string, unknown>, steps: number | null): number | null {
+  const [epochs, most] = [numberOf(settings.epochs), numberOf(settings.max_steps)];
+  // The speed of the run tells its last step, and the files do not have that.
+  if (numberOf(settings.time_budget) !== null) return null;
+  if (epochs === null || most === null || !steps) return epochs;
+  return Math.min(epochs, Math.ceil(most / steps));
 }
 
 /** The best AP, and the first epoch that has it. */

@@ -237,6 +237,7 @@ export function recordChanges(session: Session, before: RunConfig, differences: 
         ...(moved ? { dataset_dir: settings.datasetDir } : {}),
       },
       data,
+      steps_per_epoch: session.stepsPerEpoch,
       callbacks_sha256: callbacks,
       changes: [
         ...(before.changes ?? []),

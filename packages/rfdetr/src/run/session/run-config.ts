@@ -48,6 +48,8 @@ export interface RunConfig {
   /** The row of the class heads in the weights that each class started from; absent where it started from none. */
   class_rows?: ClassRow[];
   model_config: Record<string, unknown>;
+  /** Optimizer steps of an epoch. Files of earlier versions lack it. */
+  steps_per_epoch?: number;
   precision: Precision;
   /** Why this precision. */
   reason: string;
@@ -74,6 +76,7 @@ export function runConfig(session: Session): RunConfig {
     class_names: [...session.data.classNames],
     ...(session.classRows === null ? {} : { class_rows: session.classRows }),
     model_config: { ...session.modelConfig },
+    steps_per_epoch: session.stepsPerEpoch,
     precision: session.precision,
     reason: session.reason,
     hardware: machineLine(),

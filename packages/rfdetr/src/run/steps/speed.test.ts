@@ -82,4 +82,21 @@ describe("the time that is left", () => {
     const run = { stepsPerEpoch: 10, settings: { evalInterval: 2 } } as Parameters<typeof secondsLeft>[0];
     expect(secondsLeft(run, 30, { images: 8, speed, evaluation: 5 })).toBeCloseTo(30 + 2 * 5, 9);
   });
+
+  it("contains evaluations before the first one too, as long as so many images in training, and the test split", () => {
+    const speed = new SpeedMeter();
+    speed.begin(0);
+    for (let step = 1; step <= 6; step++) speed.add(8, step * 1000);
+    const left = (runTest: boolean, evaluation: number | null) =>
+      secondsLeft(
+        {
+          ...{ stepsPerEpoch: 10, settings: { evalInterval: 2, runTest }, data: { validImages: 16, testImages: 32 } },
+        } as Parameters<typeof secondsLeft>[0],
+        30,
+        { images: 8, speed, evaluation },
+      );
+    expect(left(false, null)).toBeCloseTo(30 + 2 * 2, 9);
+    expect(left(true, null)).toBeCloseTo(30 + 2 * 2 + 4, 9);
+    expect(left(true, 1)).toBeCloseTo(30 + 2 + 2, 9);
+  });
 });

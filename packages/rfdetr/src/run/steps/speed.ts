@@ -49,15 +49,19 @@ export class SpeedMeter {
 
 /**
  * Seconds until a run ends, at the speed of its last steps and the length of its last evaluation; infinite while the
- * speed is not known.
+ * speed is not known. Before the first evaluation, one is expected to take as long as so many images in training, as a
+ * time budget does.
  * @param steps that are left, of `images` images each
+ * @param evaluation seconds of the last one; null before the first
  */
 export function secondsLeft(
-  { stepsPerEpoch, settings }: Pick<Session, "stepsPerEpoch" | "settings">,
+  { stepsPerEpoch, settings, data }: Pick<Session, "stepsPerEpoch" | "settings" | "data">,
   steps: number,
-  { images, speed, evaluation }: { images: number; speed: SpeedMeter; evaluation: number },
+  { images, speed, evaluation }: { images: number; speed: SpeedMeter; evaluation: number | null },
 ): number {
   if (!speed.isSteady) return Number.POSITIVE_INFINITY;
   const evaluations = Math.ceil(steps / (stepsPerEpoch * settings.evalInterval));
-  return (steps * images) / speed.perSecond + evaluations * evaluation;
+  const each = evaluation ?? data.validImages / speed.perSecond;
+  const ofTest = settings.runTest && data.testImages > 0 ? data.testImages / Math.max(1, data.validImages) : 0;
+  return (steps * images) / speed.perSecond + (evaluations + ofTest) * each;
 }

@@ -27,8 +27,8 @@ export class StepMaker {
   /** When the loader was last asked for a step, and how many seconds it took. */
   #asked = 0;
   #loaded = 0;
-  /** Seconds of the last evaluation. */
-  evaluationSeconds = 0;
+  /** Seconds of the last evaluation; null before the first of this process. */
+  evaluationSeconds: number | null = null;
   /** Whether all that follows from the last step is done: only then is the state one to go on from. */
   settled = true;
 
