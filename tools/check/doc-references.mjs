@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands, options. Every
-// picture of the documents is shown by one of them.
+// Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands, options.
+// Every picture of the documents is shown by one of them.
 // In comments of the code only whole paths are looked up.
 import { posix } from "node:path";
 import { isMain, isTest, paths, read, report, written } from "./repository.mjs";
