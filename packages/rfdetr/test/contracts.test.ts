@@ -154,7 +154,7 @@ describe("JSON of", () => {
 });
 
 describe("JSON of doctor", () => {
-  it("has ratios against 32-true in the same run, and four modes of evaluation", () => {
+  it("has ratios against 32-true in the same run, and the modes of evaluation with their dtypes", () => {
     const { result } = json("doctor", ...weights, "--data", "birds", "--images", "2", "--batch", "2");
     const [exact, ...low] = result.precisions;
     expect(exact).toMatchObject({ precision: "32-true", speedup: 1, memory_ratio: 1 });
@@ -170,9 +170,10 @@ describe("JSON of doctor", () => {
       expect(each.modules[0]).toHaveProperty("amax");
     }
     const modes = result.evaluation.map(({ mode }: { mode: string }) => mode);
-    expect(modes).toEqual(["fp32", "autocast", "fp16_eval", "whole_model_half"]);
+    expect(modes).toEqual(["fp32", "autocast", "fp16_eval", "whole_model_half", "whole_model_bfloat16"]);
     for (const each of result.evaluation)
-      for (const key of ["box_error_px", "score_error", "AP", "milliseconds"]) expect(each).toHaveProperty(key);
+      for (const key of ["box_error_px", "score_error", "AP", "milliseconds", "dtype", "weight_bytes", "copy_bytes"])
+        expect(each).toHaveProperty(key);
   });
 
   it("has its promised keys with --casts too, which measures no precisions and so refuses what needs them", () => {

@@ -169,7 +169,7 @@ describe("recommendation", () => {
   it("goes by rounding, and not by choices among values that are nearly equal", () => {
     const choices = [{ path: "ranking", operator: "topk", places: 4, same: 2 }];
     expect(best(row("bf16-mixed", { speedup: 2, gradient_cosine: 0.5, choices })).reason).toBe(
-      "measured here: 2.00 times as fast as 32-true with 100 % of its peak memory; its gradient agrees with the exact one (cosine 1.0000 at the same choices)",
+      "measured here: 2.00 times as fast as 32-true with 100 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.0000 at the same choices)",
     );
   });
   it("is 32-true where low precision gains nothing", () => {
@@ -187,7 +187,7 @@ describe("recommendation", () => {
     expect(recommend([row("32-true"), busy], "bf16-mixed")).toEqual({
       precision: "bf16-mixed",
       reason:
-        "measured here: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak memory; its gradient agrees with the exact one (cosine 1.0000)",
+        "measured here: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.0000)",
     });
     expect(recommend([row("32-true"), busy, other], "bf16-mixed").precision).toBe("bf16-mixed");
     expect(best(busy).precision).toBe("32-true");

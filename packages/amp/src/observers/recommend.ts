@@ -40,7 +40,7 @@ export function recommend(rows: readonly CalibratedPrecision[], byDefault: Preci
   if (best !== undefined)
     return {
       precision: best.precision,
-      reason: `measured here: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
+      reason: `measured here: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak tensor memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
     };
   if (right.length > 0)
     return {

@@ -12,11 +12,13 @@ const meanings: Record<EvaluatedMode["mode"], (precision: EvaluatedMode["precisi
     `how training evaluates, and val, predict: each operator in the type that ${precision} gives it (matrix products in low precision, norms in float32), weights in float32`,
   fp16_eval: () => "a setting of the Python package, obsolete here: the same in 16-mixed, and no weight is converted",
   whole_model_half: () => "not offered, only compared: every weight and operator in float16, norms included",
+  whole_model_bfloat16: () => "the same in bfloat16",
 };
 
 const columns = [
   "box px, worst px: mean and largest error of a box's corners; score: mean error; lost: detections of fp32 that are not found",
-  "norms, worst norm: error of the outputs of norm layers relative to these, median and largest; ms/image: of the forward, median of the batches; weights: in memory, with their copies in low precision",
+  "norms, worst norm: error of the outputs of norm layers relative to these, median and largest; ms/image: from pixels to raw outputs, median of the batches",
+  "dtype: of matrix products; weights: in memory; copies: of them, cast to low precision or packed for the kernels",
 ];
 
 /** Prints a table of the ways to evaluate, what each means, and a verdict. */
@@ -33,6 +35,7 @@ export function evaluation(
   const masks = rows.some(({ mask_iou }) => mask_iou !== undefined);
   const cells = rows.map((row) => [
     row.mode,
+    row.dtype,
     number(row.box_error_px),
     number(row.box_error_max_px),
     number(row.score_error),
@@ -44,10 +47,12 @@ export function evaluation(
     fraction(row.AP),
     row.milliseconds.toFixed(1),
     formatBytes(row.weight_bytes),
+    formatBytes(row.copy_bytes),
     row.nonfinite_images > 0 ? `not finite on ${row.nonfinite_images} images` : row.emulated ? "emulated" : "",
   ]);
   const header = [
     "mode",
+    "dtype",
     "box px",
     "worst px",
     "score",
@@ -58,13 +63,17 @@ export function evaluation(
     ...(masks ? ["mask AP", "box AP"] : ["AP"]),
     "ms/image",
     "weights",
+    "copies",
     "",
   ];
-  console.table(header, cells, ["weights", "norms", "worst norm", "worst px", "lost", "worst IoU", "score"]);
+  console.table(header, cells, ["copies", "weights", "norms", "worst norm", "worst px", "lost", "worst IoU", "score"]);
   for (const { mode, precision } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode](precision)}`));
   for (const meaning of columns) console.sentence(console.dim(meaning));
   console.sentence(obsolete(rows));
-  console.sentence(verdict(rows));
+  for (const dtype of ["float16", "bfloat16"] as const) {
+    const sentence = verdict(rows, dtype);
+    if (sentence !== null) console.sentence(sentence);
+  }
 }
 
 /** What `fp16_eval` would change, in a sentence. @internal for tests */
@@ -74,19 +83,25 @@ export function obsolete(rows: readonly EvaluatedMode[]): string {
   return `Evaluation runs under autocast already, with boxes off by ${off(now)}; under fp16_eval they are off by ${off(then)}`;
 }
 
-/** What the table shows about converting the whole model, in a sentence. @internal for tests */
-export function verdict(rows: readonly EvaluatedMode[]): string {
-  const of = (mode: EvaluatedMode["mode"]) => rows.find((row) => row.mode === mode) as EvaluatedMode;
-  const [autocast, whole] = [of("fp16_eval"), of("whole_model_half")];
-  const title = "Converting the whole model to float16";
+/**
+ * What the table shows about converting the whole model, in a sentence; null where no autocast has that dtype.
+ * @internal for tests
+ */
+export function verdict(rows: readonly EvaluatedMode[], dtype: "float16" | "bfloat16"): string | null {
+  const isWhole = ({ mode }: EvaluatedMode): boolean => mode.startsWith("whole_model");
+  const [whole, autocast] = [true, false].map((converted) =>
+    rows.find((row) => row.dtype === dtype && isWhole(row) === converted),
+  );
+  if (whole === undefined || autocast === undefined) return null;
+  const title = `Converting the whole model to ${dtype}`;
   if (whole.nonfinite_images > autocast.nonfinite_images)
-    return `${title}: ${counted(whole.nonfinite_images, "image has", "images have")} no finite result (under float16 autocast: ${autocast.nonfinite_images})`;
+    return `${title}: ${counted(whole.nonfinite_images, "image has", "images have")} no finite result (under ${dtype} autocast: ${autocast.nonfinite_images})`;
   const errors = ({ box_error_px, norm_error, mask_iou: iou }: EvaluatedMode) => {
     const off = `boxes are off by ${number(box_error_px)} px`;
     const norms = `norms by ${number(norm_error.median)}`;
     return iou === undefined ? `${off} and ${norms}` : `${off}, ${norms}, and masks overlap by ${iou.mean.toFixed(4)}`;
   };
-  return `${title}: ${errors(whole)}; under float16 autocast ${errors(autocast)}`;
+  return `${title}: ${errors(whole)}; under ${dtype} autocast ${errors(autocast)}`;
 }
 
 /** Which images were evaluated: figures of a part are not those of the split. @internal for tests */

@@ -1,8 +1,10 @@
+import { Writable } from "node:stream";
 import { autoTable, type Calibration, type Precision } from "@rfdetr/amp";
 import { describe, expect, it } from "vitest";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import type { MemoryPrice } from "../../train/measure/calibrate-step.js";
-import { obsolete, onImages, verdict } from "./doctor-evaluation.js";
+import { Console } from "../console/console.js";
+import { evaluation, obsolete, onImages, verdict } from "./doctor-evaluation.js";
 import {
   advice,
   formatsVerdict,
@@ -61,20 +63,58 @@ describe("the tables of the doctor", () => {
   });
 
   it("say of masks what converting the whole model does to them", () => {
+    const dtypes = { fp32: "float32", autocast: "bfloat16", fp16_eval: "float16" } as const;
     const mode = (name: EvaluatedMode["mode"], box: number, mean?: number) =>
       ({
         mode: name,
+        dtype: { ...dtypes, whole_model_half: "float16", whole_model_bfloat16: "bfloat16" }[name],
         box_error_px: box,
         norm_error: { median: 0.5 },
         nonfinite_images: 0,
         ...(mean && { mask_iou: { mean, least: 0 } }),
       }) as EvaluatedMode;
-    expect(verdict([mode("fp16_eval", 1, 0.75), mode("whole_model_half", 2, 0.5)])).toBe(
+    expect(verdict([mode("fp16_eval", 1, 0.75), mode("whole_model_half", 2, 0.5)], "float16")).toBe(
       "Converting the whole model to float16: boxes are off by 2.0 px, norms by 0.50, and masks overlap by 0.5000; under float16 autocast boxes are off by 1.0 px, norms by 0.50, and masks overlap by 0.7500",
     );
-    expect(verdict([mode("fp16_eval", 1), mode("whole_model_half", 2)])).toBe(
+    const rows = [mode("fp16_eval", 1), mode("whole_model_half", 2), mode("whole_model_bfloat16", 4)];
+    expect(verdict(rows, "float16")).toBe(
       "Converting the whole model to float16: boxes are off by 2.0 px and norms by 0.50; under float16 autocast boxes are off by 1.0 px and norms by 0.50",
     );
+    // Where training is in float16 there is no autocast in bfloat16 to compare with.
+    expect(verdict(rows, "bfloat16")).toBe(null);
+    expect(verdict([mode("autocast", 3), ...rows], "bfloat16")).toBe(
+      "Converting the whole model to bfloat16: boxes are off by 4.0 px and norms by 0.50; under bfloat16 autocast boxes are off by 3.0 px and norms by 0.50",
+    );
+  });
+
+  it("name the dtype of each way to evaluate, and tell weights from their copies", () => {
+    const of = (mode: EvaluatedMode["mode"], dtype: EvaluatedMode["dtype"], copies: number): EvaluatedMode => ({
+      ...{ mode, dtype, precision: "32-true", box_error_px: 0, box_error_max_px: 0, score_error: 0, lost_share: 0 },
+      ...{ nonfinite_images: 0, AP: null, AP50: null, milliseconds: 1, emulated: false, modules: [] },
+      ...{ norm_error: { largest: 0, median: 0, module: null }, weight_bytes: 4 * 2 ** 20, copy_bytes: copies },
+    });
+    const rows = [
+      of("fp32", "float32", 3 * 2 ** 20),
+      of("autocast", "bfloat16", 2 ** 20),
+      of("fp16_eval", "float16", 2 ** 20),
+      of("whole_model_half", "float16", 0),
+      of("whole_model_bfloat16", "bfloat16", 0),
+    ];
+    let text = "";
+    const out = new Writable({
+      write(chunk, _encoding, done) {
+        text += chunk;
+        done();
+      },
+    });
+    evaluation(new Console({}, { out }), rows, { trained: true, seen: null });
+    const [head = "", first = "", ...others] = text.split("\n").slice(text.startsWith("\n") ? 2 : 1);
+    expect(head.trim().split(/ {2,}/).slice(0, 2)).toEqual(["mode", "dtype"]);
+    expect(head.trim().split(/ {2,}/).slice(-2)).toEqual(["weights", "copies"]);
+    expect(first.trim().split(/ {2,}/).slice(-2)).toEqual(["4.00 MiB", "3.00 MiB"]);
+    expect(others.slice(0, 4).map((line) => line.split(/ {2,}/)[1])).toEqual(rows.slice(1).map(({ dtype }) => dtype));
+    expect(text).toContain("Converting the whole model to float16");
+    expect(text).toContain("Converting the whole model to bfloat16");
   });
 
   it("say that evaluation runs under autocast already, and what fp16_eval would change", () => {
@@ -161,7 +201,7 @@ describe("the advice of the doctor", () => {
 
   it("says what the default gives, and costs, where another precision measured best", () => {
     expect(advice(measured("32-true", row("bf16-mixed", 0.86, 0.81)), byDefault("bf16-mixed"))[1]).toBe(
-      "training takes bf16-mixed by default (the table says so), at 0.86 times the speed of 32-true with 81 % of its peak memory: keep it where memory is short, or train with --precision 32-true",
+      "training takes bf16-mixed by default (the table says so), at 0.86 times the speed of 32-true with 81 % of its peak tensor memory: keep it where memory is short, or train with --precision 32-true",
     );
     expect(advice(measured("bf16-mixed", row("bf16-mixed", 2, 0.7)), byDefault("32-true"))[1]).toBe(
       "training takes 32-true by default (the table says so): train with --precision bf16-mixed",

@@ -62,7 +62,7 @@ export function memory(
   console.table(["setting", "tensors", "change", "step ms", "by round", "change", ""], cells, ["by round", "change"]);
   console.sentence(
     console.dim(
-      "tensors: at the peak of the step, counted to the byte; by round: the shortest and the longest step, a change within which is none",
+      "memory=default: the step of the first table, measured again in turns with the others; tensors: at the peak of the step, counted to the byte; by round: the shortest and the longest step, a change within which is none",
     ),
   );
 }
@@ -212,7 +212,7 @@ export function advice(
   if (precision === byDefault) return [`recommended ${precision}, which training takes by default: ${reason}`];
   const [taken, best] = [byDefault, precision].map((name) => rows.find((row) => row.precision === name));
   if (taken === undefined || best === undefined) return [`recommended ${precision}: ${reason}`];
-  const figures = `, at ${taken.speedup.toFixed(2)} times the speed of 32-true with ${Math.round(100 * taken.memory_ratio)} % of its peak memory`;
+  const figures = `, at ${taken.speedup.toFixed(2)} times the speed of 32-true with ${Math.round(100 * taken.memory_ratio)} % of its peak tensor memory`;
   const gives = taken.nonfinite ? ", which is not finite here" : byDefault === "32-true" ? "" : figures;
   const keep = taken.nonfinite || taken.memory_ratio >= best.memory_ratio ? "" : "keep it where memory is short, or ";
   return [

@@ -75,11 +75,24 @@ describe("ways to evaluate in low precision", () => {
     // Eight bits of a bfloat16 product against eleven of float16: the norms' error is about eight times larger.
     expect(of("autocast").norm_error.median).toBeGreaterThan(3 * of("fp16_eval").norm_error.median);
     expect(of("whole_model_half").norm_error.median).toBeGreaterThan(1.2 * of("fp16_eval").norm_error.median);
-    expect(of("whole_model_half").weight_bytes).toBeLessThan(of("fp32").weight_bytes);
-    // Beside the float32 weights lie their copies: cast to float16, or packed for products of float32.
-    const weights = model.parameters().reduce((sum, parameter) => sum + 4 * parameter.numel, 0);
-    expect(of("fp16_eval").weight_bytes).toBeGreaterThan(1.3 * weights);
-    expect(of("fp32").weight_bytes).toBeGreaterThanOrEqual(weights);
+    // The same of bfloat16: its autocast, and the whole model.
+    expect(of("whole_model_bfloat16").norm_error.median).toBeGreaterThan(1.2 * of("autocast").norm_error.median);
+    expect([...rows.values()].map(({ dtype }) => dtype)).toEqual([
+      ...["float32", "bfloat16", "float16"],
+      ...["float16", "bfloat16"],
+    ]);
+  });
+
+  it("counts the weights by themselves, and their copies: cast to low precision, or packed for products", () => {
+    const rows = compare(model);
+    const of = (mode: EvaluationMode) => rows.get(mode) as EvaluatedMode;
+    const weights = [...model.stateDict().values()].reduce((sum, tensor) => sum + 4 * tensor.numel, 0);
+    for (const mode of ["fp32", "autocast", "fp16_eval"] as const) expect(of(mode).weight_bytes).toBe(weights);
+    for (const mode of ["whole_model_half", "whole_model_bfloat16"] as const)
+      expect(of(mode)).toMatchObject({ weight_bytes: weights / 2, precision: of(mode).dtype });
+    expect(of("fp16_eval").copy_bytes).toBeGreaterThan(0.3 * weights);
+    expect(of("autocast").copy_bytes).toBeGreaterThan(0.3 * weights);
+    expect(of("whole_model_half").copy_bytes).toBeLessThan(0.1 * weights);
   });
 
   it("measures masks where the model has some: their overlap with those of float32, and their AP", () => {
@@ -88,7 +101,7 @@ describe("ways to evaluate in low precision", () => {
     const rows = compare(segmenting, ofOwnMasks(segmenting));
     const of = (mode: EvaluationMode) => rows.get(mode) as EvaluatedMode;
     expect(of("fp32").mask_iou).toEqual({ mean: 1, least: 1 });
-    for (const mode of ["autocast", "fp16_eval", "whole_model_half"] as const) {
+    for (const mode of ["autocast", "fp16_eval", "whole_model_half", "whole_model_bfloat16"] as const) {
       expect(of(mode).mask_iou?.mean).toBeLessThan(1);
       expect(of(mode).mask_iou?.mean).toBeGreaterThan(0.5);
       expect(of(mode).mask_AP).toBeGreaterThan(0);
@@ -127,5 +140,6 @@ describe("ways to evaluate in low precision", () => {
     expect(rows.get("whole_model_half")?.nonfinite_images).toBe(2);
     expect(rows.get("fp16_eval")?.nonfinite_images).toBe(0);
     expect(rows.get("autocast")?.nonfinite_images).toBe(0);
+    expect(rows.get("whole_model_bfloat16")?.nonfinite_images).toBe(0);
   });
 });

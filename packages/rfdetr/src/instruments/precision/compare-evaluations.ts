@@ -4,12 +4,13 @@ import {
   Autocast,
   compareModules,
   defaultPolicy,
+  lowPrecisionOf,
   type ModuleError,
   type Policy,
   type Precision,
   worstModules,
 } from "@rfdetr/amp";
-import { keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
+import { type DType, keep, nn, noGrad, scope, type Tensor } from "@rfdetr/torch";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import { relabel } from "../../eval/class-map.js";
 import { CocoEvaluator } from "../../eval/coco/coco.js";
@@ -24,29 +25,33 @@ import { agreement, type Disagreement } from "./agreement.js";
 
 /**
  * `fp32`; `autocast` as in training; `fp16_eval` and `whole_model_half` as the Python package has them: float16 under
- * autocast, and every weight converted to float16.
+ * autocast, and every weight converted to float16; `whole_model_bfloat16`: every weight converted to bfloat16.
  */
-export type EvaluationMode = "fp32" | "autocast" | "fp16_eval" | "whole_model_half";
+export type EvaluationMode = (typeof evaluationModes)[number];
 
-const evaluationModes: readonly EvaluationMode[] = ["fp32", "autocast", "fp16_eval", "whole_model_half"];
+const evaluationModes = ["fp32", "autocast", "fp16_eval", "whole_model_half", "whole_model_bfloat16"] as const;
 
 /** One way to evaluate; errors are against `fp32` on the same images. */
 export interface EvaluatedMode extends Disagreement {
   mode: EvaluationMode;
   /** What it computes in. */
-  precision: Precision | "float16";
+  precision: Precision | "float16" | "bfloat16";
+  /** Of matrix products; of every weight and operator where the whole model is converted. */
+  dtype: DType;
   /** COCO AP of the boxes; null if the images have no annotations to score. */
   AP: number | null;
   AP50: number | null;
   /** The same by the overlap of masks, where the model has masks and the images have annotations. */
   mask_AP?: number | null;
   mask_AP50?: number | null;
-  /** Forward of one image, median over the batches. */
+  /** Preparing and forward of one image: median over the batches, after a first one that is not timed. */
   milliseconds: number;
   /** Float16 products ran on rounded float32 operands: values are those of float16, the time is not. */
   emulated: boolean;
-  /** Bytes of the model's weights in memory, with their low-precision copies. */
+  /** Bytes of the model's weights. */
   weight_bytes: number;
+  /** Bytes beside them of copies of weights: cast to low precision, and packed in the order in which products read. */
+  copy_bytes: number;
   /** Relative error of the outputs of the norms in encoder and projector, which run before anything is ranked. */
   norm_error: { largest: number; median: number; module: string | null };
   /** See {@link worstModules}. */
@@ -74,6 +79,8 @@ interface Way {
   mode: EvaluationMode;
   autocast: Autocast;
   precision: EvaluatedMode["precision"];
+  /** Of the weights. */
+  weights: DType;
 }
 
 /** What one pass over the images gives. */
@@ -83,6 +90,7 @@ interface Pass {
   /** Forward of one image, for each batch. */
   milliseconds: number[];
   weightBytes: number;
+  copyBytes: number;
 }
 
 /** Evaluates the same images in every mode. Afterwards the model is as before, to the bit. */
@@ -104,6 +112,7 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
       return {
         mode,
         precision,
+        dtype: dtypeOf(precision),
         ...agreement(reference, pass.detected),
         AP: summary.AP,
         AP50: summary.AP50,
@@ -111,6 +120,7 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
         milliseconds: median(pass.milliseconds),
         emulated: autocast.emulated,
         weight_bytes: pass.weightBytes,
+        copy_bytes: pass.copyBytes,
         norm_error: worstNorm(errors.filter(({ path }) => norms.has(path))),
         modules: worstModules(errors),
       };
@@ -121,8 +131,8 @@ export function compareEvaluationModes(options: EvaluationModesOptions): Evaluat
 }
 
 /**
- * For a model whose weights are all float16: lowers matrix products to float16, and every other operator computes in
- * the dtype of its inputs, norms, exponentials, query selection and boxes too.
+ * For a model whose weights are all in one low precision: lowers matrix products to it, and every other operator
+ * computes in the dtype of its inputs, norms, exponentials, query selection and boxes too.
  */
 const convertedPolicy: Policy = {
   name: "converted model",
@@ -132,19 +142,34 @@ const convertedPolicy: Policy = {
 /** The modes in their order, the reference first. */
 function waysOf({ model, precision, rules = unknownTraining }: EvaluationModesOptions): Way[] {
   const mixed = precision === "32-true" ? "bf16-mixed" : precision;
-  const inPrecision = (each: Precision) => ({ autocast: trainedAutocast(model, rules, each), precision: each });
+  const inPrecision = (each: Precision) => ({
+    autocast: trainedAutocast(model, rules, each),
+    precision: each,
+    weights: "float32" as const,
+  });
+  const converted = (each: "16-mixed" | "bf16-mixed", dtype: "float16" | "bfloat16") => ({
+    autocast: new Autocast(each, { policy: convertedPolicy }),
+    precision: dtype,
+    weights: dtype,
+  });
   const ways: Record<EvaluationMode, Omit<Way, "mode">> = {
     fp32: inPrecision("32-true"),
     autocast: inPrecision(mixed),
     fp16_eval: inPrecision("16-mixed"),
-    whole_model_half: { autocast: new Autocast("16-mixed", { policy: convertedPolicy }), precision: "float16" },
+    whole_model_half: converted("16-mixed", "float16"),
+    whole_model_bfloat16: converted("bf16-mixed", "bfloat16"),
   };
   return evaluationModes.map((mode) => ({ mode, ...ways[mode] }));
 }
 
+const dtypeOf = (precision: EvaluatedMode["precision"]): DType =>
+  precision === "float16" || precision === "bfloat16" ? precision : (lowPrecisionOf[precision] ?? "float32");
+
 /** Evaluates all batches in one mode. */
-function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): Pass {
+function evaluateAll(way: Way, options: EvaluationModesOptions): Pass {
   const { model, batches, classes } = options;
+  // It casts and packs the weights, and memory grows.
+  noGrad(() => scope(() => void forward(way, batches[0], options).predBoxes.sum().item()));
   const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
   const evaluator = new CocoEvaluator({ classNames: options.classNames });
   const detected: ScoredBoxes[] = [];
@@ -153,24 +178,25 @@ function evaluateAll({ mode, autocast }: Way, options: EvaluationModesOptions): 
     const began = performance.now();
     noGrad(() =>
       scope(() => {
-        const outputs = inFloat32(forward({ mode, autocast }, batch, options));
+        const outputs = inFloat32(forward(way, batch, options));
         // Reading a value waits for the device.
         outputs.predBoxes.sum().item();
         milliseconds.push((performance.now() - began) / batch.imageIds.length);
         append(detected, scoreBatch(evaluator, batch, outputs, model.config.numSelect, change));
       }),
     );
-    options.progress?.(mode, evaluator.images);
+    options.progress?.(way.mode, evaluator.images);
   }
-  return { evaluator, detected, milliseconds, weightBytes: weightBytes(model) + autocast.cachedBytes };
+  const copyBytes = way.autocast.cachedBytes;
+  return { evaluator, detected, milliseconds, weightBytes: weightBytes(model), copyBytes };
 }
 
 function forward(
-  { mode, autocast }: Pick<Way, "mode" | "autocast">,
+  { autocast, weights }: Way,
   batch: EvaluationBatch,
   { model, device }: EvaluationModesOptions,
 ): Outputs {
-  return outputsOf(batch, { model, autocast, device }, mode === "whole_model_half" ? "float16" : "float32");
+  return outputsOf(batch, { model, autocast, device }, weights);
 }
 
 /** Relative error of every module's output in one forward of a mode against the reference. */
@@ -187,15 +213,14 @@ function moduleErrors(
 }
 
 /**
- * Runs `body` with the weights that the mode needs; in float16 for `whole_model_half`, and puts the float32 ones
- * back.
+ * Runs `body` with the weights in the dtype that the mode needs, and puts the float32 ones back.
  */
-function inMode<T>({ mode }: Way, model: nn.Module, body: () => T): T {
-  if (mode !== "whole_model_half") return body();
+function inMode<T>({ weights }: Way, model: nn.Module, body: () => T): T {
+  if (weights === "float32") return body();
   const own = new Map<string, Tensor>(
     noGrad(() => [...model.stateDict()].map(([key, tensor]) => [key, keep(tensor.detach().clone())] as const)),
   );
-  noGrad(() => scope(() => void model.to("float16")));
+  noGrad(() => scope(() => void model.to(weights)));
   try {
     return body();
   } finally {
