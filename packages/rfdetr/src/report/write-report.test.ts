@@ -85,7 +85,7 @@ describe("the comparison of runs that are not alike", () => {
   it("marks neither time nor memory where the numbers of steps differ", () => {
     const other = reportRun(join(root, "longer"), { steps: 44, summary: { train_seconds: 60, peak_rss_bytes: 1 } });
     const page = compare("steps", other);
-    const rows = [...rowsOf(page, "training time"), ...rowsOf(page, "memory of the process")];
+    const rows = [...rowsOf(page, "training time"), ...rowsOf(page, "peak memory of the process")];
     expect(rows).toHaveLength(2);
     expect(rows.join()).not.toContain("★");
   });

@@ -166,11 +166,12 @@ export async function ops(flags: MachineFlags): Promise<void> {
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
   console.table(
-    ["operator", "type", "ms", "GFLOP/s"],
+    ["operator", "type", "ms", "min ms", "GFLOP/s at min"],
     rows.map(({ op, dtype, milliseconds, gflops }) => [
       op,
       dtype,
       milliseconds.median.toFixed(2),
+      milliseconds.min.toFixed(2),
       gflops === null ? "" : gflops.toFixed(0),
     ]),
   );

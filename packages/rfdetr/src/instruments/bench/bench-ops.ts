@@ -7,7 +7,7 @@ export interface OperatorBench {
   op: string;
   dtype: DType;
   milliseconds: Spread;
-  /** 10⁹ operations a second; null for operators that are bound by memory. */
+  /** 10⁹ operations a second in the shortest run; null for operators that are bound by memory. */
   gflops: number | null;
 }
 

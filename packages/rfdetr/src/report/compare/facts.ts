@@ -56,7 +56,7 @@ function bestFigures(masks: boolean): Fact[] {
 export function resultFacts(runs: readonly RunRecord[], masks = runs.some(hasMasks)): readonly Fact[] {
   const data = sameData(runs);
   const comparable = (name: string): boolean => {
-    if (name === "training time" || name === "memory of the process") return sameSteps(runs);
+    if (name === "training time" || name === "peak memory of the process") return sameSteps(runs);
     return data && (name !== "loss at the end" || sameKind(runs));
   };
   return figuresOf(masks).map((fact) => (comparable(fact.name) ? fact : { ...fact, better: null }));
@@ -86,7 +86,7 @@ const figuresOf = (masks: boolean): readonly Fact[] => [
     better: "less",
   },
   {
-    name: "memory of the process",
+    name: "peak memory of the process",
     value: ({ summary, metrics }) => finite(summary?.peak_rss_bytes ?? metrics.rows.at(-1)?.peak_rss_bytes),
     text: formatBytes,
     better: "less",

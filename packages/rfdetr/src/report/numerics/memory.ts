@@ -27,10 +27,14 @@ export function memory(numerics: NumericsRecord): Html | null {
   if (peak === null) return null;
   return subsection(
     "Memory",
-    html`<p>All tensors together took ${formatBytes(peak)} at most${resident !== null && `, the whole process ${formatBytes(resident)}`}.${written(numerics)}</p>`,
+    html`<p>All tensors together took ${formatBytes(peak)} at most${resident !== null && afterStep(resident)}.${written(numerics)}</p>`,
     html`<div class="figures">${[kinds(numerics), dtypes(numerics), course(numerics)]}</div>`,
   );
 }
+
+/** Another figure than the peak of the process. */
+const afterStep = (resident: number): string =>
+  `; after a step the whole process took up to ${formatBytes(resident)}, without what it held within steps and in evaluations`;
 
 function written({ latest }: NumericsRecord): string | null {
   const bytes = latest?.written_bytes;
@@ -97,7 +101,7 @@ function course({ points }: NumericsRecord): Html | null {
   const { "memory.peak_bytes": peak, "memory.live_bytes": live, "memory.rss_bytes": resident } = points.courses;
   const mebi = (values: readonly number[]): number[] => values.map((value) => value / 2 ** 20);
   const lines = [
-    { name: "whole process", course: resident, series: 2 },
+    { name: "whole process after the step", course: resident, series: 2 },
     { name: "peak of tensors", course: peak, series: 0 },
     { name: "tensors after the step", course: live, series: 1 },
   ].filter(({ course }) => course !== undefined);

@@ -27,8 +27,8 @@ export function precisionCost(header: HeaderRecord | null): Html | null {
         },
         { title: "time of a step", number: true, cell: ({ step_seconds }) => duration(step_seconds) },
         { title: "speed against 32-true", number: true, cell: ({ speedup }) => `${brief(speedup)} ×` },
-        { title: "peak memory", number: true, cell: ({ peak_tensor_bytes }) => formatBytes(peak_tensor_bytes) },
-        { title: "memory against 32-true", number: true, cell: ({ memory_ratio }) => `${brief(memory_ratio)} ×` },
+        { title: "tensors at the peak", number: true, cell: ({ peak_tensor_bytes }) => formatBytes(peak_tensor_bytes) },
+        { title: "tensors against 32-true", number: true, cell: ({ memory_ratio }) => `${brief(memory_ratio)} ×` },
         { title: "angle of the gradient", number: true, cell: (row) => degrees(cosineOf(row)) },
       ],
       measured,
@@ -47,7 +47,7 @@ function sentence(row: PrecisionMeasurement): Html {
     speedup >= 1
       ? `${brief(speedup)} times as fast as 32-true`
       : `slower than 32-true (${brief(speedup)} times its speed)`;
-  return html`<p>${precision} was ${speed} and took ${brief(memory_ratio)} times the memory. Its gradient points ${degrees(cosineOf(row))} away from the exact one.</p>`;
+  return html`<p>${precision} was ${speed} and took ${brief(memory_ratio)} times the memory of tensors. Its gradient points ${degrees(cosineOf(row))} away from the exact one.</p>`;
 }
 
 function degrees(cosine: number): string {

@@ -98,7 +98,7 @@ export function tiles(run: RunRecord): Html {
     ...(seconds === null ? [] : [[duration(seconds), "training time"] as [string, string]]),
     ...(rss === null
       ? []
-      : [[formatBytes(rss), `memory of ${processesOf(run) > 1 ? "rank 0" : "the process"}`] as [string, string]]),
+      : [[formatBytes(rss), `peak memory of ${processesOf(run) > 1 ? "rank 0" : "the process"}`] as [string, string]]),
   ];
   return html`<ul class="tiles">${entries.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
 }

@@ -56,7 +56,9 @@ export interface NumericsSummary {
     /** The three parameters with the largest ‖Δw‖ / ‖w‖ of all watched steps, and that ratio. */
     largest: { name: string; ratio: number }[];
   } | null;
-  /** Mean seconds of a step by phase; null without a step. */
+  /** Mean seconds of a step; null without one. */
+  step_seconds: number | null;
+  /** The same by phase, without what passes between the steps; null without a step. */
   phases: PhaseSeconds | null;
   /** The memory of the run; null without a step. */
   memory: NumericsMemory | null;
@@ -102,7 +104,7 @@ export interface NumericsMemory {
   kept: number;
   /** All tensors. */
   peak: number;
-  /** The resident memory of the process. */
+  /** The resident memory of the process after a step. Its peak is in `summary.json`. */
   peak_rss: number;
   /**
    * What the last watched forward wrote: `half` in float16 and bfloat16, `full` in float32. Null where none was
@@ -138,6 +140,7 @@ export function summarizeNumerics(record: NumericsRecord): NumericsSummary {
     overflows,
     rollbacks,
     updates: overall === null ? null : updatesOf(overall, record),
+    step_seconds: meanOf(record.points, "seconds"),
     phases: phasesOf(record),
     memory: steps === 0 ? null : memoryOf(record),
     controls,

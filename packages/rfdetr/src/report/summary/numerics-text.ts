@@ -5,7 +5,7 @@ import type { ControlRecord, PhaseSeconds } from "../../run/files/numerics/numer
 import { append } from "../../support/lists.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import { formatOverflowReport, type OverflowReport } from "../../train/measure/overflow-report.js";
-import { counted } from "../html/words.js";
+import { counted, duration } from "../html/words.js";
 import { placeOf } from "../numerics/faults.js";
 import { float16Elsewhere } from "../numerics/overall.js";
 import type { Excerpt } from "../records/numerics-record.js";
@@ -46,7 +46,7 @@ export function numericsText(summary: NumericsSummary): string {
     parts.push(
       `Updates: ‖Δw‖/‖w‖ was ${middle}largest in ${updates.largest.map(({ name, ratio }) => `${name} (${ratio.toExponential(1)})`).join(", ")}; weights kept in bfloat16 would have lost ${share(updates.bf16_lost)} of the changes`,
     );
-  if (summary.phases !== null) parts.push(phasesText(summary.phases));
+  if (summary.phases !== null) parts.push(phasesText(summary.phases, summary.step_seconds));
   if (summary.memory !== null) parts.push(memoryText(summary.memory));
   for (const control of summary.controls.entries) parts.push(controlText(control));
   for (const { step, to_step, lr_factor, fault } of summary.rollbacks.entries)
@@ -138,10 +138,13 @@ function flushedText(flushed: readonly WorstModule[], summary: NumericsSummary):
   return `Modules of which float16 ${makes} most zero (${gradients}):\n${table}`;
 }
 
-function phasesText(phases: PhaseSeconds): string {
-  const total = Object.values(phases).reduce((sum, seconds) => sum + seconds, 0);
-  const words = Object.entries(phases).map(([name, seconds]) => `${name} ${share(seconds / total)}`);
-  return `Time of a step: ${total.toPrecision(3)} s: ${words.join(", ")}`;
+/** The figures of the report: the phases leave out what passes between the steps. */
+function phasesText(phases: PhaseSeconds, mean: number | null): string {
+  const together = Object.values(phases).reduce((sum, seconds) => sum + seconds, 0);
+  const total = Math.max(mean ?? 0, together);
+  const parts = { ...phases, "between the steps": total - together };
+  const words = Object.entries(parts).map(([name, seconds]) => `${name} ${share(seconds / total)}`);
+  return `Time of a step: ${duration(total)} on average: ${words.join(", ")}`;
 }
 
 function controlText({ step, command, by, pattern, rule }: ControlRecord): string {
@@ -166,7 +169,9 @@ function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {
 }
 
 function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak }: NumericsMemory): string {
-  const lines = [`Memory: peak of tensors ${formatBytes(peak)}, of the process ${formatBytes(peak_rss)}`];
+  const lines = [
+    `Memory: peak of tensors ${formatBytes(peak)}; the process after a step, at most ${formatBytes(peak_rss)}`,
+  ];
   if (fixed)
     lines.push(
       `  the same in every precision: weights ${formatBytes(fixed.weights)}, gradients ${formatBytes(fixed.gradients)}, moments ${formatBytes(fixed.moments)}, average ${formatBytes(fixed.average)}`,
