@@ -65,6 +65,12 @@ const options = { fetch: app.fetch, hostname: "127.0.0.1", port: Number(port) };
 const server = /** @type {import("node:http").Server} */ (
   serve(options, (address) => console.log(`http://127.0.0.1:${address.port}`))
 );
+server.on("error", async (/** @type {NodeJS.ErrnoException} */ { code, message }) => {
+  const taken = `Port ${port} is taken by another program: give another as the second argument, or 0 for any that is free`;
+  console.error(code === "EADDRINUSE" ? taken : `Port ${port} cannot be had: ${message}`);
+  await detector.dispose();
+  process.exit(1);
+});
 /** @type {Set<net.Socket>} */
 const sockets = new Set();
 server.on("connection", (socket) => {

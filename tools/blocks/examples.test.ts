@@ -90,6 +90,18 @@ describe("the examples", () => {
     expect(run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4")).toBe(said);
   });
 
+  it("say in a sentence that the port is taken, and what to do", async () => {
+    const { child, line } = await start("server.mjs", weights, "0");
+    const { port } = new URL(line);
+    const other = spawnSync(process.execPath, [place("server.mjs"), weights, port], { cwd: folder, encoding: "utf8" });
+    expect([other.status, other.stdout, other.stderr]).toEqual([
+      1,
+      "",
+      `Port ${port} is taken by another program: give another as the second argument, or 0 for any that is free\n`,
+    ]);
+    await ended(child);
+  });
+
   it("serve sixteen clients: what is no image, too large or too much is refused, and what has begun is answered", async () => {
     const most = 8;
     const { child, line, said } = await start("server.mjs", weights, "0", String(most));

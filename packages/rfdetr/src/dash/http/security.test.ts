@@ -244,7 +244,7 @@ describe("files", () => {
 describe("the port", () => {
   it("that is taken is told in a sentence", async () => {
     await expect(startDash({ folder: runs, port: dash.port })).rejects.toThrow(
-      `Expected a free port but received ${dash.port}: another program listens on it`,
+      `Expected a free port but received ${dash.port}: another program listens on it, so give another port or none`,
     );
   });
 });

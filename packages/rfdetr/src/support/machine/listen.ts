@@ -40,6 +40,6 @@ export function closeServer(server: Server): Promise<void> {
 const isTaken = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === "EADDRINUSE";
 
 function refused(port: number, error: unknown): UsageError {
-  const why = isTaken(error) ? "another program listens on it" : reasonOf(error);
+  const why = isTaken(error) ? "another program listens on it, so give another port or none" : reasonOf(error);
   return new UsageError(`Expected a free port but received ${port}: ${why}`, { cause: error });
 }
