@@ -24,13 +24,18 @@ try {
       colorScheme: dark ? "dark" : "light",
     });
     await page.goto(server.url);
-    await page.getByRole("img", { name: /^Found/ }).waitFor();
-    // The second and later pictures take what a visitor will see: the first one warms the caches.
+    const found = page.getByRole("img", { name: /^Found/ });
+    await found.waitFor();
+    // The second and later pictures take what a visitor will see: the first one warms the caches. The example in which
+    // most is found stays.
+    let [most, shown] = [-1, page.getByRole("button", { name: "Example 1" })];
     for (const example of await page.getByRole("button", { name: "Example" }).all()) {
       await example.click();
       await page.waitForTimeout(1500);
+      const count = (await found.getAttribute("aria-label"))?.length ?? 0;
+      if (count > most) [most, shown] = [count, example];
     }
-    await page.getByRole("button", { name: "Example 1" }).click();
+    await shown.click();
     await page.waitForTimeout(1500);
     await savePicture(await page.screenshot(), name);
     await page.close();
