@@ -49,7 +49,6 @@ const short = {
   ],
   "images of a batch": [
     "rfdetr/src/loss/matcher",
-    "rfdetr/src/predict/prepared-image",
     "rfdetr/src/predict/worker/model-host",
     "rfdetr/src/run/dry-run",
     "rfdetr/src/run/ranks/shared-evaluation",

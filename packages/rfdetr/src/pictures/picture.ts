@@ -4,6 +4,8 @@ import { extname } from "node:path";
 import type { Sharp } from "sharp";
 import { isFolder } from "../data/formats/find-file.js";
 import { decodeImage, headerOf } from "../data/images/decode.js";
+import { type Size, uprightSize } from "../data/images/image-header.js";
+import type { Region } from "../data/images/region.js";
 import { rgbPixels } from "../data/images/rgb.js";
 import { sharp } from "../data/images/sharp.js";
 import { DataError, MemoryError, PictureError } from "../support/errors.js";
@@ -33,36 +35,54 @@ export interface Picture extends RawImage {
  * Decodes to 8-bit RGB, as the detector sees it: alpha is dropped, and the picture is turned upright by its EXIF tag
  * unless `autoOrient` is false. A picture of more than 67 megapixels is decoded at half its size or less.
  * @param atLeast a JPEG may be decoded at ½, ¼ or ⅛ if both sides still have this many pixels; 0 decodes all of it
+ * @param region only this part of a file is decoded; its size is then the `original` one
  * @throws PictureError `ERR_PICTURE_INPUT` naming the file
  */
-export async function decode(image: ImageSource, autoOrient = true, atLeast = 0): Promise<Picture> {
-  const name = typeof image === "string" ? image : "the given data";
+export async function decode(image: ImageSource, autoOrient = true, atLeast = 0, region?: Region): Promise<Picture> {
+  const name = nameOf(image);
   try {
     if (typeof image === "string" || image instanceof Uint8Array) {
       const header = headerOf(image, name);
-      return {
-        ...(await decodeImage(image, header, { orientation: autoOrient ? header.orientation : 1, atLeast }, name)),
-        channels: 3,
-      };
+      const orientation = autoOrient ? header.orientation : 1;
+      return { ...(await decodeImage(image, header, { orientation, atLeast, region }, name)), channels: 3 };
     }
     const pixels = image.channels === 3 ? whole(image) : await rgbPixels(asSharp(whole(image)));
     const { data, width, height } = pixels;
     return { data, width, height, channels: 3, original: { width, height } };
   } catch (cause) {
-    checkMemory(cause, `decode ${name}`);
-    if (cause instanceof MemoryError) throw cause;
-    if (typeof image === "string" && isFolder(image))
-      throw new PictureError(
-        "ERR_PICTURE_INPUT",
-        `Expected an image but ${name} is a folder: give it to predict by itself, or imageFiles([${JSON.stringify(name)}]), the list of its images`,
-        { cause },
-      );
-    const message =
-      cause instanceof DataError
-        ? cause.message
-        : `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`;
-    throw new PictureError("ERR_PICTURE_INPUT", message, { cause });
+    throw unreadable(image, cause);
   }
+}
+
+/** The size of an image as {@link decode} turns it, from its header. @throws PictureError `ERR_PICTURE_INPUT` */
+export function sizeOf(image: ImageSource, autoOrient = true): Size {
+  if (typeof image !== "string" && !(image instanceof Uint8Array)) return image;
+  try {
+    const header = headerOf(image, nameOf(image));
+    return autoOrient ? uprightSize(header) : header;
+  } catch (cause) {
+    throw unreadable(image, cause);
+  }
+}
+
+const nameOf = (image: ImageSource): string => (typeof image === "string" ? image : "the given data");
+
+/** Why an image is not read, for the caller. */
+function unreadable(image: ImageSource, cause: unknown): Error {
+  const name = nameOf(image);
+  checkMemory(cause, `decode ${name}`);
+  if (cause instanceof MemoryError) return cause;
+  if (typeof image === "string" && isFolder(image))
+    return new PictureError(
+      "ERR_PICTURE_INPUT",
+      `Expected an image but ${name} is a folder: give it to predict by itself, or imageFiles([${JSON.stringify(name)}]), the list of its images`,
+      { cause },
+    );
+  const message =
+    cause instanceof DataError
+      ? cause.message
+      : `Expected a readable image in ${name} but decoding failed: ${reasonOf(cause)}`;
+  return new PictureError("ERR_PICTURE_INPUT", message, { cause });
 }
 
 /** Decoded pixels as a pipeline. */

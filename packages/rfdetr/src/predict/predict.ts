@@ -12,8 +12,9 @@ import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { listBelow, listDetections, rowNames } from "../onnx/detections.js";
-import { decode, type ImageSource } from "../pictures/picture.js";
+import type { ImageSource } from "../pictures/picture.js";
 import { NumericsError } from "../support/errors.js";
+import { append } from "../support/lists.js";
 import { resolveDevice } from "../support/machine/device.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import { type Shape, sidesOf } from "../support/shape.js";
@@ -26,7 +27,7 @@ import {
 } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel, readTrainedPrecision } from "../weights/weights.js";
-import { prepareImage } from "./prepared-image.js";
+import { detectPrepared, prepareImage, prepareSource } from "./prepared-image.js";
 import { checkSelection } from "./selection.js";
 import type {
   DecodedImage,
@@ -128,9 +129,13 @@ export class Predictor implements HostedModel {
    * Detects objects in one image.
    * @throws PictureError if the image cannot be decoded
    * @throws NumericsError if the model's results are not finite
+   * @throws UsageError for the name of a class that the model does not have
+   * @throws ModelConfigError for a shape that the model cannot see
    */
   async detect(image: ImageSource, options: DetectOptions = {}): Promise<ImagePrediction> {
-    return this.detectPixels(await decode(image, options.autoOrient), options);
+    this.#check(options);
+    const [found] = await detectPrepared(this, [await prepareSource(this, image, options)], options, 1);
+    return found;
   }
 
   /**
@@ -140,10 +145,16 @@ export class Predictor implements HostedModel {
    * @throws ModelConfigError for a shape that the model cannot see
    */
   detectPixels(image: DecodedImage, options: DetectOptions = {}): ImagePrediction {
+    this.#check(options);
+    const { squares, finish } = prepareImage(this, image, options);
+    const found: SquarePrediction[] = [];
+    for (const square of squares) append(found, this.detectSquares([square], lowestThreshold(options), options.shape));
+    return finish(found);
+  }
+
+  #check(options: DetectOptions): void {
     checkSelection(options, this.classNames);
     if (options.shape !== undefined) this.checkShape(options.shape);
-    const { squares, finish } = prepareImage(this, image, options);
-    return finish(squares.flatMap((square) => this.detectSquares([square], lowestThreshold(options), options.shape)));
   }
 
   /** A decoded image at the model's size. */

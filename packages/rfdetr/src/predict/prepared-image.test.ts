@@ -1,6 +1,10 @@
+import fc from "fast-check";
+import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { encodeMask, type Mask, maskBox } from "../masks/mask.js";
-import { detectPrepared, prepareImage } from "./prepared-image.js";
+import { blackPng } from "../testing/black-png.js";
+import { detectPrepared, prepareImage, prepareSource } from "./prepared-image.js";
+import { tileBoxes } from "./tiles.js";
 import type { DecodedImage, DetectOptions, SquareImage, SquarePrediction } from "./types.js";
 
 const toSquare = ({ data, width, height }: DecodedImage): SquareImage => ({ pixels: data, width, height });
@@ -66,6 +70,7 @@ describe("an image in tiles", () => {
   it("is left between two forward passes when a message says so, which arrives while they keep the thread", async () => {
     const batches: number[] = [];
     const prepared = prepareImage({ toSquare }, image, { tiles: 8 });
+    const tiles = tileBoxes(image.width, image.height, { size: 8 });
     const stop = new AbortController();
     const { port1, port2 } = new MessageChannel();
     port2.addEventListener("message", () => stop.abort(new Error("enough")));
@@ -74,7 +79,7 @@ describe("an image in tiles", () => {
     const found = detectPrepared(finder(batches), [prepared], { tiles: 8 }, 1, stop.signal);
     await expect(found).rejects.toThrow("enough");
     port1.close();
-    expect(batches.length).toBeLessThan(prepared.squares.length / 2);
+    expect(batches.length).toBeLessThan(tiles.length / 2);
   });
 
   it("stands beside whole images, each with what is selected of it", async () => {
@@ -105,5 +110,101 @@ describe("an image in tiles", () => {
       });
       expect(await found({ classes: ["third"], ...tiles })).toEqual({ width: 90, height: 50, detections: [] });
     }
+  });
+});
+
+describe("a picture that is too large to be held whole", () => {
+  const formats = ["png", "jpeg", "webp", "tiff", "avif"] as const;
+  /** A file with noise, so that no two places are alike. */
+  const written = (width: number, height: number, format: (typeof formats)[number], orientation: number) => {
+    const data = Uint8Array.from({ length: width * height * 3 }, (_, i) => (Math.imul(i + 1, 0x9e3779b1) >>> 13) & 255);
+    const image = sharp(data, { raw: { width, height, channels: 3 } }).withMetadata({ orientation });
+    return image.toFormat(format, { quality: 80, effort: 1 }).toBuffer();
+  };
+
+  it("has the tiles of the whole picture, with every pixel, however it is turned", async () => {
+    const some = fc.record({
+      width: fc.integer({ min: 33, max: 150 }),
+      height: fc.integer({ min: 33, max: 150 }),
+      format: fc.constantFrom(...formats),
+      orientation: fc.integer({ min: 1, max: 8 }),
+      autoOrient: fc.boolean(),
+      size: fc.integer({ min: 32, max: 90 }),
+      overlap: fc.integer({ min: 0, max: 31 }),
+      most: fc.integer({ min: 1, max: 150 * 150 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(some, async ({ width, height, format, orientation, autoOrient, size, overlap, most }) => {
+        const file = await written(width, height, format, orientation);
+        const options = { tiles: { size, overlap }, autoOrient, threshold: 0 };
+        const seen = async (held?: number) => {
+          const squares: SquareImage[] = [];
+          const seeing = {
+            toSquare(image: DecodedImage): SquareImage {
+              const square = { ...toSquare(image), pixels: new Uint8Array(image.data) };
+              squares.push(square);
+              return square;
+            },
+          };
+          const prepared = await prepareSource(seeing, file, options, held);
+          return { found: await detectPrepared(finder([]), [prepared], options, 3), squares };
+        };
+        expect(await seen(most)).toEqual(await seen());
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("is never held whole, nor are its tiles", async () => {
+    const file = blackPng(16383, 16383);
+    const options = { tiles: 3000 };
+    const before = process.resourceUsage().maxRSS;
+    const sizes = new Set<string>();
+    const seeing = {
+      toSquare({ width, height }: DecodedImage): SquareImage {
+        sizes.add(`${width}×${height}`);
+        return { pixels: new Uint8Array(3), width, height };
+      },
+    };
+    const [found] = await detectPrepared(finder([]), [await prepareSource(seeing, file, options)], options, 4);
+    expect(found).toMatchObject({ width: 16383, height: 16383 });
+    expect([...sizes]).toEqual(["3000×3000"]);
+    // A part has 192 MiB, and the one before it may not be collected yet; the picture has 768 MiB. RSS is in KiB.
+    expect(process.resourceUsage().maxRSS - before).toBeLessThan(600 << 10);
+  });
+
+  it("has tiles that are too large by themselves at a part of their size", async () => {
+    const options = { tiles: { size: 9000, overlap: 0 } };
+    const sizes: number[][] = [];
+    const seeing = {
+      toSquare({ width, height, original }: DecodedImage): SquareImage {
+        sizes.push([width, height, original?.width ?? 0, original?.height ?? 0]);
+        return { pixels: new Uint8Array(3).fill(200), width: original?.width ?? 0, height: original?.height ?? 0 };
+      },
+    };
+    const prepared = await prepareSource(seeing, blackPng(9001, 9000), options);
+    const [{ detections }] = await detectPrepared(finder([]), [prepared], options, 1);
+    expect(sizes).toEqual([
+      [4500, 4500, 9000, 9000],
+      [1, 9000, 1, 9000],
+    ]);
+    expect(detections.map(({ box }) => box)).toEqual([
+      [0, 0, 9000, 9000],
+      [9000, 0, 9001, 9000],
+    ]);
+  });
+
+  it("and ends in the middle has its own error once that is met", async () => {
+    const whole = await written(64, 200, "png", 1);
+    const options = { tiles: 32 };
+    const prepared = await prepareSource(
+      { toSquare },
+      whole.subarray(0, Math.floor(whole.length * 0.7)),
+      options,
+      5000,
+    );
+    await expect(detectPrepared(finder([]), [prepared], options, 2)).rejects.toThrow(
+      /the beginning of a PNG and ends in the middle/,
+    );
   });
 });

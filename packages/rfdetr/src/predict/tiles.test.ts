@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { encodeMask } from "../masks/mask.js";
 import type { Detection } from "../model/types.js";
-import { cornersIou, cutTile, mergeTiles, type TileBox, tileBoxes } from "./tiles.js";
+import { cornersIou, cutTile, groupTiles, mergeTiles, type TileBox, tileBoxes } from "./tiles.js";
 
 /** Left, top, right, bottom, score and class. */
 type Listed = [number, number, number, number, number, number];
@@ -49,6 +49,17 @@ describe("tiles", () => {
     const tile = cutTile({ data, width: 5, height: 4 }, [1, 2, 3, 4]);
     expect([tile.width, tile.height]).toEqual([2, 2]);
     expect([...tile.data]).toEqual([33, 34, 35, 36, 37, 38, 48, 49, 50, 51, 52, 53]);
+  });
+
+  it("form groups in parts of an image that hold so many pixels at most", () => {
+    const tiles = tileBoxes(100, 100, { size: 40, overlap: 10 });
+    const groups = groupTiles(tiles, 100 * 70);
+    expect(groups.flatMap((group) => group.tiles)).toEqual(tiles);
+    expect(groups.map(({ part }) => part)).toEqual([
+      [0, 0, 100, 70],
+      [0, 60, 100, 100],
+    ]);
+    expect(groupTiles(tiles, 1).map((group) => group.tiles)).toEqual(tiles.map((tile) => [tile]));
   });
 
   it("have masks at their place in the image", () => {

@@ -45,6 +45,34 @@ function starts(side: number, size: number, overlap: number): number[] {
   return overlap === 0 ? found : [...found, last];
 }
 
+/** Tiles that follow one another, and the part of the image that holds them. */
+export interface TileGroup {
+  tiles: TileBox[];
+  part: TileBox;
+}
+
+/** Groups of tiles in parts of at most `most` pixels of the image. A tile that is larger has a group of its own. */
+export function groupTiles(tiles: readonly TileBox[], most: number): TileGroup[] {
+  const groups: TileGroup[] = [];
+  for (const tile of tiles) {
+    const last = groups.at(-1);
+    const part = last && around(last.part, tile);
+    if (last && part && (part[2] - part[0]) * (part[3] - part[1]) <= most) {
+      last.tiles.push(tile);
+      last.part = part;
+    } else groups.push({ tiles: [tile], part: tile });
+  }
+  return groups;
+}
+
+/** The smallest part that holds two. */
+const around = (a: TileBox, b: TileBox): TileBox => [
+  Math.min(a[0], b[0]),
+  Math.min(a[1], b[1]),
+  Math.max(a[2], b[2]),
+  Math.max(a[3], b[3]),
+];
+
 /** The pixels of a tile. */
 export function cutTile({ data, width }: RgbPixels, [left, top, right, bottom]: TileBox): RgbPixels {
   const row = (right - left) * 3;

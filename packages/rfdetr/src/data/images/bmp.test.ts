@@ -93,6 +93,17 @@ describe("BMP", () => {
     expect(indices.map((_, i) => Buffer.from(pixels.data).readUIntBE(i * 3, 3))).toEqual(expected);
   });
 
+  it("gives a part of its pixels as those of the whole", async () => {
+    for (const topDown of [false, true]) {
+      const bytes = bmp({ bits: 4, topDown });
+      const region = { left: 1, top: 1, width: 3, height: 2 };
+      const { data, ...size } = await decodeImage(bytes, headerOf(bytes, "a.bmp"), { region }, "a.bmp");
+      expect(size).toEqual({ width: 3, height: 2, original: { width: 3, height: 2 } });
+      const expected = [6, 7, 8, 11, 12, 13].map((i) => colours[indices[i]]);
+      expect(expected.map((_, i) => Buffer.from(data).readUIntBE(i * 3, 3))).toEqual(expected);
+    }
+  });
+
   it("that is cut off, or of a compression that is not read, is an error that says so", async () => {
     const whole = bmp({ bits: 24 });
     await expect(decode(whole.subarray(0, whole.length - 20))).rejects.toThrow(

@@ -2,6 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { DataError } from "../../support/errors.js";
 import { ByteSource } from "./byte-source.js";
+import type { Region } from "./region.js";
 import type { RgbPixels } from "./rgb.js";
 
 /** What the header says of the pixels. */
@@ -22,33 +23,35 @@ interface Layout {
 }
 
 /**
- * Decodes to RGB; alpha is dropped. Of pictures that are too large, every `factor`-th row and column is read.
+ * Decodes a part to RGB; alpha is dropped. Of parts that are too large, every `factor`-th row and column is read.
  * @param source path of a file, or its bytes; @param name what messages call it
  * @throws DataError
  */
-export function decodeBmp(source: string | Uint8Array, factor: number, name: string): RgbPixels {
-  if (typeof source !== "string") return decodeRows(new ByteSource(source), factor, name);
+export function decodeBmp(source: string | Uint8Array, part: Region, factor: number, name: string): RgbPixels {
+  if (typeof source !== "string") return decodeRows(new ByteSource(source), part, factor, name);
   const file = openSync(source, "r");
   try {
-    return decodeRows(new ByteSource(file), factor, name);
+    return decodeRows(new ByteSource(file), part, factor, name);
   } finally {
     closeSync(file);
   }
 }
 
-function decodeRows(source: ByteSource, factor: number, name: string): RgbPixels {
+function decodeRows(source: ByteSource, part: Region, factor: number, name: string): RgbPixels {
   const layout = readLayout(source, name);
   const { start, stride, rowBytes, topDown } = layout;
   // Before memory is taken for a file that is only a header.
   if (source.at(start + stride * (layout.height - 1) + rowBytes - 1, 1) === null) throw cutOff(name);
-  const [width, height] = [Math.ceil(layout.width / factor), Math.ceil(layout.height / factor)];
+  const [width, height] = [Math.ceil(part.width / factor), Math.ceil(part.height / factor)];
   const data = new Uint8Array(width * height * 3);
   const toRgb = rowReader(layout);
   for (let i = 0; i < height; i++) {
+    // In the order of the file.
     const y = topDown ? i : height - 1 - i;
-    const row = source.at(start + stride * (topDown ? y * factor : layout.height - 1 - y * factor), rowBytes);
+    const from = part.top + y * factor;
+    const row = source.at(start + stride * (topDown ? from : layout.height - 1 - from), rowBytes);
     if (row === null) throw cutOff(name);
-    for (let x = 0, to = y * width * 3; x < width; x++, to += 3) toRgb(row, x * factor, data, to);
+    for (let x = 0, to = y * width * 3; x < width; x++, to += 3) toRgb(row, part.left + x * factor, data, to);
   }
   return { data, width, height };
 }

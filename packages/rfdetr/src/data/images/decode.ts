@@ -9,7 +9,8 @@ import { decodeBmp } from "./bmp.js";
 import { ByteSource } from "./byte-source.js";
 import { type ImageHeader, parseImageHeader, readImageHeader, type Size } from "./image-header.js";
 import { checkPixels, shrinkFactor, turnedSize } from "./limits.js";
-import { orient } from "./orientation.js";
+import { orient, storedRegion } from "./orientation.js";
+import type { Region } from "./region.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 import { sharp } from "./sharp.js";
 
@@ -52,22 +53,27 @@ export async function decodeFile(file: string, options: DecodeOptions = {}): Pro
 /**
  * As {@link decodeFile}, where the header is known.
  * @param source path of a file, or its bytes; @param name what messages call it
+ * @param options with `region`, only this part of the turned picture is decoded, and its size is the `original` one
  */
 export async function decodeImage(
   source: string | Uint8Array,
   header: ImageHeader,
-  { orientation = 1, atLeast = 0 }: DecodeOptions,
+  { orientation = 1, atLeast = 0, region }: DecodeOptions & { region?: Region | undefined },
   name = typeof source === "string" ? source : "the given data",
 ): Promise<Pixels> {
   checkPixels(header, name);
-  const { format, width, height } = header;
-  const factor = shrinkFactor(header, atLeast);
+  const { format } = header;
+  const whole = { left: 0, top: 0, width: header.width, height: header.height };
+  const part = region === undefined ? whole : storedRegion(region, header, orientation);
+  const { width, height } = part;
+  const factor = shrinkFactor({ ...header, width, height }, atLeast);
   try {
     let pixels: RgbPixels;
-    if (format === "BMP") pixels = decodeBmp(source, factor, name);
+    if (format === "BMP") pixels = decodeBmp(source, part, factor, name);
     else {
       // Pillow converts no colours, so the Python package trains and predicts on the values that the file has.
       let image = sharp(source, { failOn: "truncated", ignoreIcc: true });
+      if (region !== undefined) image = image.extract(part);
       // libvips shrinks inside the decoder when a resize by a power of two follows, and reads other formats row by row.
       if (factor > 1)
         image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), {
@@ -76,10 +82,10 @@ export async function decodeImage(
         });
       pixels = await rgbPixels(image);
     }
-    return { ...orient(pixels, orientation), original: turnedSize(header, orientation) };
+    return { ...orient(pixels, orientation), original: turnedSize(part, orientation) };
   } catch (error) {
     if (error instanceof DataError) throw error;
-    checkMemory(error, `decode ${name}, which has ${width}×${height} pixels`);
+    checkMemory(error, `decode ${name}, which has ${header.width}×${header.height} pixels`);
     const fault = decodeFault(source, error as Error);
     throw new DataError(`Expected a readable image but ${name} does not decode: ${fault}. Replace or remove it`, {
       cause: error,

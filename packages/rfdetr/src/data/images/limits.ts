@@ -6,7 +6,7 @@ import { type ImageHeader, type Size, uprightSize } from "./image-header.js";
 const mostPixels = 0x3fff ** 2;
 
 /** Pixels that are decoded in full: 67 megapixels, which are 192 MiB of RGB bytes. */
-const fullPixels = 2 ** 26;
+export const fullPixels = 2 ** 26;
 
 /** @throws DataError naming the limit if a picture is larger */
 export function checkPixels({ width, height }: Size, name: string): void {

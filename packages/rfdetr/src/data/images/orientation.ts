@@ -1,5 +1,6 @@
 // EXIF orientation: which one to apply, and applying it.
 import { type ImageHeader, type Size, uprightSize } from "./image-header.js";
+import type { Region } from "./region.js";
 import type { RgbPixels } from "./rgb.js";
 
 /**
@@ -27,20 +28,35 @@ function sameAspect(a: Size, b: Size): boolean {
   );
 }
 
+/** Where the stored row (or, when swapped, column) is counted from the other side. */
+const fromRight = (orientation: number): boolean => [2, 3, 7, 8].includes(orientation);
+const fromBottom = (orientation: number): boolean => [3, 4, 6, 7].includes(orientation);
+
+/**
+ * The stored pixels that a part of the upright picture is made of.
+ * @param stored size of the stored picture
+ */
+export function storedRegion({ left, top, width, height }: Region, stored: Size, orientation: number): Region {
+  const part = orientation >= 5 ? { left: top, top: left, width: height, height: width } : { left, top, width, height };
+  return {
+    ...part,
+    left: fromRight(orientation) ? stored.width - part.left - part.width : part.left,
+    top: fromBottom(orientation) ? stored.height - part.top - part.height : part.top,
+  };
+}
+
 /** Turns stored pixels to the upright picture (EXIF 2.32, section 4.6.4, tag 274). Orientation 1 changes nothing. */
 export function orient({ data, width, height }: RgbPixels, orientation: number): RgbPixels {
   if (orientation === 1) return { data, width, height };
   const swap = orientation >= 5;
   const size: Size = swap ? { width: height, height: width } : { width, height };
-  // Where the stored row (or, when swapped, column) is counted from the other side.
-  const fromRight = [2, 3, 7, 8].includes(orientation);
-  const fromBottom = [3, 4, 6, 7].includes(orientation);
+  const [right, bottom] = [fromRight(orientation), fromBottom(orientation)];
   const out = new Uint8Array(data.length);
   let to = 0;
   for (let y = 0; y < size.height; y++)
     for (let x = 0; x < size.width; x++, to += 3) {
       const [column, row] = swap ? [y, x] : [x, y];
-      const from = ((fromBottom ? height - 1 - row : row) * width + (fromRight ? width - 1 - column : column)) * 3;
+      const from = ((bottom ? height - 1 - row : row) * width + (right ? width - 1 - column : column)) * 3;
       out[to] = data[from];
       out[to + 1] = data[from + 1];
       out[to + 2] = data[from + 2];

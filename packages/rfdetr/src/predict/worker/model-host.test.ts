@@ -6,6 +6,7 @@ import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
+import { blackPng } from "../../testing/black-png.js";
 import { saveWeights } from "../../weights/weights.js";
 import type { ImagePrediction } from "../types.js";
 import { ModelHost } from "./model-host.js";
@@ -82,6 +83,18 @@ describe("the models of the prediction thread", () => {
     expect((bad as Error).message).toContain(missing);
     expect((alike as ImagePrediction).detections.length).toBe((good as ImagePrediction).detections.length);
     expect(await host.detect(key, [missing], {})).toHaveLength(1);
+    await host.free(key);
+  });
+
+  it("give a picture that is decoded part by part its own error, and the others of its batch their results", async () => {
+    const host = new ModelHost();
+    const { key } = await host.load(request());
+    const large = blackPng(9000, 8000);
+    const cut = large.subarray(0, large.length - 200);
+    const [bad, good] = await host.detect(key, [cut, photo], { tiles: 4000 });
+    expect(bad).toMatchObject({ name: "PictureError", code: "ERR_PICTURE_INPUT" });
+    expect((bad as Error).message).toMatch(/ends in the middle/);
+    expect(good).toMatchObject({ width: 90, height: 60 });
     await host.free(key);
   });
 

@@ -1,10 +1,10 @@
 // The models of the prediction thread. Detectors of the same weights and precision share one.
 import { statSync } from "node:fs";
 import { isExported } from "../../onnx/exported-model.js";
-import { decode, type ImageSource } from "../../pictures/picture.js";
+import type { ImageSource } from "../../pictures/picture.js";
 import { packError, type SentError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
-import { detectPrepared, type PreparedImage, prepareImage } from "../prepared-image.js";
+import { detectPrepared, type PreparedImage, prepareSource } from "../prepared-image.js";
 import { checkSelection } from "../selection.js";
 import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";
 
@@ -66,9 +66,9 @@ export class ModelHost {
     );
     const forward = Promise.all([prepared, last]).then(async ([all]) => {
       signal?.throwIfAborted();
-      const good = all.filter((image): image is PreparedImage => "squares" in image);
+      const good = all.filter((image): image is Prepared => "squares" in image);
       const found = await detectPrepared(predictor, good, options, images.length, signal);
-      return all.map((image) => ("squares" in image ? (found.shift() as ImagePrediction) : image));
+      return all.map((image) => ("squares" in image ? (found.shift() as ImagePrediction | SentError) : image));
     });
     this.#prepared = prepared;
     this.#forwards = [last, forward.catch(() => {})];
@@ -108,22 +108,36 @@ async function open(request: ModelRequest): Promise<Hosted> {
   return { predictor: Predictor.load(weights, { ...request, reading }), warnings };
 }
 
+/** An image that is ready for a model. It may turn out on the way that it cannot be read. */
+type Prepared = PreparedImage<ImagePrediction | SentError>;
+
 /** Images that are ready for the model; for those that cannot be read, why. */
 async function prepare(
   predictor: HostedModel,
   images: readonly ImageSource[],
   options: DetectOptions,
-): Promise<(PreparedImage | SentError)[]> {
-  const prepared: (PreparedImage | SentError)[] = [];
+): Promise<(Prepared | SentError)[]> {
+  const prepared: (Prepared | SentError)[] = [];
   for (let at = 0; at < images.length; at += decodedTogether)
     prepared.push(
       ...(await Promise.all(
         images.slice(at, at + decodedTogether).map((image) =>
-          decode(image, options.autoOrient)
-            .then((pixels) => prepareImage(predictor, pixels, options))
+          prepareSource(predictor, image, options)
+            .then(({ squares, finish }) => ({ squares, finish: orError(finish) }))
             .catch((error: unknown) => packError(error)),
         ),
       )),
     );
   return prepared;
 }
+
+/** Gives the error that a function throws. */
+const orError =
+  <T, R>(act: (given: T) => R) =>
+  (given: T): R | SentError => {
+    try {
+      return act(given);
+    } catch (error) {
+      return packError(error);
+    }
+  };
