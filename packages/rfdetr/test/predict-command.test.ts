@@ -147,6 +147,15 @@ describe("rfdetr predict", () => {
     const torn = await predictInput(Buffer.from("no image"), "-", "--json");
     expect(torn.stderr).toMatch(/^error: .*\bstdin\b/);
     expect(JSON.parse(torn.stdout).errors).toEqual([{ file: "-", message: expect.stringContaining("stdin") }]);
+    // A Matroska video, which no picture can be made of by converting it.
+    const film = await predictInput(Buffer.from("1a45dfa3a34286810142f7", "hex"), "-");
+    expect(film.stderr).toMatch(
+      /^error: .*stdin is a video: predict reads it from a file with the name of one, such as clip\.mp4\n$/,
+    );
+    const late = await predictInput(new Uint8Array(), "-", "--start", "1");
+    expect(late.stderr).toContain(
+      "Expected a video for --start but received an image on stdin: give the file of the video",
+    );
   });
 
   it("has a threshold for each class", () => {

@@ -95,6 +95,15 @@ describe("rfdetr predict of videos", () => {
     }
   });
 
+  it("fails with one sentence where reading begins after the end, and leaves nothing", () => {
+    const { status, stdout, stderr } = predict("a/c lip.mp4", "--start", "100", "--out", "late");
+    expect(stderr).toBe(
+      "error: Expected frames in a/c lip.mp4 from 100 s on but there are none: it ends before, or has no frame there\n",
+    );
+    expect([stdout, status]).toEqual(["", 1]);
+    expect(existsSync(join(folder, "late"))).toBe(false);
+  });
+
   it("keeps what is done at Ctrl-C, and prints a line for each frame with --json", async () => {
     const child = spawn(process.execPath, words(["long.avi", "--json", "--out", "stopped"]), { cwd: folder, env });
     let stdout = "";

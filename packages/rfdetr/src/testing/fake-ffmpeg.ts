@@ -11,6 +11,8 @@ export interface FakeVideo {
   times: number[];
   /** Number of the frame at which it breaks. */
   breaksAt?: number;
+  /** Number of the frame from which on its pictures have another size. */
+  changesAt?: number;
   /** Stored lying on its side. */
   turned?: boolean;
 }
@@ -36,10 +38,11 @@ async function read() {
   const upright = video.turned && !args.includes("-noautorotate");
   const [width, height] = upright ? [video.height, video.width] : [video.width, video.height];
   const shown = video.times.filter((time) => time >= start && time < end);
+  const changed = video.changesAt ?? Infinity;
   for (let i = 0; i < shown.length; i++) {
     if (i === video.breaksAt) fail("[h264 @ 0x1] Invalid NAL unit size");
     if (i % every > 0) continue;
-    writeSync(3, "frame:" + i / every + " pts:" + i + " pts_time:" + (shown[i] - start) + "\nrfdetr=1\n");
+    writeSync(3, "frame:" + (i < changed ? i : i - changed) / every + " pts:" + i + " pts_time:" + (shown[i] - start) + "\nrfdetr=1\n");
     const picture = Buffer.concat([Buffer.from("P6\n" + width + " " + height + "\n255\n"), Buffer.alloc(width * height * 3, i)]);
     if (!process.stdout.write(picture)) await once(process.stdout, "drain");
     if (process.env.FAKE_COUNT) writeFileSync(process.env.FAKE_COUNT, String(i + 1));
@@ -93,8 +96,22 @@ export function fakeVideo(path: string, video: FakeVideo): void {
 }
 
 /** Makes the same video by the real ffmpeg, as an MP4 file. A broken one loses its end. */
-export function realVideo(path: string, { width, height, times, breaksAt, turned = false }: FakeVideo): void {
+export function realVideo(
+  path: string,
+  { width, height, times, breaksAt, changesAt, turned = false }: FakeVideo,
+): void {
   const made = `${path}.whole.mp4`;
+  if (changesAt !== undefined) {
+    // Transport streams may be put one after another.
+    const parts = [changesAt, times.length - changesAt].map((frames, i) => {
+      const part = `${path}.${i}.ts`;
+      const source = `testsrc=size=${width * (i + 1)}x${height}:rate=10`;
+      ffmpeg(...["-f", "lavfi", "-i", source, "-frames:v", String(frames), "-bf", "0", "-pix_fmt", "yuv420p", part]);
+      return readFileSync(part);
+    });
+    writeFileSync(path, Buffer.concat(parts));
+    return;
+  }
   const input = ["-f", "lavfi", "-i", `testsrc=size=${width}x${height}:rate=10`, "-frames:v", String(times.length)];
   const shifts = times.map((time, i) => `eq(N,${i})*${Math.round(time * 1000)}`).join("+");
   const pace = ["-vf", `settb=1/1000,setpts='${shifts}'`];

@@ -135,7 +135,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const options = { batch, ...selection, antialias: flags.antialias, autoOrient: flags.autoOrient };
   if (inputs.some(isVideoName)) return predictFrames(console, inputs, flags, { ...asked, options });
   for (const flag of ["track", "every", "start", "end"] as const)
-    if (flags[flag] !== undefined) throw new UsageError(`Expected a video for --${flag} but received images`);
+    if (flags[flag] !== undefined) throw noVideo(flag, inputs.includes(stdinName));
   const { belowInWords, findImages, kindsInWords } = await import("../../predict/inputs/inputs.js");
   const { files, passedOver, below } = findImages(inputs, [stdinName]);
   (await import("./predict-sources.js")).checkStdin(files);
@@ -249,6 +249,11 @@ async function predictFiles(
   return { images, errors, signal: interruption.signal };
 }
 
+const noVideo = (flag: string, onStdin: boolean): UsageError =>
+  new UsageError(
+    `Expected a video for --${flag} but received ${onStdin ? "an image on stdin: give the file of the video" : "images"}`,
+  );
+
 /** Predicts videos: see `predict-videos.ts`. */
 async function predictFrames(
   console: Console,
@@ -259,7 +264,9 @@ async function predictFrames(
   const { isVideoName } = await import("../../predict/video/video-name.js");
   const other = inputs.find((input) => !isVideoName(input));
   if (other !== undefined)
-    throw new UsageError(`Expected either images or videos but received both: ${other} is no video. Run it for each`);
+    throw new UsageError(
+      `Expected either images or videos but received both: ${shownImage(other)} is no video. Run it for each`,
+    );
   if (flags.crops) throw new UsageError("Expected images for --crops but received a video");
   if (flags.annotations !== undefined) throw new UsageError("Expected images for --annotations but received a video");
   if (flags.format !== undefined && flags.format !== "json")

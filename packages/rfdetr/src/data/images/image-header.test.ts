@@ -119,10 +119,16 @@ describe("readImageHeader", () => {
     ["photo.jpg", "<!DOCTYPE html><html><body>Sign in</body></html>", "a web page \\(HTML\\)"],
     ["lfs.jpg", "version https://git-lfs.github.com/spec/v1", "a pointer of Git LFS"],
     ["a.mp4", "\0\0\0\x18ftypisom\0\0\x02\0isommp41", "a video"],
+    ["a.mkv", "\x1aE\xdf\xa3\xa3B\x86\x81", "a video"],
+    ["a.avi", "RIFF\0\0\0\0AVI LIST", "a video"],
+    ["a.ts", `G${"\0".repeat(187)}G`, "a video"],
+    ["a.mpg", "\0\0\x01\xbaD", "a video"],
   ])("refuses %s by the name of its kind", (name, text, kind) => {
     const file = write(name, text);
+    const remedy =
+      kind === "a video" ? "predict reads it from a file with the name of one" : "convert it to JPEG or PNG";
     expect(() => readImageHeader(file)).toThrow(
-      new RegExp(`Expected a JPEG, PNG, .* image but .*${name} is ${kind}.*: convert it to JPEG or PNG`),
+      new RegExp(`Expected a JPEG, PNG, .* image but .*${name} is ${kind}.*: ${remedy}`),
     );
   });
 

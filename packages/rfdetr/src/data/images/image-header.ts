@@ -4,7 +4,7 @@ import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { avifSize } from "./avif-header.js";
 import { ByteSource } from "./byte-source.js";
-import { type ImageFormat, imageKind, raw } from "./image-kinds.js";
+import { type ImageFormat, imageKind, raw, video } from "./image-kinds.js";
 import { readTiffDirectory, tiffTags } from "./tiff-directory.js";
 
 /** Width and height in pixels. */
@@ -76,10 +76,13 @@ export function parseImageHeader(source: ByteSource, name: string): ImageHeader 
   return { format, width, height, orientation: orientation >= 1 && orientation <= 8 ? orientation : 1 };
 }
 
-const notDecoded = (name: string, kind: string): DataError =>
-  new DataError(
-    `Expected a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image but ${name} is ${kind}: convert it to JPEG or PNG`,
-  );
+function notDecoded(name: string, kind: string): DataError {
+  const remedy =
+    kind === video
+      ? "predict reads it from a file with the name of one, such as clip.mp4"
+      : "convert it to JPEG or PNG";
+  return new DataError(`Expected a JPEG, PNG, WebP, TIFF, BMP, GIF or AVIF image but ${name} is ${kind}: ${remedy}`);
+}
 
 /** The size that a picture has when it is turned as its orientation says. */
 export function uprightSize({ width, height, orientation }: Omit<ImageHeader, "format">): Size {

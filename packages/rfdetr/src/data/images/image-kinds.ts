@@ -32,6 +32,9 @@ export const otherImageExtensions: ReadonlyMap<string, string> = new Map([
   [".pfm", "Netpbm"],
 ]);
 
+/** What messages call films. */
+export const video = "a video";
+
 /** First bytes (latin1) of files that are no image that can be decoded. */
 const otherBeginnings: readonly (readonly [start: string, kind: string])[] = [
   ["\0\0\0\x0cjP  ", "JPEG 2000"],
@@ -49,6 +52,12 @@ const otherBeginnings: readonly (readonly [start: string, kind: string])[] = [
   ["%PDF", "a PDF document"],
   ["PK\x03\x04", "a zip archive"],
   ["\x1f\x8b", "a gzip archive"],
+  // Matroska and WebM, Flash, ASF, MPEG.
+  ["\x1aE\xdf\xa3", video],
+  ["FLV\x01", video],
+  ["0&\xb2u", video],
+  ["\0\0\x01\xb3", video],
+  ["\0\0\x01\xba", video],
   ["version https://git-lfs", "a pointer of Git LFS (git lfs pull fetches the picture)"],
 ];
 
@@ -84,6 +93,8 @@ export function imageKind(source: ByteSource, name: string): { format: ImageForm
   }
   const other = otherBeginnings.find(([start]) => text.startsWith(start))?.[1] ?? markup(text);
   if (other !== undefined) return { other };
+  // AVI, and packets of MPEG.
+  if (text.startsWith("AVI ", 8) || (text[0] === "G" && text[188] === "G")) return { other: video };
   if (/^P[1-7fF]\s/.test(text)) return { other: "Netpbm" };
   return source.at(128, 4)?.toString("latin1") === "DICM" ? { other: "DICOM" } : null;
 }
@@ -94,7 +105,7 @@ function boxFile(head: Buffer): { format: ImageFormat } | { other: string } {
     head.toString("latin1", 8 + i * 4, 12 + i * 4),
   ).filter((_, i) => i !== 1);
   if (brands.includes("avif") || brands.includes("avis")) return { format: "AVIF" };
-  return { other: brands.map((brand) => otherBrands[brand]).find((kind) => kind !== undefined) ?? "a video" };
+  return { other: brands.map((brand) => otherBrands[brand]).find((kind) => kind !== undefined) ?? video };
 }
 
 function markup(text: string): string | undefined {

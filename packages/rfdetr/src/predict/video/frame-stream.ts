@@ -45,15 +45,28 @@ function beginning(header: string): RawImage | null {
   return { data: new Uint8Array(sides.width * sides.height * 3), ...sides, channels: 3 };
 }
 
-/** The times in seconds that ffmpeg's filter `metadata` prints; null for a frame without one. */
-export async function* frameTimes(stream: AsyncIterable<Uint8Array>): AsyncGenerator<number | null> {
+/** What is known of a frame beside its picture. */
+export interface FrameNote {
+  /** In seconds; null for a frame without one. */
+  time: number | null;
+  /** Whether ffmpeg began again with its filters, as it does where size or format of the pictures change. */
+  changed: boolean;
+}
+
+/** What ffmpeg's filter `metadata` prints of the frames. */
+export async function* frameNotes(stream: AsyncIterable<Uint8Array>): AsyncGenerator<FrameNote> {
   let rest = "";
+  let last = -1;
   for await (const chunk of stream) {
     const lines = (rest + Buffer.from(chunk).toString("latin1")).split("\n");
     rest = lines.pop() as string;
     for (const line of lines) {
-      const time = /^frame:.*pts_time:(\S+)/.exec(line)?.[1];
-      if (time !== undefined) yield Number.isFinite(Number(time)) ? Number(time) : null;
+      const [, number, time] = /^frame:\s*(\d+).*pts_time:(\S+)/.exec(line) ?? [];
+      if (time === undefined) continue;
+      // The filter counts its frames.
+      const changed = Number(number) <= last;
+      last = Number(number);
+      yield { time: Number.isFinite(Number(time)) ? Number(time) : null, changed };
     }
   }
 }

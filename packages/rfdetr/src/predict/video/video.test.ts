@@ -38,7 +38,7 @@ describe.each(hasFfmpeg() ? [...kinds, ["ffmpeg", path, realVideo] as const] : k
     };
     beforeAll(() => {
       process.env.PATH = where;
-      for (const name of ["even.mp4", "a.mp4", "turned.mp4", "torn.mp4", "copy.mp4"])
+      for (const name of ["even.mp4", "a.mp4", "turned.mp4", "torn.mp4", "sizes.mp4", "copy.mp4"])
         rmSync(join(folder, name), { force: true });
     });
     afterAll(() => {
@@ -86,6 +86,28 @@ describe.each(hasFfmpeg() ? [...kinds, ["ffmpeg", path, realVideo] as const] : k
           `whole video in .*torn.mp4 but it breaks off after frame ${frames.length - 1} \\(\\d\\.\\d\\d s\\): Invalid NAL`,
         ),
       );
+    });
+
+    it("whose pictures change their size gives those before, and says so", async () => {
+      const { frames, error } = await read(named("sizes.mp4", { width: 64, changesAt: 9 }));
+      expect(new Set(frames.map(({ width, height }) => `${width}×${height}`))).toEqual(new Set(["64×48"]));
+      // ffmpeg may lose the last frame of a stream that others follow.
+      expect([8, 9]).toContain(frames.length);
+      expect(error).toBeInstanceOf(VideoError);
+      expect(error?.message).toMatch(
+        new RegExp(
+          `^Expected pictures of one size and format in .*sizes.mp4 but they change after frame ${frames.length - 1} \\(\\d\\.\\d\\d s\\): cut it there`,
+        ),
+      );
+    });
+
+    it("without a frame between the times that are asked for says so", async () => {
+      const message = async (options: VideoOptions) =>
+        (await read(named("a.mp4", { width: 64 }), options)).error?.message;
+      expect(await message({ start: 100 })).toMatch(
+        /^Expected frames in .*a\.mp4 from 100 s on but there are none: it ends before, or has no frame there$/,
+      );
+      expect(await message({ start: 100, end: 101 })).toMatch(/a\.mp4 from 100 to 101 s but there are none: it ends/);
     });
 
     it("is named where it is missing or is none", async () => {

@@ -7,7 +7,7 @@ import { UsageError, VideoError } from "../../support/errors.js";
 import { orNearPath } from "../../support/files/near-path.js";
 import { checkOptions, count, flag, type OptionKind } from "../../support/options.js";
 import { everyFrame, type Ffmpeg, startFfmpeg } from "./ffmpeg.js";
-import { frameTimes, newest, ppmPictures } from "./frame-stream.js";
+import { type FrameNote, frameNotes, newest, ppmPictures } from "./frame-stream.js";
 import { inputArguments, isLive, isVideoFile, shownVideo } from "./video-name.js";
 
 /** Which frames of a video are read. */
@@ -82,7 +82,8 @@ export class Video implements AsyncIterable<VideoFrame> {
     let good = { ...last };
     try {
       const frames = this.#frames(ffmpeg);
-      for await (const { time, picture, number } of this.isLive ? newest(frames) : frames) {
+      for await (const { time, changed, picture, number } of this.isLive ? newest(frames) : frames) {
+        if (changed) throw this.#changed(last);
         Object.assign(last, { frame: number * every, seconds: time === null ? null : start + time });
         if (ffmpeg.complaint() === null) good = { ...last };
         yield { ...picture, channels: 3, ...last };
@@ -90,18 +91,22 @@ export class Video implements AsyncIterable<VideoFrame> {
       const code = await ffmpeg.ended;
       if (signal.aborted) return;
       if (code !== 0 || ffmpeg.complaint() !== null) throw this.#broken(ffmpeg, good, last);
+      if (last.frame < 0) throw this.#empty();
     } finally {
       kill();
     }
   }
 
   /** Pictures with their times, as ffmpeg gives them. */
-  async *#frames({ child }: Ffmpeg): AsyncGenerator<{ picture: RawImage; time: number | null; number: number }> {
-    const times = frameTimes(child.stdio[3] as Readable);
+  async *#frames({ child }: Ffmpeg): AsyncGenerator<FrameNote & { picture: RawImage; number: number }> {
+    const notes = frameNotes(child.stdio[3] as Readable);
     let number = 0;
+    let changed = false;
     for await (const picture of ppmPictures(child.stdout as Readable)) {
-      const { value: time = null } = await times.next();
-      yield { picture, time, number: number++ };
+      const note = (await notes.next()).value as FrameNote | undefined;
+      // Stays so, since of a camera the first picture after the change may be passed over.
+      changed ||= note?.changed ?? false;
+      yield { picture, time: note?.time ?? null, changed, number: number++ };
     }
   }
 
@@ -121,6 +126,26 @@ export class Video implements AsyncIterable<VideoFrame> {
       ...[...passthrough, "-enc_time_base", "1:1000"],
       ...["-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe", "pipe:1"],
     ];
+  }
+
+  /** ffmpeg would stretch the pictures that follow to the size of the first. */
+  #changed(last: FrameTime): VideoError {
+    const name = shownVideo(this.name);
+    return new VideoError(
+      `Expected pictures of one size and format in ${name} but they change after ${shownTime(last)}: cut it there, or ` +
+        "make them alike first, such as with ffmpeg -i IN -vf scale=1280:720 OUT.mp4",
+    );
+  }
+
+  /** No frame is between the times, or there is none at all. */
+  #empty(): VideoError {
+    const { start = 0, end } = this.options;
+    const where = end === undefined ? ` from ${start} s on` : ` from ${start} to ${end} s`;
+    const times = start === 0 && end === undefined ? "" : where;
+    return new VideoError(
+      `Expected frames in ${shownVideo(this.name)}${times} but there are none` +
+        (start === 0 ? "" : ": it ends before, or has no frame there"),
+    );
   }
 
   #broken(ffmpeg: Ffmpeg, good: FrameTime, last: FrameTime): VideoError {
