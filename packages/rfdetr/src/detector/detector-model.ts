@@ -11,12 +11,18 @@ interface Reading {
   warn?: (message: string) => void;
 }
 
+/** A model that is loaded or being loaded, and what is done with it now: it is freed after that. */
+interface HeldModel {
+  model: Promise<RemoteModel>;
+  uses: Set<Promise<unknown>>;
+}
+
 /**
  * The weights of a detector and their model in the prediction thread: loaded when it is first needed, replaced after a
  * training, freed with the detector.
  */
 export class DetectorModel {
-  #remote: Promise<RemoteModel> | null = null;
+  #held: HeldModel | null = null;
   #info: ModelInfo | null = null;
   #weights: string | null;
   #disposed = false;
@@ -37,7 +43,7 @@ export class DetectorModel {
   static async load(weights: string, options: Omit<DetectorOptions, "weights">): Promise<DetectorModel> {
     const remote = await loadRemote(weights, options);
     const model = new DetectorModel(remote.info.model, { ...options, weights });
-    model.#remote = Promise.resolve(remote);
+    model.#held = { model: Promise.resolve(remote), uses: new Set() };
     model.#info = remote.info;
     return model;
   }
@@ -81,18 +87,25 @@ export class DetectorModel {
   }
 
   /**
-   * The model, loaded now if it was not.
+   * Does something with the model, which is loaded now if it was not, and is not freed before that has ended.
    * @throws CheckpointError if the weights cannot be loaded
    * @throws UsageError if the detector was disposed of
    */
-  async loaded(): Promise<RemoteModel> {
+  async with<T>(act: (model: RemoteModel) => T | Promise<T>): Promise<T> {
     const weights = await this.trained();
     this.checkUse();
-    this.#remote ??= this.#start(weights);
-    const model = await this.#remote;
-    if (!model.ended) return model;
-    this.#remote = null;
-    return this.loaded();
+    this.#held ??= { model: this.#start(weights), uses: new Set() };
+    const held = this.#held;
+    const use = held.model.then((model) => (model.ended ? ended : act(model)));
+    held.uses.add(use);
+    try {
+      const result = await use;
+      if (result !== ended) return result;
+    } finally {
+      held.uses.delete(use);
+    }
+    if (this.#held === held) this.#held = null;
+    return this.with(act);
   }
 
   /** How the weights are read that are used now. */
@@ -112,11 +125,12 @@ export class DetectorModel {
   }
 
   async #free(): Promise<void> {
-    const model = this.#remote;
-    this.#remote = null;
+    const held = this.#held;
+    this.#held = null;
     this.#info = null;
     try {
-      await (await model)?.free();
+      await Promise.allSettled(held?.uses ?? []);
+      await (await held?.model)?.free();
     } catch {
       // A model that did not load takes no memory.
     }
@@ -129,11 +143,14 @@ export class DetectorModel {
       return model;
     } catch (error) {
       // The weights may be there later.
-      this.#remote = null;
+      this.#held = null;
       throw error;
     }
   }
 }
+
+/** Stands for the result of a model whose thread has ended. */
+const ended = Symbol("ended");
 
 async function loadRemote(
   weights: string,

@@ -235,6 +235,23 @@ describe("a detector that predicts", () => {
     await late.dispose();
   });
 
+  it("finishes a prediction before its model is freed, or refuses it, whenever it is disposed of", async () => {
+    const outcomes = new Set<string>();
+    for (let ticks = 0; ticks < 24; ticks++) {
+      const detector = await make();
+      await detector.load();
+      const found = detector.predict(photos[0], everything).then(
+        (detections) => (detections.length > 0 ? "found" : "nothing"),
+        (error: Error) => error.message,
+      );
+      for (let i = 0; i < ticks; i++) await null;
+      const freed = detector.dispose();
+      outcomes.add(await found);
+      await freed;
+    }
+    expect([...outcomes].sort()).toEqual(["Expected a detector that is in use but this tiny was disposed of", "found"]);
+  });
+
   it("names the image that cannot be read", async () => {
     await using detector = await make();
     await expect(detector.predict(join(folder, "none.jpg"))).rejects.toMatchObject({ code: "ERR_PICTURE_INPUT" });

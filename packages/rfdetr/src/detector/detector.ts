@@ -121,7 +121,7 @@ export class RFDETR {
    * @throws CheckpointError if the weights cannot be read, or are those of another variant
    */
   async load(): Promise<ModelInfo> {
-    return (await this.#detectorModel.loaded()).info;
+    return this.#detectorModel.with(({ info }) => info);
   }
 
   /**
@@ -223,8 +223,8 @@ export class RFDETR {
     }
     const list = typeof images === "string" ? imageList(images) : null;
     if (list !== null) return this.predict(list, options);
-    const detect: DetectBatch = async (batch, settings, signal, lend) =>
-      (await this.#detectorModel.loaded()).detect(batch, settings, signal, lend);
+    const detect: DetectBatch = (batch, settings, signal, lend) =>
+      this.#detectorModel.with((model) => model.detect(batch, settings, signal, lend));
     const checked = (): PredictManyOptions => {
       checkOptions("predict", options, predictManyOptions);
       return options;
