@@ -51,6 +51,26 @@ describe("an annotation file", () => {
     );
   });
 
+  it("is refused where an id is a number that others would be rounded to, by its digits", () => {
+    const large = "9007199254740993";
+    const text = (field: string, list: string): string =>
+      `{"images":[],"categories":[],"annotations":[],"${list}":[{"id":1},{"bbox":[1,2,3,4],"${field}" : ${large}}]}`;
+    for (const [field, list] of [
+      ["id", "images"],
+      ["id", "categories"],
+      ["id", "annotations"],
+      ["image_id", "annotations"],
+      ["category_id", "annotations"],
+    ])
+      for (const segmentations of [true, false])
+        expect(() => readCocoJson(put(text(field, list)), { segmentations })).toThrow(
+          `Expected ids of at most 9007199254740991 in ${path} but received ${large} (entry 1 of "${list}"): others`,
+        );
+    expect(() => readJsonList(put(`[{"image_id":-${large}}]`))).toThrow(`received -${large} (entry 0): others`);
+    expect(readJsonList(put('[{"image_id":9007199254740991,"score":1e300}]'))).toHaveLength(1);
+    expect(read(`{"images":[{"id":"${large}"}],"categories":[],"annotations":[]}`).images).toEqual([{ id: large }]);
+  });
+
   it("is read with a byte order mark, and as UTF-16", () => {
     const text = '{"images":[{"file_name":"ø.jpg"}],"annotations":[],"categories":[]}';
     const expected = [{ file_name: "ø.jpg" }];

@@ -1,5 +1,6 @@
 // Reads COCO annotation files of any size, without checking their entries.
 import { dataFail, type Fail } from "../../support/files/text-file.js";
+import { roundedId } from "./entries.js";
 import { JsonBytes } from "./json-bytes.js";
 
 /** The content of an annotation file. Nothing in it is checked. */
@@ -152,7 +153,13 @@ function entries(bytes: JsonBytes, list: string, read: ReadEntry, into: unknown[
   for (;;) {
     bytes.peek();
     bytes.keep();
-    into.push(read(bytes, within));
+    const entry = read(bytes, within);
+    const rounded = roundedId(entry, () => bytes.text());
+    if (rounded !== null)
+      throw bytes.fail(
+        `Expected ids of at most ${Number.MAX_SAFE_INTEGER} in ${bytes.path} but received ${rounded}${within()}: others would be the same number here. Number the ids anew`,
+      );
+    into.push(entry);
     bytes.keep();
     const byte = bytes.peek();
     if (byte !== comma && byte !== 0x5d) bytes.refuse('a comma or "]"', within());

@@ -17,6 +17,22 @@ export function readId(value: unknown): number | string | null {
   return Number.isSafeInteger(number) ? number : value;
 }
 
+const idFields = ["id", "image_id", "category_id"] as const;
+
+/**
+ * The first id of an entry that is a number beyond those that doubles hold one by one, so that others may equal it.
+ * @param text of the entry
+ * @returns its digits; null where there is none
+ */
+export function roundedId(entry: unknown, text: () => string): string | null {
+  if (!isEntry(entry)) return null;
+  const field = idFields.find(
+    (name) => typeof entry[name] === "number" && Math.abs(entry[name]) > Number.MAX_SAFE_INTEGER,
+  );
+  if (field === undefined) return null;
+  return new RegExp(`"${field}"\\s*:\\s*(-?\\d+)(?![.\\deE])`).exec(text())?.[1] ?? String(entry[field]);
+}
+
 /** A positive finite number, also as text. @returns null for anything else */
 export function readLength(value: unknown): number | null {
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;

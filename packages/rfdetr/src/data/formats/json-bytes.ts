@@ -29,7 +29,7 @@ export class JsonBytes {
   constructor(
     readonly path: string,
     private readonly pieceBytes: number,
-    private readonly fail: Fail,
+    readonly fail: Fail,
   ) {
     this.pieces = textPieces(path, "JSON file", pieceBytes, fail);
     this.buffer = Buffer.allocUnsafe(2 * pieceBytes);

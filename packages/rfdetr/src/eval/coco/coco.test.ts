@@ -256,6 +256,12 @@ describe("wrong input is named", () => {
     expect(run(annotations, JSON.stringify([good]).slice(0, 40))).toThrow(
       /Expected JSON in .*bad-results\.json but it ends in the middle, at line 1, column 41/,
     );
+    const large = (value: unknown): string =>
+      JSON.stringify(value).replace(/("(image_)?id":)1\b/g, "$19007199254740993");
+    expect(run(large(annotations), [good])).toThrow(
+      /at most 9007199254740991 in .*bad-annotations\.json but received 9007199254740993 \(entry 0 of "images"\)/,
+    );
+    expect(run(annotations, large([good]))).toThrow(/bad-results\.json but received 9007199254740993 \(entry 0\)/);
     expect(run(annotations, "")).toThrow(/the file is empty/);
     expect(() => evaluateFiles(write("a.json", annotations), join(folder, "missing.json"))).toThrow(
       expect.objectContaining({ code: "ERR_EVAL_FILE", message: expect.stringContaining("missing.json") }),
