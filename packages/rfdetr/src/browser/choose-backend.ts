@@ -9,6 +9,8 @@ import type { Backend, Runtime, Session } from "./backend.js";
 /** How the file samples in deformable attention: with GridSample, or composed of gathers. */
 export type SamplingForm = "file" | "gather form";
 
+const forms: readonly SamplingForm[] = ["file", "gather form"];
+
 /** One way that was tried. */
 export interface Attempt {
   backend: Backend;
@@ -64,29 +66,20 @@ export async function chooseBackend(
 ): Promise<Chosen> {
   const head = readModelFile(file);
   const backends: Backend[] = backend === "auto" ? ["webgpu", "wasm"] : [backend];
-  const ways = backends.flatMap((each): [Backend, SamplingForm][] =>
-    each === "webgpu" && gatherForm !== null
-      ? [
-          [each, "file"],
-          [each, "gather form"],
-        ]
-      : [[each, "file"]],
-  );
   const attempts: Attempt[] = [];
-  let gone: Backend | null = null;
-  for (const [backend, form] of ways) {
-    if (gone === backend) continue;
+  for (const backend of backends) {
     const missing = await runtime.missing(backend);
-    if (missing !== null) {
-      attempts.push({ backend, form, reason: missing, error: null });
-      gone = backend;
-      continue;
+    for (const form of backend === "webgpu" && gatherForm !== null ? forms : forms.slice(0, 1)) {
+      if (missing !== null) {
+        attempts.push({ backend, form, reason: missing, error: null });
+        break;
+      }
+      trying?.(backend, form);
+      const bytes = form === "file" || gatherForm === null ? file : await gatherForm();
+      const { session, model, reason, error } = await tryWay(bytes, backend, runtime, head, classNames ?? null);
+      attempts.push({ backend, form, reason, error });
+      if (session !== null) return { session, model, attempts };
     }
-    trying?.(backend, form);
-    const bytes = form === "file" || gatherForm === null ? file : await gatherForm();
-    const tried = await tryWay(bytes, backend, runtime, head, classNames ?? null);
-    attempts.push({ backend, form, reason: tried.reason, error: tried.error });
-    if (tried.session !== null) return { session: tried.session, model: tried.model, attempts };
   }
   const reasons = attempts.map(({ backend, form, reason }) => `${backendName(backend, form)}: ${reason}`);
   throw new Error(`Expected a way to run this file but none gives its results (${reasons.join("; ")})`);
@@ -99,7 +92,7 @@ export function backendName(backend: Backend, form: SamplingForm): string {
 
 type Tried =
   | { session: Session; model: ExportedModel; reason: null; error: GoldenError | null }
-  | { session: null; reason: string; error: GoldenError | null };
+  | { session: null; model: null; reason: string; error: GoldenError | null };
 
 async function tryWay(
   bytes: Uint8Array,
@@ -115,10 +108,10 @@ async function tryWay(
     const error = await goldenError(session, model);
     if (error === null || error.holds) return { session, model, reason: null, error };
     await session.release();
-    return { session: null, reason: `its results are wrong, ${errorInWords(error)}`, error };
+    return { session: null, model: null, reason: `its results are wrong, ${errorInWords(error)}`, error };
   } catch (fault) {
     await session?.release().catch(() => {});
-    return { session: null, reason: firstLine(fault), error: null };
+    return { session: null, model: null, reason: firstLine(fault), error: null };
   }
 }
 
@@ -146,7 +139,7 @@ export function errorInWords({ boxPx, score, mask }: Omit<GoldenError, "holds">)
           .toPrecision(2)
           .replace(
             /e-(\d+)/,
-            (_, digits: string) => ` × 10⁻${[...digits].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("")}`,
+            (_, digits: string) => ` × 10⁻${digits.replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])}`,
           );
   const masks = mask === undefined ? "" : `, areas of masks ${short(mask)}`;
   return `boxes ${short(boxPx)} px, scores ${short(score)}${masks} off`;

@@ -1,24 +1,27 @@
 // `RFDETR` of `rfdetr/browser`: the class that loads an exported file and detects.
 import { resizePixels } from "../eval/pixels.js";
 import type { Detection } from "../model/types.js";
-import type { BestBelow, Candidate } from "../onnx/detections.js";
+import type { BestBelow } from "../onnx/detections.js";
 import { areUsable, listBelow, listDetections, rowNames, selectBoxes } from "../onnx/detections.js";
 import { type ExportedModel, namesOf } from "../onnx/exported-model.js";
+import { isCount } from "../onnx/metadata.js";
 import { runBatches } from "../onnx/run-batches.js";
-import { expected } from "../support/errors.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import {
   areThresholds,
   lowestThreshold,
+  namesIn,
+  shortList,
   type Thresholds,
   thresholdFor,
   thresholdsTake,
+  unknownClass,
 } from "../support/thresholds.js";
 import type { Runtime, Session } from "./backend.js";
 import { type ChooseOptions, chooseBackend, type LoadReport } from "./choose-backend.js";
 import { fetchFile } from "./fetch-file.js";
 import { type ImageInput, readPixels } from "./image-pixels.js";
-import { checkNames } from "./options.js";
+import { address, checkOptions, checkValue, file as fileKind, type OptionKinds, typed } from "./options.js";
 import { type RuntimeOptions, webRuntime } from "./runtime.js";
 
 /** What a detector is loaded with. */
@@ -47,11 +50,22 @@ export interface PredictOptions {
   antialias?: boolean;
 }
 
-const loadOptions: readonly (keyof LoadOptions)[] = [
-  ...(["backend", "classNames", "trying", "runtimeFolder", "threads"] as const),
-  ...(["gatherForm", "progress", "signal", "runtime"] as const),
-];
-const predictOptions: readonly (keyof PredictOptions)[] = ["threshold", "antialias"];
+const action = typed("function");
+const loadOptions: OptionKinds<LoadOptions> = {
+  backend: ["auto, webgpu or wasm", (value) => ["auto", "webgpu", "wasm"].includes(value as string)],
+  classNames: ["list of texts", (value) => Array.isArray(value) && value.every((name) => typeof name === "string")],
+  trying: action,
+  runtimeFolder: address,
+  threads: ["positive integer", isCount],
+  gatherForm: fileKind,
+  progress: action,
+  signal: ["AbortSignal", (value) => value instanceof AbortSignal],
+  runtime: typed("object"),
+};
+const predictOptions: OptionKinds<PredictOptions> = {
+  threshold: [thresholdsTake, areThresholds],
+  antialias: typed("boolean", "true or false"),
+};
 
 /** The detections in an image, and how long each part of the work took. */
 export interface TimedDetections {
@@ -97,11 +111,11 @@ export class RFDETR {
    * Loads an exported file, runs the goldens that it carries, and takes the first of WebGPU, WebGPU with the gather
    * form and WebAssembly that gives them.
    * @param file its address, or its bytes
-   * @throws Error if the file cannot be fetched, is no detector, if nothing runs it rightly, or for a name that is no
-   * option
+   * @throws Error if the file cannot be fetched, is no detector, if nothing runs it rightly, or for a wrong option
    */
   static async load(file: string | URL | Uint8Array, options: LoadOptions = {}): Promise<RFDETR> {
-    checkNames("RFDETR.load", options, loadOptions);
+    checkOptions("RFDETR.load", options, loadOptions);
+    checkValue("the file", file, fileKind);
     const { gatherForm, progress, signal, runtime = webRuntime(options) } = options;
     const bytesOf = async (source: string | URL | Uint8Array): Promise<Uint8Array> =>
       source instanceof Uint8Array ? source : fetchFile(source, progress, signal);
@@ -154,11 +168,11 @@ export class RFDETR {
 
   /** As {@link predict}, with the size of the image and the time that it took. */
   async detect(image: ImageInput, options: PredictOptions = {}): Promise<TimedDetections> {
-    checkNames("predict", options, predictOptions);
+    checkOptions("predict", options, predictOptions);
     const { threshold = 0.5, antialias } = options;
-    if (!areThresholds(threshold)) throw new Error(expected(thresholdsTake, "threshold", threshold));
-    if (antialias !== undefined && typeof antialias !== "boolean")
-      throw new Error(expected("true or false", "antialias", antialias));
+    const name = unknownClass(namesIn(threshold), this.classNames);
+    if (name !== undefined)
+      throw new Error(`Expected a class of the model (${shortList(this.classNames)}) but received ${name}`);
     if (this.#end !== null)
       throw new Error(`Expected a detector that is in use but this ${this.model} was disposed of`);
     const found = this.#detect(image, threshold, antialias);
@@ -187,8 +201,10 @@ export class RFDETR {
     const detections = all.filter(({ score, className }) => score > least(className));
     const [best] = detections.length > 0 ? [] : [...all, ...listBelow(found, names, lowest)];
     const milliseconds = { pixels: read - began, model: ran - read, results: performance.now() - ran };
-    const below = best === undefined ? {} : { bestBelow: belowOf(best, least(best.className)) };
-    return { width, height, detections, ...below, milliseconds };
+    if (best === undefined) return { width, height, detections, milliseconds };
+    const { classId, className, score } = best;
+    const bestBelow = { classId, className, score, threshold: least(className) };
+    return { width, height, detections, bestBelow, milliseconds };
   }
 
   /** Frees the memory, after the images that it was given. The detector cannot predict afterwards. */
@@ -197,10 +213,3 @@ export class RFDETR {
     await this.#end;
   }
 }
-
-const belowOf = ({ classId, className, score }: Candidate, threshold: number): BestBelow => ({
-  classId,
-  className,
-  score,
-  threshold,
-});

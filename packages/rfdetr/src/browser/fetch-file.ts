@@ -9,13 +9,13 @@ export async function fetchFile(
   progress?: (bytes: number, total: number | null) => void,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const response = await fetch(url, signal === undefined ? {} : { signal });
+  const response = await fetch(url, { signal: signal ?? null });
   if (!response.ok || response.body === null)
     throw new Error(`Expected a file at ${url} but the server answers ${response.status}`);
   const length = Number(response.headers.get("content-length"));
   // A compressed answer is longer than it says.
   const total = length > 0 && !response.headers.has("content-encoding") ? length : null;
-  const parts: Uint8Array[] = [];
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   let bytes = 0;
   const reader = response.body.getReader();
   for (;;) {
@@ -25,11 +25,5 @@ export async function fetchFile(
     bytes += value.length;
     progress?.(bytes, total);
   }
-  const file = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    file.set(part, at);
-    at += part.length;
-  }
-  return file;
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }

@@ -2,6 +2,7 @@
 // them; Node and browser read them. No import of Node.
 import { imageDeviation, imageMean } from "../support/image-statistics.js";
 import { isThresholds, type RecordedThresholds } from "../support/recorded-thresholds.js";
+import { isShare } from "../support/thresholds.js";
 import type { Golden, GoldenTolerance } from "./goldens.js";
 
 /** How images become the input of the model. */
@@ -129,6 +130,9 @@ export function metadataEntries(metadata: ExportMetadata): Record<string, string
   return entries;
 }
 
+/** Whether a value is a positive integer. */
+export const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+
 /**
  * Reads the entries of a file.
  * @returns null for a file that this program did not write
@@ -147,30 +151,28 @@ export function parseMetadata(entries: Readonly<Record<string, string>>): Export
     return value;
   };
   const json = <T>(name: string, fits: (value: T) => boolean): T => {
+    const given = text(name);
     let value: T | undefined;
     try {
-      value = JSON.parse(text(name));
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
-    }
+      value = JSON.parse(given);
+    } catch {}
     if (value === undefined || !fits(value))
       throw new Error(`Expected a value of its kind in ${prefix}${name} of the metadata but it is damaged`);
     return value;
   };
   const optional = <T>(name: string, fits = (value: unknown): boolean => typeof value === "object"): T | null =>
     entries[prefix + name] === undefined ? null : json<T>(name, fits);
-  const whole = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
   return {
     variant: text("variant"),
-    resolution: json("resolution", (value: [number, number]) => Array.isArray(value) && value.every(whole)),
+    resolution: json("resolution", (value: [number, number]) => Array.isArray(value) && value.every(isCount)),
     classNames: json("class_names", (value: string[]) => Array.isArray(value)),
     preprocessing: json("preprocessing", ({ mean, std }: Preprocessing) => mean?.length === 3 && std?.length === 3),
-    numSelect: json<number>("num_select", whole),
+    numSelect: json<number>("num_select", isCount),
     masks: optional("masks"),
     precision: text("precision"),
     trainingPrecision: entries[`${prefix}training_precision`] ?? null,
     thresholds: optional("thresholds", isThresholds),
-    AP50: optional<number>("ap50", (value) => typeof value === "number" && value >= 0 && value <= 1),
+    AP50: optional<number>("ap50", isShare),
     version: text("version"),
     licence: text("licence"),
     proof: optional("proof"),

@@ -83,7 +83,7 @@ function* messageFields(bytes: FileBytes): Generator<Field> {
       if (wire === 0) at += readVarint(head, tag.next).next;
       else if (wire === 1) at += tag.next + 8;
       else if (wire === 5) at += tag.next + 4;
-      else throw new Error("Expected a protobuf message but the bytes are not those of one");
+      else throw noMessage();
     }
   }
 }
@@ -95,7 +95,9 @@ function readVarint(bytes: Uint8Array, start: number): { value: number; next: nu
     value += (byte & 127) * 2 ** (7 * i);
     if (byte < 128) return { value, next: start + i + 1 };
   }
-  throw new Error("Expected a protobuf message but the bytes are not those of one");
+  throw noMessage();
 }
+
+const noMessage = (): Error => new Error("Expected a protobuf message but the bytes are not those of one");
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

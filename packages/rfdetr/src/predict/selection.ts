@@ -3,7 +3,7 @@ import type { Detection } from "../model/types.js";
 import type { BestBelow, Candidate } from "../onnx/detections.js";
 import { UsageError } from "../support/errors.js";
 import { suggest } from "../support/suggest.js";
-import { thresholdFor } from "../support/thresholds.js";
+import { namesIn, shortList, thresholdFor, unknownClass } from "../support/thresholds.js";
 
 /** Which detections are reported. */
 export interface Selection {
@@ -47,14 +47,10 @@ export function bestBelow(candidates: readonly Candidate[], { threshold, classes
 
 /** Refuses names of classes that a model does not have. @throws UsageError naming those that it has */
 export function checkSelection({ threshold, classes = [] }: Selection, classNames: readonly string[]): void {
-  const thresholds = typeof threshold === "object" ? Object.keys(threshold).filter((name) => name !== "*") : [];
-  const nameless = /^(class \d+|__background__)$/;
-  for (const name of [...classes, ...thresholds]) {
-    if (classNames.includes(name) || nameless.test(name)) continue;
-    const meant = suggest(name, classNames);
-    const known = classNames.slice(0, 20).join(", ") + (classNames.length > 20 ? ", …" : "");
-    throw new UsageError(
-      `Expected a class of the model (${known}) but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
-    );
-  }
+  const name = unknownClass([...classes, ...namesIn(threshold)], classNames);
+  if (name === undefined) return;
+  const meant = suggest(name, classNames);
+  throw new UsageError(
+    `Expected a class of the model (${shortList(classNames)}) but received ${name}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
+  );
 }

@@ -220,11 +220,16 @@ export class InternalError extends RfdetrError {
  * in quotes, without its type: most of it comes from a command line.
  */
 export function expected(what: string, name: string, received: unknown): string {
-  if (typeof received === "string") return `Expected ${what} for ${name} but received ${shown(received)}`;
-  if (typeof received === "object" && received !== null && !Array.isArray(received) && !isPlain(received))
-    return `Expected ${what} for ${name} but received ${instanceOf(received)}`;
-  const type = received === null ? "null" : Array.isArray(received) ? "array" : typeof received;
-  return `Expected ${what} for ${name} but received ${typeof received === "object" ? shown(received) : String(received)}${type === "null" || type === "undefined" ? "" : ` of type ${type}`}`;
+  return `Expected ${what} for ${name} but received ${described(received)}`;
+}
+
+/** A value, and its type where that does not show. */
+function described(value: unknown): string {
+  if (typeof value === "string") return shown(value);
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return `${shown(value)} of type array`;
+  if (typeof value !== "object") return `${String(value)} of type ${typeof value}`;
+  return isPlain(value) ? `${shown(value)} of type object` : instanceOf(value);
 }
 
 /**

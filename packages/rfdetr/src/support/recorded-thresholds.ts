@@ -1,5 +1,6 @@
 // What weights files and exported files carry of the evaluation of their training: the thresholds that it found best,
 // as JSON, and AP50, which says whether any detection was right. No import of Node.
+import { isShare } from "./thresholds.js";
 
 /**
  * Thresholds with the best F1: of each class by its name, where one helps, and as `*` the one for all classes. They can
@@ -10,7 +11,7 @@ export type RecordedThresholds = Readonly<Record<"*", number> & Record<string, n
 /** Whether something that was read is thresholds. */
 export function isThresholds(value: unknown): value is RecordedThresholds {
   if (typeof value !== "object" || value === null || !Object.hasOwn(value, "*")) return false;
-  return Object.values(value).every((each) => typeof each === "number" && each >= 0 && each <= 1);
+  return Object.values(value).every(isShare);
 }
 
 /** AP50 in the metadata of weights, of masks where the model has some; null where there is none. */
