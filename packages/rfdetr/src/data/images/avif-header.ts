@@ -1,4 +1,4 @@
-// Size of an AVIF picture (ISO/IEC 23008-12, image file format), which is a tree of boxes.
+// Size and orientation of an AVIF picture (ISO/IEC 23008-12, image file format), which is a tree of boxes.
 import type { ByteSource } from "./byte-source.js";
 
 interface Box {
@@ -56,11 +56,19 @@ function propertiesOfPrimary(source: ByteSource, primary: Box | undefined, map: 
   return [];
 }
 
+/** The EXIF orientations of quarter turns anti-clockwise (0 to 3), without and with a mirror, by its axis. */
+const orientations = [
+  { none: 1, 0: 4, 1: 2 },
+  { none: 8, 0: 5, 1: 7 },
+  { none: 3, 0: 2, 1: 4 },
+  { none: 6, 0: 7, 1: 5 },
+] as const;
+
 /**
- * Width and height as decoders give them. A rotation that the file asks for is a part of decoding, and EXIF does not
- * count in this format.
+ * Width and height as stored, and the orientation that the turn and the mirror of the file make, as the Python
+ * package's reader gives it (`PIL.AvifImagePlugin`). EXIF does not count in this format.
  */
-export function avifSize(source: ByteSource): { width: number; height: number } | null {
+export function avifSize(source: ByteSource): { width: number; height: number; orientation: number } | null {
   const meta = boxes(source, 0, Number.MAX_SAFE_INTEGER).find(({ type }) => type === "meta");
   if (meta === undefined) return null;
   const inMeta = boxes(source, meta.start + 4, meta.end);
@@ -77,7 +85,11 @@ export function avifSize(source: ByteSource): { width: number; height: number } 
   const size = extent === undefined ? null : source.at(extent.start + 4, 8);
   if (size === null) return null;
   const [width, height] = [size.readUInt32BE(0), size.readUInt32BE(4)];
-  const rotation = own.find(({ type }) => type === "irot");
-  const quarters = rotation === undefined ? 0 : (source.at(rotation.start, 1)?.[0] ?? 0);
-  return (quarters & 1) === 1 ? { width: height, height: width } : { width, height };
+  const byteOf = (name: string): number | undefined => {
+    const found = own.find(({ type }) => type === name);
+    return found && source.at(found.start, 1)?.[0];
+  };
+  const axis = byteOf("imir");
+  const turn = orientations[(byteOf("irot") ?? 0) & 3];
+  return { width, height, orientation: turn[axis === undefined ? "none" : (axis & 1) === 0 ? 0 : 1] };
 }

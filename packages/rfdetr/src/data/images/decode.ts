@@ -9,7 +9,7 @@ import { decodeBmp } from "./bmp.js";
 import { ByteSource } from "./byte-source.js";
 import { type ImageHeader, parseImageHeader, readImageHeader, type Size } from "./image-header.js";
 import { checkPixels, shrinkFactor, turnedSize } from "./limits.js";
-import { orient, storedRegion } from "./orientation.js";
+import { inverse, orient, storedRegion } from "./orientation.js";
 import type { Region } from "./region.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 import { sharp } from "./sharp.js";
@@ -63,8 +63,11 @@ export async function decodeImage(
 ): Promise<Pixels> {
   checkPixels(header, name);
   const { format } = header;
+  // A part of the stored picture, and where it is in what the decoder gives: of AVIF, pixels that are turned already.
+  const turned = format === "AVIF" ? header.orientation : 1;
   const whole = { left: 0, top: 0, width: header.width, height: header.height };
-  const part = region === undefined ? whole : storedRegion(region, header, orientation);
+  const stored = region === undefined ? whole : storedRegion(region, header, orientation);
+  const part = storedRegion(stored, turnedSize(header, turned), inverse(turned));
   const { width, height } = part;
   const factor = shrinkFactor({ ...header, width, height }, atLeast);
   try {
@@ -82,7 +85,8 @@ export async function decodeImage(
         });
       pixels = await rgbPixels(image);
     }
-    return { ...orient(pixels, orientation), original: turnedSize(part, orientation) };
+    if (orientation !== turned) pixels = orient(orient(pixels, inverse(turned)), orientation);
+    return { ...pixels, original: turnedSize(stored, orientation) };
   } catch (error) {
     if (error instanceof DataError) throw error;
     checkMemory(error, `decode ${name}, which has ${header.width}×${header.height} pixels`);

@@ -45,6 +45,9 @@ export function storedRegion({ left, top, width, height }: Region, stored: Size,
   };
 }
 
+/** The orientation that turns upright pixels back to the stored ones. */
+export const inverse = (orientation: number): number => (orientation === 6 ? 8 : orientation === 8 ? 6 : orientation);
+
 /** Turns stored pixels to the upright picture (EXIF 2.32, section 4.6.4, tag 274). Orientation 1 changes nothing. */
 export function orient({ data, width, height }: RgbPixels, orientation: number): RgbPixels {
   if (orientation === 1) return { data, width, height };
