@@ -85,23 +85,23 @@ export async function against(
     python,
     onProcess: ({ program, precision, busy, seconds }) =>
       console.progress(
-        `${precision}${busy ? ", one core busy" : ""}: ${names[program]} ${seconds === null ? "–" : shown(what, seconds)}`,
+        `${precision}${busy ? ", one core busy" : ""}: ${names[program]} ${seconds === null ? "–" : shown(seconds)}`,
       ),
   });
   if (console.json) console.data(result);
   show(console, result);
 }
 
-const shown = (what: "train" | "infer", seconds: number): string =>
-  what === "train" ? `${seconds.toFixed(3)} s` : `${(seconds * 1000).toFixed(1)} ms`;
+/** In the unit of this program alone. */
+const shown = (seconds: number): string => `${(seconds * 1000).toFixed(1)} ms`;
 
 function show(console: Console, result: AgainstResult): void {
-  const { what, model, batch, rounds, steps, isa } = result;
+  const { model, batch, rounds, steps, isa } = result;
   const limit = isa === null ? "" : `, ${isa.toUpperCase()} at most`;
   console.sentence(console.bold(`${model}, batch ${batch}${limit}: medians of ${rounds} rounds of ${steps}`));
   console.table(
     ["measured", "precision", "busy", "program", "time", "of ours", "rounds", "slowing", "peak RSS, MiB"],
-    result.rows.flatMap((row) => row.programs.map((times) => cells(what, row, times))),
+    result.rows.flatMap((row) => row.programs.map((times) => cells(row, times))),
     ["busy", "rounds", "slowing", "peak RSS, MiB"],
   );
   if (result.own_speedup !== null)
@@ -112,14 +112,15 @@ function show(console: Console, result: AgainstResult): void {
     );
 }
 
-function cells(what: "train" | "infer", row: Comparison, times: ProgramTimes): string[] {
+/** What the table says of a program. @internal for tests */
+export function cells(row: Comparison, times: ProgramTimes): string[] {
   const { seconds, ratio, slowing, peak_rss_bytes: peak } = times;
   return [
     row.measured,
     row.precision,
     row.busy ? "yes" : "",
     names[times.program],
-    seconds === null ? `– (${times.unavailable})` : shown(what, seconds),
+    seconds === null ? `– (${times.unavailable})` : shown(seconds),
     ratio === null ? "" : `${ratio.median.toFixed(2)}×`,
     ratio === null ? "" : `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)}`,
     slowing === null ? "" : `${slowing.toFixed(2)}×`,

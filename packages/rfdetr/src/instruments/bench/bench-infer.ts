@@ -19,6 +19,7 @@ export interface InferBench {
   milliseconds: { forward: Spread; predict: Spread };
   /** Of the forward pass. */
   images_per_second: number;
+  /** Of the process since it started: what was measured in it before counts as well. */
   peak_rss_bytes: number;
 }
 

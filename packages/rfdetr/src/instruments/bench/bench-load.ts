@@ -49,6 +49,7 @@ export interface LoadBench {
     /** How much longer a step takes with its wait than alone, as a share: loading uses the same cores. */
     slowdown: number;
   };
+  /** Of the process since it started: what was measured in it before counts as well. */
   peak_rss_bytes: number;
 }
 

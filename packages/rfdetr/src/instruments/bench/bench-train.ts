@@ -29,6 +29,7 @@ export interface TrainBench {
   device: string;
   steps: number;
   seconds: { step: Spread; forward: Spread; loss: Spread; backward: Spread; optimizer: Spread };
+  /** Of the process since it started: what was measured in it before counts as well. */
   peak_rss_bytes: number;
   peak_tensor_bytes: number;
   /** Operations of forward as counted, and twice as many for backward. */

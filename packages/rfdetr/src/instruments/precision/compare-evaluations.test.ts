@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { manualSeed, noGrad, scope } from "@rfdetr/torch";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, vi } from "vitest";
 import type { EvaluationBatch } from "../../eval/batch.js";
 import { outputsOf } from "../../eval/evaluate.js";
 import { postprocess, toArrays } from "../../model/images/postprocess.js";
@@ -81,6 +81,14 @@ describe("ways to evaluate in low precision", () => {
       ...["float32", "bfloat16", "float16"],
       ...["float16", "bfloat16"],
     ]);
+  });
+
+  it("runs a forward in every mode before those that it times: the first one makes the copies", () => {
+    const call = vi.spyOn(model, "call");
+    compare(model);
+    // The reference twice; each other mode twice, and beside the reference for the errors of modules.
+    expect(call).toHaveBeenCalledTimes(2 + 4 * (2 + 2));
+    call.mockRestore();
   });
 
   it("counts the weights by themselves, and their copies: cast to low precision, or packed for products", () => {

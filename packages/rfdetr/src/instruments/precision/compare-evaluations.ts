@@ -27,9 +27,15 @@ import { agreement, type Disagreement } from "./agreement.js";
  * `fp32`; `autocast` as in training; `fp16_eval` and `whole_model_half` as the Python package has them: float16 under
  * autocast, and every weight converted to float16; `whole_model_bfloat16`: every weight converted to bfloat16.
  */
-export type EvaluationMode = (typeof evaluationModes)[number];
+export type EvaluationMode = "fp32" | "autocast" | "fp16_eval" | "whole_model_half" | "whole_model_bfloat16";
 
-const evaluationModes = ["fp32", "autocast", "fp16_eval", "whole_model_half", "whole_model_bfloat16"] as const;
+const evaluationModes: readonly EvaluationMode[] = [
+  "fp32",
+  "autocast",
+  "fp16_eval",
+  "whole_model_half",
+  "whole_model_bfloat16",
+];
 
 /** One way to evaluate; errors are against `fp32` on the same images. */
 export interface EvaluatedMode extends Disagreement {

@@ -165,7 +165,7 @@ function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {
       .filter(([, part]) => part > 0)
       .map(([name, part]) => `${name} ${formatBytes(part)}`)
       .join(", ");
-  return `  at the peak of step ${step}, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
+  return `  at the peak of step ${step}, the highest that was looked at, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
 }
 
 function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak }: NumericsMemory): string {
