@@ -1,12 +1,12 @@
 // Every step of the way down, with runtimes that fail as those of browsers do. The results are those of a real runtime.
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { beforeAll, describe, expect, it } from "vitest";
-import { goldenPixels, goldenQueries, type RawOutputs } from "../onnx/goldens.js";
+import { errorInWords, goldenPixels, goldenQueries, type RawOutputs } from "../onnx/goldens.js";
 import { type ExportMetadata, metadataEntries } from "../onnx/metadata.js";
 import { toPlanes } from "../onnx/pixels.js";
 import { smallOnnx } from "../testing/onnx-file.js";
 import type { Backend, Runtime, Session } from "./backend.js";
-import { chooseBackend, errorInWords } from "./choose-backend.js";
+import { chooseBackend } from "./choose-backend.js";
 
 const shape = {
   size: [32, 64],

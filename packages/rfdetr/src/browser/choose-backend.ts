@@ -1,9 +1,9 @@
 // Chooses what computes: the first way that gives the golden results. Runtimes miss operators, or compute them wrongly
 // on some machines, and only the goldens tell.
 import { describeExport, type ExportedModel } from "../onnx/exported-model.js";
-import { compareGolden, type GoldenError, goldenPixels, worseOf } from "../onnx/goldens.js";
+import { errorInWords, type GoldenError } from "../onnx/goldens.js";
 import { type ModelFile, readModelFile } from "../onnx/model-file.js";
-import { runBatches } from "../onnx/run-batches.js";
+import { runGoldens } from "../onnx/run-batches.js";
 import type { Backend, Runtime, Session } from "./backend.js";
 
 /** How the file samples in deformable attention: with GridSample, or composed of gathers. */
@@ -105,7 +105,7 @@ async function tryWay(
   try {
     session = await runtime.open(bytes, backend);
     const model = describeExport(head, session.inputShape, classNames);
-    const error = await goldenError(session, model);
+    const error = await runGoldens(model, session.run);
     if (error === null || error.holds) return { session, model, reason: null, error };
     await session.release();
     return { session: null, model: null, reason: `its results are wrong, ${errorInWords(error)}`, error };
@@ -113,36 +113,6 @@ async function tryWay(
     await session?.release().catch(() => {});
     return { session: null, model: null, reason: firstLine(fault), error: null };
   }
-}
-
-/** Runs the goldens of a file. @returns null if it has none */
-async function goldenError(session: Session, model: ExportedModel): Promise<GoldenError | null> {
-  if (model.goldens === null) return null;
-  const { cases, tolerance } = model.goldens;
-  const [height, width] = model.resolution;
-  let worst: GoldenError | null = null;
-  for (const { seed, queries } of cases) {
-    const [outputs] = await runBatches(model, [goldenPixels(seed, height, width)], session.run);
-    const error = compareGolden(queries, outputs, tolerance, model.resolution);
-    worst = worst === null ? error : worseOf(worst, error);
-  }
-  return worst;
-}
-
-/** An error in words: `boxes 0.02 px, scores 0.0001 off`. */
-export function errorInWords({ boxPx, score, mask }: Omit<GoldenError, "holds">): string {
-  if (!Number.isFinite(boxPx + score + (mask ?? 0))) return "not finite";
-  const short = (value: number): string =>
-    value === 0
-      ? "0"
-      : value
-          .toPrecision(2)
-          .replace(
-            /e-(\d+)/,
-            (_, digits: string) => ` × 10⁻${digits.replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])}`,
-          );
-  const masks = mask === undefined ? "" : `, areas of masks ${short(mask)}`;
-  return `boxes ${short(boxPx)} px, scores ${short(score)}${masks} off`;
 }
 
 function firstLine(fault: unknown): string {

@@ -158,6 +158,22 @@ export function worseOf(a: GoldenError, b: GoldenError): GoldenError {
   return { boxPx: Math.max(a.boxPx, b.boxPx), score: Math.max(a.score, b.score), ...mask, holds: a.holds && b.holds };
 }
 
+/** An error in words: `boxes 0.02 px, scores 0.0001 off`. */
+export function errorInWords({ boxPx, score, mask }: Omit<GoldenError, "holds">): string {
+  if (!Number.isFinite(boxPx + score + (mask ?? 0))) return "not finite";
+  const short = (value: number): string =>
+    value === 0
+      ? "0"
+      : value
+          .toPrecision(2)
+          .replace(
+            /e-(\d+)/,
+            (_, digits: string) => ` × 10⁻${digits.replace(/\d/g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)])}`,
+          );
+  const masks = mask === undefined ? "" : `, areas of masks ${short(mask)}`;
+  return `boxes ${short(boxPx)} px, scores ${short(score)}${masks} off`;
+}
+
 /** In float32, as the detector computes it. */
 function sigmoid(logit: number): number {
   return Math.fround(1 / (1 + Math.exp(-logit)));

@@ -7,11 +7,11 @@ import { reasonOf } from "../support/files/system-error.js";
 import { checkOptions, count, differentTexts } from "../support/options.js";
 import { areUsable, selectBoxes } from "./detections.js";
 import { describeExport, type ExportedModel, namesOf } from "./exported-model.js";
-import type { RawOutputs } from "./goldens.js";
+import { errorInWords, type RawOutputs } from "./goldens.js";
 import { installRuntime, nodeRuntime } from "./node-runtime.js";
 import { readHead, unusable } from "./onnx-head.js";
 import { rawOutputs } from "./raw-outputs.js";
-import { runBatches } from "./run-batches.js";
+import { type RunOnce, runBatches, runGoldens } from "./run-batches.js";
 
 /**
  * An exported file that is loaded, on the thread that calls it: onnxruntime computes on that thread.
@@ -24,6 +24,8 @@ import { runBatches } from "./run-batches.js";
 export class OnnxModel {
   readonly #session: InferenceSession;
   readonly #Tensor: TensorConstructor;
+  readonly #once: RunOnce = async (input, shape) =>
+    rawOutputs(await this.#session.run({ input: new this.#Tensor("float32", input, shape) }));
 
   private constructor(
     readonly path: string,
@@ -38,11 +40,11 @@ export class OnnxModel {
   }
 
   /**
-   * Loads a file of this program, or of the Python package.
+   * Loads a file of this program, or of the Python package. The goldens that a file carries are run.
    * @param options names of the classes, where the file has none or others are wanted; threads, default one for each
    * core
    * @throws UsageError if onnxruntime-node is not installed
-   * @throws CheckpointError if the file cannot be read, or is no detector
+   * @throws CheckpointError if the file cannot be read, is no detector, or does not give its goldens
    */
   static async open(
     path: string,
@@ -70,13 +72,10 @@ export class OnnxModel {
       const rows = labels[2];
       if (description.classNames === null && typeof rows !== "number")
         throw new Error("Expected the number of classes in the metadata or in the shape of labels but neither has it");
-      return new OnnxModel(
-        path,
-        description,
-        namesOf(description, typeof rows === "number" ? rows : null),
-        session,
-        Tensor,
-      );
+      const names = namesOf(description, typeof rows === "number" ? rows : null);
+      const model = new OnnxModel(path, description, names, session, Tensor);
+      await model.#check();
+      return model;
     } catch (cause) {
       throw unusable(path, cause);
     }
@@ -89,13 +88,23 @@ export class OnnxModel {
    */
   async run(images: readonly (Uint8Array | Float32Array)[]): Promise<RawOutputs[]> {
     return runBatches(this.description, images, async (input, shape) => {
-      const outputs = await this.#session.run({ input: new this.#Tensor("float32", input, shape) });
       try {
-        return rawOutputs(outputs);
+        return await this.#once(input, shape);
       } catch (cause) {
         throw unusable(this.path, cause);
       }
     });
+  }
+
+  /** A wrong box looks like any other. @throws Error if the file does not give the results that it carries */
+  async #check(): Promise<void> {
+    const error = await runGoldens(this.description, this.#once);
+    if (error === null || error.holds) return;
+    await this.release();
+    throw new Error(
+      `its results are not those of its export (${errorInWords(error)}): it is damaged, or onnxruntime computes it ` +
+        "wrongly on this machine. Export it again",
+    );
   }
 
   /**

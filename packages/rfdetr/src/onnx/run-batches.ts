@@ -1,6 +1,6 @@
 // Images through a model whose batch may be fixed. No import of Node.
 import type { ExportedModel } from "./exported-model.js";
-import type { RawOutputs } from "./goldens.js";
+import { compareGolden, type GoldenError, goldenPixels, type RawOutputs, worseOf } from "./goldens.js";
 import { toPlanes } from "./pixels.js";
 
 /** Runs a model once: `input` is `[B, 3, H, W]`; gives the outputs of all images, one after another. */
@@ -38,4 +38,18 @@ export async function runBatches(
       });
   }
   return outputs;
+}
+
+/** Runs the goldens that a file carries. @returns how far its results are from them; null if it has none */
+export async function runGoldens(model: ExportedModel, run: RunOnce): Promise<GoldenError | null> {
+  if (model.goldens === null) return null;
+  const { cases, tolerance } = model.goldens;
+  const [height, width] = model.resolution;
+  let worst: GoldenError | null = null;
+  for (const { seed, queries } of cases) {
+    const [outputs] = await runBatches(model, [goldenPixels(seed, height, width)], run);
+    const error = compareGolden(queries, outputs, tolerance, model.resolution);
+    worst = worst === null ? error : worseOf(worst, error);
+  }
+  return worst;
 }
