@@ -16,3 +16,11 @@ it("lists the classes of all splits in one order: most boxes of the dataset firs
     ["dog 0", "cat 1", "owl 1"],
   ]);
 });
+
+it("counts sizes as evaluation does: an object of exactly 32² pixels is small, one of 96² medium", () => {
+  const areas = [1023, 1024, 1025, 9216, 9217];
+  const sized = { width: 200, height: 200, labels: areas.map(() => 0), areas } as unknown as DatasetImage;
+  const splits = [{ split: "train", images: [sized] }] as unknown as ReadSplits["splits"];
+  const [{ sizes }] = statsOf({ layout: "coco", classNames: ["cat"], splits, faults: 0 }).splits;
+  expect(sizes).toEqual({ small: 2, medium: 2, large: 1 });
+});

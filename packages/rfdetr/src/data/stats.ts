@@ -1,5 +1,6 @@
 // `rfdetr data stats`: counts of images, boxes, classes and sizes.
 import { DataError } from "../support/errors.js";
+import { sizeOf } from "../support/object-sizes.js";
 import { checkOptions, flag, type OptionKinds } from "../support/options.js";
 import { median } from "../support/statistics.js";
 import { effectOf, findingsOf } from "./check/findings.js";
@@ -112,7 +113,7 @@ function splitStats(
   const sizes = { small: 0, medium: 0, large: 0 };
   const imageSizes = new Map<string, number>();
   for (const image of images) {
-    for (const area of image.areas) sizes[area < 32 ** 2 ? "small" : area < 96 ** 2 ? "medium" : "large"]++;
+    for (const area of image.areas) sizes[sizeOf(area)]++;
     const size = `${image.width}×${image.height}`;
     imageSizes.set(size, (imageSizes.get(size) ?? 0) + 1);
   }

@@ -16,6 +16,8 @@ describe("the report of a run", () => {
     );
     expect(text).toContain("random weights: nothing was learned before");
     expect(text).toContain("16-mixed: measured here");
+    expect(text).toContain("nothing there 3.1, 1 detection missed 12.5, 2 objects");
+    expect(text).toMatch(/Missed objects are counted of \d+ objects? in \d+ images?; all other errors are detections/);
     expect(text).toContain("Precision of evaluations16-mixed, as in training; scores and boxes are computed");
     expect(text).toContain("30 images with 60 objects to train on, 3 images with 6 objects to evaluate on");
     expect(text).toContain("*.norm in fp32");

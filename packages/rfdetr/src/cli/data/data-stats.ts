@@ -61,7 +61,7 @@ function printSplit(console: Console, stats: SplitStats): void {
   const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes, outlines } = stats;
   console.result(console.bold(`${split}: ${counted(images, "image")}, ${counted(boxes, "box", "boxes")}`));
   console.result(
-    `boxes by area: ${sizes.small} small (under 32² pixels), ${sizes.medium} medium, ${sizes.large} large (96² or more)`,
+    `objects by annotated area, as in evaluation: ${sizes.small} small (up to 32² pixels), ${sizes.medium} medium (up to 96²), ${sizes.large} large`,
   );
   const { minimum, maximum, median, empty } = boxesPerImage;
   console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);

@@ -1,5 +1,6 @@
 // Everything that an evaluation tells, from a filled evaluator.
 
+import { sizeOf } from "../../support/object-sizes.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import { AREA_NAMES, IOU_50 } from "../coco/coco-parameters.js";
 import { averagePrecision, type CocoFigures } from "../coco/coco-summary.js";
@@ -7,7 +8,6 @@ import type { IouType } from "../coco/overlaps.js";
 import { BACKGROUND_IOU, type Diagnosis, MATCH_IOU, MAX_DETECTIONS_OF_IMAGE } from "../error-analysis/diagnose.js";
 import { type ErrorAnalysis, errorAnalysis } from "../error-analysis/error-analysis.js";
 import { type ErrorKind, errorKinds, objectSizes } from "../error-analysis/error-kinds.js";
-import { sizeOf } from "../error-analysis/ranked-detections.js";
 import { confusionMatrix } from "./confusion-matrix.js";
 import {
   type ConfusionDetails,

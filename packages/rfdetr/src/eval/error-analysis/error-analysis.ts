@@ -1,9 +1,10 @@
 // What each kind of error costs (TIDE, Bolya et al. 2020).
+import { sizeOf } from "../../support/object-sizes.js";
 import type { CocoEvaluator } from "../coco/coco.js";
 import type { IouType } from "../coco/overlaps.js";
 import { type Diagnosis, diagnose } from "./diagnose.js";
 import { type ErrorCost, type ErrorKind, errorKinds, type ObjectSize, objectSizes } from "./error-kinds.js";
-import { errorMask, type RankedDetections, rankDetections, sizeOf, sizeOfError } from "./ranked-detections.js";
+import { errorMask, type RankedDetections, rankDetections, sizeOfError } from "./ranked-detections.js";
 
 /** What the errors of an evaluation cost. */
 export interface ErrorAnalysis {

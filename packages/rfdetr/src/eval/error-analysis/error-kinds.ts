@@ -16,10 +16,7 @@ export const errorKinds = ["class", "localisation", "both", "duplicate", "backgr
 /** See {@link errorKinds}. */
 export type ErrorKind = (typeof errorKinds)[number];
 
-/** Sizes of objects as COCO has them: small up to 32² square pixels, medium up to 96², large above. */
-export const objectSizes = ["small", "medium", "large"] as const;
-/** `small`, `medium` or `large`. */
-export type ObjectSize = (typeof objectSizes)[number];
+export { type ObjectSize, objectSizes } from "../../support/object-sizes.js";
 
 /** How many errors, and what they cost. */
 export interface ErrorCost {

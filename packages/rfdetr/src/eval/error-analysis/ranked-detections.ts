@@ -1,7 +1,8 @@
 // AP50 of each class with some of its errors corrected.
+import { type ObjectSize, objectSizes, sizeOf } from "../../support/object-sizes.js";
 import { identityOrder, sortDescending } from "../coco/stable-order.js";
 import type { Diagnosis } from "./diagnose.js";
-import { type ErrorKind, errorKinds, type ObjectSize, objectSizes } from "./error-kinds.js";
+import { type ErrorKind, errorKinds } from "./error-kinds.js";
 
 /** What a detection is for a class: one of its objects found, a wrong detection, or none of it. */
 const FIND = 1;
@@ -17,11 +18,6 @@ const errorBit = (kind: ErrorKind, size: ObjectSize): number =>
 /** The errors of a kind, of all sizes or of one. */
 export const errorMask = (kind: ErrorKind, size: ObjectSize | null = null): number =>
   objectSizes.reduce((mask, each) => (size === null || size === each ? mask | errorBit(kind, each) : mask), 0);
-
-/** Small, medium or large, by an area in square pixels. */
-export function sizeOf(area: number): ObjectSize {
-  return area <= 32 ** 2 ? "small" : area <= 96 ** 2 ? "medium" : "large";
-}
 
 /** The detections of one class by descending score, as they are and as they would be. */
 export class RankedDetections {

@@ -190,10 +190,10 @@ function spokenSizes(splits: readonly SplitBoxes[]): string {
   return splits
     .map(({ split, boxes }) => {
       const part = (low: number, high: number): string => {
-        const count = boxes.side.reduce((sum, side) => sum + (side >= low && side < high ? 1 : 0), 0);
+        const count = boxes.side.reduce((sum, side) => sum + (side > low && side <= high ? 1 : 0), 0);
         return `${Math.round((100 * count) / Math.max(1, boxes.side.length))} %`;
       };
-      return `${split}: ${part(0, 32)} small, ${part(32, 96)} medium, ${part(96, Number.POSITIVE_INFINITY)} large boxes.`;
+      return `${split}, by width times height of the box: ${part(0, 32)} small, ${part(32, 96)} medium, ${part(96, Number.POSITIVE_INFINITY)} large.`;
     })
     .join(" ");
 }

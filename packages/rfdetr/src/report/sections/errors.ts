@@ -15,7 +15,7 @@ import { barChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
 import { type Column, table } from "../html/table.js";
-import { brief, fraction, grouped } from "../html/words.js";
+import { brief, counted, fraction, grouped } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
 
 /** What the kinds are, in words. @param what is judged */
@@ -40,7 +40,7 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
   const words = kindWords(masks === undefined ? "box" : "mask");
   const { errors } = mainDetails(details);
   const tables = [byDataset(details), bySize(details), ...byProperties(details)];
-  return html`<p><b>${costliestWords(errors.costliest, masks && "masks") ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks !== undefined && ofBoxes(details.errors)} Each kind is counted once for each wrong detection, or object not found; its cost is what AP50 would gain if only these were corrected, in hundredths.</p>
+  return html`<p><b>${costliestWords(errors.costliest, masks && "masks") ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks !== undefined && ofBoxes(details.errors)} ${counting(details)} Their cost is what AP50 would gain if only these were corrected, in hundredths.</p>
 <div class="figures">${[
     ...(masks === undefined
       ? [lostFigure(errors)]
@@ -49,6 +49,14 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
   ]}</div>
 ${tables}`;
 }
+
+/** What is counted: there may be many times as many wrong detections as objects. */
+const counting = ({ instances, images, errors }: EvaluationDetails): string =>
+  `Missed objects are counted of ${counted(instances, "object")} in ${counted(images, "image")}; all other errors are detections, of which the best ${grouped(errors.max_detections)} of each image count, whatever their score.`;
+
+/** What is counted of a kind. */
+const errorCount = (kind: ErrorKind, count: number): string =>
+  counted(count, kind === "missed" ? "object" : "detection");
 
 /** What costs most by boxes, beside masks. */
 const ofBoxes = ({ costliest }: Explanation["errors"]): string =>
@@ -65,16 +73,16 @@ function lostFigure({ kinds, AP50 }: Explanation["errors"], of?: IouType): Html 
     chart: barChart(
       `AP50${whose} lost: ${rows.map(({ name, lost }) => `${name} ${points(lost)}`).join(", ")}.`,
       "hundredths of AP50",
-      rows.map(({ name, lost, count }) => ({
+      rows.map(({ kind, name, lost, count }) => ({
         name,
         values: [Math.max(0, lost)],
-        words: [`${points(lost)}, ${grouped(count)} ×`],
+        words: [`${points(lost)}, ${errorCount(kind, count)}`],
       })),
     ),
     columns: [
       { title: "kind", cell: ({ name }: (typeof rows)[number]) => name },
       { title: "what it is", cell: ({ meaning }) => meaning },
-      { title: "count", number: true, cell: ({ count }) => grouped(count) },
+      { title: "count", number: true, cell: ({ kind, count }) => errorCount(kind, count) },
       { title: "AP50 lost", number: true, cell: ({ lost }) => points(lost) },
     ],
     rows,
@@ -135,7 +143,7 @@ function bySize(details: EvaluationDetails): Html | null {
   return table(
     "Figures by size of object",
     [
-      { title: "size", cell: ({ size }: SizeDetails) => words[size] },
+      { title: "size, by annotated area", cell: ({ size }: SizeDetails) => words[size] },
       { title: "objects", number: true, cell: ({ instances }) => grouped(instances) },
       ...figureColumns<SizeDetails>(details, true),
     ],
