@@ -72,9 +72,11 @@ describe("the comparison of runs that are not alike", () => {
     const other = reportRun(join(root, "other data"), { summary: { best_epoch: 4 } });
     const file = join(other, "config.json");
     const config = JSON.parse(readFileSync(file, "utf8"));
-    writeFileSync(file, JSON.stringify({ ...config, data: { ...config.data, path: "/data/boats" } }));
+    const boats = { ...config.data.train, sha256: "1" };
+    writeFileSync(file, JSON.stringify({ ...config, data: { ...config.data, path: "/data/boats", train: boats } }));
     const page = compare("data", other);
     expect(page.text()).toContain("The runs are on different data: their AP does not tell which is best.");
+    expect(page.text()).toContain("The data differ: folders birds and boats.");
     expect(page.text()).not.toContain("is best:");
     expect(rowsOf(page, "best AP")).toEqual(["best AP0.4000.350"]);
     // A copy in another place is the same data.

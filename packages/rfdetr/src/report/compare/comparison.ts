@@ -13,7 +13,7 @@ import type { RunRecord } from "../records/run-record.js";
 import { bestEpoch, endNotice } from "../sections/overview.js";
 import { type Compared, classes, star } from "./classes.js";
 import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
-import { hasMasks, sameData, sameKind } from "./likeness.js";
+import { dataDifferences, hasMasks, sameKind } from "./likeness.js";
 
 /** The comparison as one HTML file that loads nothing. */
 export function comparisonReport(records: readonly RunRecord[]): string {
@@ -46,11 +46,13 @@ ${runs.map((run, i) => {
 }
 
 function sentence({ runs, names }: Compared): Html {
+  const differences = dataDifferences(runs);
   const apart = [
-    ...(sameData(runs) ? [] : ["on different data"]),
+    ...(differences.length === 0 ? [] : ["on different data"]),
     ...(sameKind(runs) ? [] : ["of different kinds, masks and boxes"]),
   ];
-  if (apart.length > 0) return html`The runs are ${listed(apart)}: their AP does not tell which is best.`;
+  const how = differences.length === 0 ? "" : ` The data differ: ${differences.join("; ")}.`;
+  if (apart.length > 0) return html`The runs are ${listed(apart)}: their AP does not tell which is best.${how}`;
   const of = allOfMasks(runs) ? "mask " : "";
   const scores = runs.map((run) => {
     const found = bestEpoch(run);

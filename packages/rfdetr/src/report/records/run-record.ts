@@ -18,7 +18,13 @@ import { type MetricsTable, metricsOf } from "./metrics-table.js";
 import { NumericsReader, type ReadOptions } from "./numerics-reader.js";
 import type { NumericsRecord } from "./numerics-record.js";
 
-const split = z.looseObject({ images: z.number(), objects: z.number() });
+const alike = z.looseObject({ sha256: z.string(), box: z.array(z.number()) });
+const split = z.looseObject({
+  images: z.number(),
+  objects: z.number(),
+  sha256: z.string().optional(),
+  alike: alike.optional(),
+});
 const configSchema = z.looseObject({
   started: z.string().optional(),
   settings: z.record(z.string(), z.unknown()),

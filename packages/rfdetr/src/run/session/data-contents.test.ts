@@ -37,6 +37,18 @@ describe("the contents of a split", () => {
     expect(new Set(all).size).toBe(all.length);
   });
 
+  it("tell what another layout or format keeps: names without folders, classes by name, boxes as far as they are rounded", () => {
+    const images = [image("/a/train/1.jpg", [[0, 0, 4.0001, 4]]), image("/a/train/2.jpg", [[1, 1, 2, 2]], [1])];
+    const coco = splitContents({ images, classNames: ["cat", "dog"] });
+    const moved = [image("/b/images/2.jpg", [[1, 1, 2, 2]], [0]), image("/b/images/1.jpg", [[0, 0, 4, 4]], [1])];
+    const yolo = splitContents({ images: moved, classNames: ["dog", "cat"] });
+    expect(yolo.sha256).not.toBe(coco.sha256);
+    expect(yolo.alike?.sha256).toBe(coco.alike?.sha256);
+    for (const [i, value] of (coco.alike?.box ?? []).entries()) expect(yolo.alike?.box[i]).toBeCloseTo(value, 2);
+    const renamed = splitContents({ images: moved, classNames: ["cat", "dog"] });
+    expect(renamed.alike?.sha256).not.toBe(coco.alike?.sha256);
+  });
+
   it("that differ are described by their counts where these differ", () => {
     const [one, two] = [splitContents({ images: [image("/a/1.jpg")] }), splitContents({ images: [] })];
     const other = splitContents({ images: [image("/a/2.jpg", [[1, 1, 2, 2]])] });

@@ -8,6 +8,13 @@ export interface SplitContents {
   objects: number;
   /** SHA-256 of the names and sizes of the images with their boxes, classes and outlines, in their order. */
   sha256: string;
+  /** What stays the same in another layout or format of files. Records of earlier versions lack it. */
+  alike?: {
+    /** SHA-256 of the names of the images without folders, their sizes, and the names of the classes in each. */
+    sha256: string;
+    /** Mean of the boxes, which formats round: left, top, right and bottom in pixels. */
+    box: number[];
+  };
 }
 
 /** The splits that a run trains and validates on. */
@@ -20,7 +27,11 @@ export interface DataContents {
  * Counts and hashes a split. Names are relative to the folder that all images of a dataset have in common, so it may
  * move. Pixels and times of files do not count.
  */
-export function splitContents({ images, parts }: Pick<Dataset, "images" | "parts">): SplitContents {
+export function splitContents({
+  images,
+  parts,
+  classNames = [],
+}: Pick<Dataset, "images" | "parts"> & Partial<Pick<Dataset, "classNames">>): SplitContents {
   const hash = createHash("sha256");
   for (const { from, to, share } of parts ?? [{ from: 0, to: images.length, share: null }]) {
     hashImages(hash, images.slice(from, to));
@@ -28,7 +39,22 @@ export function splitContents({ images, parts }: Pick<Dataset, "images" | "parts
     if (parts !== undefined) hash.update(`${from} ${to} ${share}\0`);
   }
   const objects = images.reduce((sum, { labels }) => sum + labels.length, 0);
-  return { images: images.length, objects, sha256: hash.digest("hex") };
+  return { images: images.length, objects, sha256: hash.digest("hex"), alike: alikeOf(images, classNames, objects) };
+}
+
+function alikeOf(
+  images: Dataset["images"],
+  classNames: readonly string[],
+  objects: number,
+): NonNullable<SplitContents["alike"]> {
+  const lines = images.map(({ file, width, height, labels, crowd }) => {
+    const names = Array.from(labels, (label) => classNames[label] ?? String(label)).sort();
+    return JSON.stringify([file.split(/[\\/]/).at(-1), width, height, crowd.labels.length, names]);
+  });
+  const sums = [0, 0, 0, 0];
+  for (const { boxes } of images) for (let i = 0; i < boxes.length; i++) sums[i % 4] += boxes[i];
+  const box = sums.map((sum) => Number((sum / Math.max(1, objects)).toFixed(3)));
+  return { sha256: createHash("sha256").update(lines.sort().join("\n")).digest("hex"), box };
 }
 
 function hashImages(hash: Hash, images: Dataset["images"]): void {
