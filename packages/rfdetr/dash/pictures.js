@@ -233,7 +233,11 @@ export class Pictures {
     this.#shown.value = this.#threshold.toFixed(2);
     for (const [i, figure] of [...this.#images.children].entries()) {
       const { width, height, most, marks } = this.#marks[i];
-      const places = new LabelPlaces(width, height);
+      const objects = marks
+        .filter(({ score }) => score >= this.#threshold)
+        .slice(0, most)
+        .map(({ corners: [left, top, right, bottom] }) => ({ left, top, right, bottom }));
+      const places = new LabelPlaces(width, height, objects);
       let reached = 0;
       for (const { score, corners, frame, tag } of marks) {
         if (score >= this.#threshold) reached++;

@@ -122,6 +122,12 @@ function showNext(console: Console, data: string, masks: boolean): void {
   console.fields([["next", console.bold(unbroken(trainCommand(data, masks ? "seg-nano" : "nano")))]]);
 }
 
+/** How many findings of a check there are; of pictures with several files, each is one. @internal for tests */
+export const findingCount = (check: string, count: number): string =>
+  check === "repeated pictures" || check === "pictures in several splits"
+    ? `${counted(count, "picture")} of several files`
+    : counted(count, "finding");
+
 const effects = { refused: "training refuses", repaired: "training corrects or leaves out", kept: "training goes on" };
 
 /** Findings of each split and check, refused ones first, at most twenty of a kind and five of what training keeps. */
@@ -132,7 +138,9 @@ function printFindings(console: Console, groups: readonly Finding[][]): void {
       if (training !== effect) continue;
       const most = effect === "kept" ? 5 : 20;
       const told = effect === "kept" ? console.dim : effect === "refused" ? console.red : console.yellow;
-      console.sentence(`${console.bold(`${split}: ${check}, ${group.length}`)} (${told(effects[effect])})`);
+      console.sentence(
+        `${console.bold(`${split}: ${check}, ${findingCount(check, group.length)}`)} (${told(effects[effect])})`,
+      );
       for (const { message } of group.slice(0, most)) console.sentence(`  ${message}`, 4);
       if (group.length > most) console.result(`  and ${group.length - most} more (--json lists all)`);
     }

@@ -119,7 +119,7 @@ describe("data check", () => {
       ["valid", "pictures in several splits", "kept"],
       ["valid", "pictures in several splits", "kept"],
     ]);
-    expect(remarks[1].message).toBe("train/a.jpg, valid/a.jpg are the same file");
+    expect(remarks[1].message).toBe("train/a.jpg and valid/a.jpg are the same file");
     const fast = await checkDataset(folder, { decode: false });
     expect(fast.findings.some(({ check }) => check === "pictures in several splits")).toBe(false);
   });

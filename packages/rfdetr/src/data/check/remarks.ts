@@ -32,7 +32,8 @@ export async function duplicateFindings(listing: DatasetListing, options: Duplic
     const more = group.length > 4 ? ` and ${group.length - 4} more` : "";
     const { file, split } = group.at(-1) as { file: string; split: Split };
     const check = across ? "pictures in several splits" : "repeated pictures";
-    const message = `${names.join(", ")}${more} are ${kind === "exact" ? "the same file" : "nearly the same picture"}`;
+    const last = more === "" ? names.splice(-1) : [];
+    const message = `${[names.join(", "), ...last].join(" and ")}${more} are ${kind === "exact" ? "the same file" : "nearly the same picture"}`;
     return { check, split, file, id: null, message, training: "kept" };
   });
 }

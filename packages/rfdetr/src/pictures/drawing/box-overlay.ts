@@ -35,8 +35,10 @@ export interface BoxOptions {
 
 /** Up to this many boxes labels have their full size; with more they are smaller. */
 const roomy = 30;
-/** Font sizes below these, in pixels, are not legible: names are shortened sooner than letters get smaller. */
+/** Font sizes below this, in pixels, are not legible: names are shortened sooner than letters get smaller. */
 const smallest = 9;
+/** The most that letters are of a small picture, as a share of its side: larger ones would cover what it shows. */
+const mostOfPicture = 0.045;
 /** Labels that would have to be smaller than this, in a tiny picture, are left out. */
 const illegible = 4;
 
@@ -79,10 +81,12 @@ export async function boxOverlay(
   const side = Math.sqrt(width * height);
   const line = lineOf(width, height, lineWidth);
   const crowded = clamp(Math.sqrt(roomy / drawn.length), 0.7, 1);
-  const font = Math.min(fontSize ?? Math.max(smallest, (9 + side * 0.0135) * crowded), height * 0.6);
+  const usual = Math.min((9 + side * 0.0135) * crowded, side * mostOfPicture);
+  const font = Math.min(fontSize ?? Math.max(smallest, usual), height * 0.6);
 
   const texts = labels && font >= illegible ? await labelTexts(drawn, width, font) : [];
-  const places = new LabelPlaces(width, height);
+  const boxes = drawn.map(({ box: [left, top, right, bottom] }) => ({ left, top, right, bottom }));
+  const places = new LabelPlaces(width, height, boxes);
   const edges: string[] = [];
   const tags: string[] = [];
   for (const [i, detection] of drawn.entries()) {
