@@ -10,7 +10,12 @@ import { PictureError, RFDETR, UsageError } from "rfdetr";
 
 const [weights = "nano", port = "8080", most = "64"] = process.argv.slice(2);
 const megabytes = 20;
-const detector = await RFDETR.load(weights);
+/** @param {string} why @returns {never} */
+const fail = (why) => {
+  console.error(why);
+  process.exit(1);
+};
+const detector = await RFDETR.load(weights).catch((error) => fail(error.message));
 const app = new Hono();
 /** Requests without an answer: each holds an image of up to 20 MB in memory. */
 let waiting = 0;
@@ -66,10 +71,9 @@ const server = /** @type {import("node:http").Server} */ (
   serve(options, (address) => console.log(`http://127.0.0.1:${address.port}`))
 );
 server.on("error", async (/** @type {NodeJS.ErrnoException} */ { code, message }) => {
-  const taken = `Port ${port} is taken by another program: give another as the second argument, or 0 for any that is free`;
-  console.error(code === "EADDRINUSE" ? taken : `Port ${port} cannot be had: ${message}`);
   await detector.dispose();
-  process.exit(1);
+  const taken = `is taken by another program: give another as the second argument, or 0 for any that is free`;
+  fail(`Port ${port} ${code === "EADDRINUSE" ? taken : `cannot be had: ${message}`}`);
 });
 /** @type {Set<net.Socket>} */
 const sockets = new Set();

@@ -90,6 +90,14 @@ describe("the examples", () => {
     expect(run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4")).toBe(said);
   });
 
+  it("say in a sentence that there are no such weights", () => {
+    const { status, stderr } = spawnSync(process.execPath, [place("server.mjs"), "none.safetensors", "0"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^The weights none\.safetensors do not exist: .*\n$/)]);
+  });
+
   it("say in a sentence that the port is taken, and what to do", async () => {
     const { child, line } = await start("server.mjs", weights, "0");
     const { port } = new URL(line);
