@@ -1,8 +1,11 @@
 // The commands that measure: doctor, bench and profile.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
-import { folder, rfdetr } from "./command-script.js";
+import { folder, rfdetr, script } from "./command-script.js";
 
 const data = join(folder, "data");
 
@@ -83,6 +86,20 @@ describe("rfdetr doctor and bench", () => {
   it("bench refuses flags about other programs where none is measured", () => {
     const { status, stderr } = rfdetr("bench", "train", "--model", "tiny", "--busy");
     expect([status, stderr]).toEqual([2, "error: Expected --against beside --busy but received none\n"]);
+  });
+
+  it("bench that is stopped leaves no process behind", async () => {
+    const endless = ["--model", "tiny", "--steps", "1000000000"];
+    const command = spawn(process.execPath, [script, "bench", "infer", ...endless], { cwd: folder, stdio: "ignore" });
+    const list = `/proc/${command.pid}/task/${command.pid}/children`;
+    let child = "";
+    while (child === "" && command.exitCode === null) {
+      await wait(50);
+      child = readFileSync(list, "utf8").trim();
+    }
+    command.kill("SIGTERM");
+    expect(await once(command, "exit")).toEqual([null, "SIGTERM"]);
+    while (existsSync(`/proc/${child}`)) await wait(50);
   });
 
   it("bench ops gives the rate of an operator at the shortest time, which stands beside it", () => {

@@ -9,6 +9,7 @@ import {
   advice,
   formatsVerdict,
   otherChoices,
+  precisions,
   remarks,
   sparedIn,
   sparesNothing,
@@ -26,7 +27,26 @@ const measured = (precision: Precision, ...precisions: Row[]): Calibration => ({
   recommended: { precision, reason: "measured here" },
 });
 
+/** What is printed on a console that is no terminal. */
+function printed(print: (console: Console) => void): string {
+  let text = "";
+  const out = new Writable({
+    write(chunk, _encoding, done) {
+      text += chunk;
+      done();
+    },
+  });
+  print(new Console({}, { out }));
+  return text;
+}
+
 describe("the tables of the doctor", () => {
+  it("say what is not in the step: a step of a run has the optimizer, moments and the average too", () => {
+    const text = printed((console) => precisions(console, "tiny on 2 images", { precisions: [] }, false));
+    expect(text).toContain("One training step of tiny on 2 images, without the optimizer, errors against float64:");
+    expect(text).toContain("tensors: at the peak of the step, without moments and average");
+  });
+
   it("say which images were evaluated", () => {
     expect(onImages({ images: 48, of: 83 })).toContain("on 48 of 83 images of valid");
     expect(onImages({ images: 12, of: 12 })).toBe("on all 12 images of valid");
@@ -100,14 +120,7 @@ describe("the tables of the doctor", () => {
       of("whole_model_half", "float16", 0),
       of("whole_model_bfloat16", "bfloat16", 0),
     ];
-    let text = "";
-    const out = new Writable({
-      write(chunk, _encoding, done) {
-        text += chunk;
-        done();
-      },
-    });
-    evaluation(new Console({}, { out }), rows, { trained: true, seen: null });
+    const text = printed((console) => evaluation(console, rows, { trained: true, seen: null }));
     const [head = "", first = "", ...others] = text.split("\n").slice(text.startsWith("\n") ? 2 : 1);
     expect(head.trim().split(/ {2,}/).slice(0, 2)).toEqual(["mode", "dtype"]);
     expect(head.trim().split(/ {2,}/).slice(-2)).toEqual(["weights", "copies"]);

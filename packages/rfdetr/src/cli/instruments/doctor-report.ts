@@ -113,10 +113,15 @@ export function otherChoices({ precision, choices }: Calibration["precisions"][n
  * Prints a table of the precisions measured on a training step.
  * @param emulates whether products of float16 are computed in float32
  */
-export function precisions(console: Console, what: string, { precisions: rows }: Calibration, emulates: boolean): void {
+export function precisions(
+  console: Console,
+  what: string,
+  { precisions: rows }: Pick<Calibration, "precisions">,
+  emulates: boolean,
+): void {
   console.end();
   console.result();
-  console.sentence(`One training step of ${what}, errors against float64:`);
+  console.sentence(`One training step of ${what}, without the optimizer, errors against float64:`);
   const cells = rows.map((row) => [
     row.precision,
     (row.step_seconds * 1000).toFixed(0),
@@ -145,7 +150,7 @@ export function precisions(console: Console, what: string, { precisions: rows }:
   ];
   console.table(header, cells, ["underflow", "by round", "loss error", "ratio", "tensors"]);
   for (const meaning of [
-    "by round: the least and the largest speed-up of single rounds, which other programs scatter; tensors: at the peak of the step, counted to the byte",
+    "by round: the least and the largest speed-up of single rounds, which other programs scatter; tensors: at the peak of the step, without moments and average, counted to the byte",
     "gradient cosine: 1 where the gradient has the exact direction; same choices: the same where queries, matches and mask points are chosen as in float64, so that rounding alone is left",
     "underflow: the share of the gradient's values that the precision rounds to zero",
   ])

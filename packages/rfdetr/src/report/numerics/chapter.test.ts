@@ -217,6 +217,7 @@ describe("the chapter on numerics", () => {
       expect.arrayContaining(["activations", "float16", "waiting for images", "between the steps"]),
     );
     expect(text).toContain("16-mixed was 1.5 times as fast as 32-true and took 0.6 times the memory of tensors.");
+    expect(text).toContain("before the run: a step without the optimizer, its moments and the average");
     // What a process takes at its peak is another figure than what it takes after a step.
     expect(text).toContain(
       "All tensors together took 8.58 MiB at most; after a step the whole process took up to 381 MiB",

@@ -18,7 +18,8 @@ export function precisionCost(header: HeaderRecord | null): Html | null {
     "Against 32-true",
     chosen !== undefined && chosen.precision !== "32-true" && sentence(chosen),
     table(
-      "Measured on this machine before the run",
+      // The run's own steps and peak, which the other sections have, are larger.
+      "Measured on this machine before the run: a step without the optimizer, its moments and the average",
       [
         {
           title: "precision",
