@@ -114,6 +114,37 @@ describe("the comparison of runs", () => {
     expect(text).toContain("a/nano is best: AP 0.400, 0.050 above the next.");
   });
 
+  it("names no winner, and marks no figure, within what seeds and machines differ by", () => {
+    const close = ["e", "f"].map((name, i) => {
+      const folder = reportRun(join(root, name, "nano"), {
+        summary: { train_seconds: 75 - 6 * i, peak_rss_bytes: 5e8 - 3e7 * i },
+      });
+      const file = join(folder, "metrics.csv");
+      writeFileSync(file, readFileSync(file, "utf8").replace(",0.4,0.6,", `,0.4${i},0.6,`));
+      return folder;
+    });
+    const result = writeReport(close, join(root, "close.html"));
+    const other = htmlPage(readFileSync(result.out, "utf8"));
+    expect(other.text()).toContain(
+      "No difference beyond that of two seeds: the best AP is 0.410, the next 0.400, and two seeds of the same settings are often 0.01 apart, and far more on few images.",
+    );
+    expect(other.text()).not.toContain("is best:");
+    expect(other.texts("tr").join()).not.toContain("★");
+    expect(reportFigures(result).figures?.flatMap(({ best }) => best)).toEqual([]);
+  });
+
+  it("has the limits of float16 side by side in one precision alone, and marks none", () => {
+    const near = "near a limit of float16";
+    expect(page.texts("tr").join()).not.toContain(near);
+    expect(text).toContain(
+      "The runs are in 16-mixed and bf16-mixed: how near their values came to the limits of float16 was not measured in the same way",
+    );
+    const other = reportRun(join(root, "fewer", "nano"), { steps: 20 });
+    const rows = htmlPage(readFileSync(writeReport([first, other], join(root, "one.html")).out, "utf8")).texts("tr");
+    expect(rows).toEqual(expect.arrayContaining(["watched steps53", expect.stringMatching(near)]));
+    expect(rows.filter((row) => row.includes("of float16")).join()).not.toContain("★");
+  });
+
   it("calls none the best while nothing was found", () => {
     const nothing = ["c", "d"].map((name) => {
       const folder = reportRun(join(root, name, "nano"));

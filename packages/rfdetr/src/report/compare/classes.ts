@@ -4,6 +4,7 @@ import { type Html, html, nameOf, type Part } from "../html/html.js";
 import { type Column, table } from "../html/table.js";
 import { fraction } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
+import { alike, seedsDiffer } from "./facts.js";
 import { sameData } from "./likeness.js";
 
 /** Runs with their names. */
@@ -37,7 +38,7 @@ function classScores(
   if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
   const comparable = sameData(runs);
   return table(
-    `${figure} of each class at ${evaluationWords(runs)}${comparable ? "; the best is bold, with a star" : ""}`,
+    `${figure} of each class at ${evaluationWords(runs)}${comparable ? `; the best is bold, with a star, where it is more than ${seedsDiffer} above another` : ""}`,
     [
       { title: "class", cell: (name: string) => nameOf(name) },
       ...names.map(
@@ -51,8 +52,8 @@ function classScores(
               comparable &&
               value !== null &&
               values.length > 1 &&
-              value === Math.max(...values) &&
-              !values.every((each) => each === value);
+              alike(value, Math.max(...values), seedsDiffer) &&
+              !values.every((each) => alike(each, Math.max(...values), seedsDiffer));
             return star(isBest, fraction(value));
           },
         }),

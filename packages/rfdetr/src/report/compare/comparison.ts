@@ -3,7 +3,7 @@
 import { largestOf, smallestOf } from "../../support/lists.js";
 import { lineChart } from "../charts/draw.js";
 import { figure, type LegendEntry } from "../charts/figure.js";
-import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
+import { type Html, html, nameOf } from "../html/html.js";
 import { type Chapter, page } from "../html/page.js";
 import { subsection } from "../html/subsection.js";
 import { type Column, table } from "../html/table.js";
@@ -12,8 +12,9 @@ import { judgedByBest } from "../records/judged.js";
 import type { RunRecord } from "../records/run-record.js";
 import { bestEpoch, endNotice } from "../sections/overview.js";
 import { type Compared, classes, star } from "./classes.js";
-import { compared, differingSettings, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
-import { dataDifferences, hasMasks, sameKind } from "./likeness.js";
+import { alike, compared, type Fact, numericsFacts, resultFacts, runNames, seedsDiffer } from "./facts.js";
+import { dataDifferences, hasMasks, precisionsOf, sameKind } from "./likeness.js";
+import { settings } from "./settings.js";
 
 /** The comparison as one HTML file that loads nothing. */
 export function comparisonReport(records: readonly RunRecord[]): string {
@@ -23,7 +24,7 @@ export function comparisonReport(records: readonly RunRecord[]): string {
     {
       id: "result",
       title: "Result",
-      content: facts("Figures of each run; the better ones are bold, with a star", all, resultFacts(runs)),
+      content: facts(factsCaption, all, resultFacts(runs)),
     },
     { id: "curves", title: "Curves", content: curves(all) },
     { id: "settings", title: "Settings that differ", content: settings(all) },
@@ -67,8 +68,14 @@ function sentence({ runs, names }: Compared): Html {
   if (scores[best] === 0) return html`All runs have ${of}AP 0: no detection was right so far.`;
   const lead = scores[best] - Math.max(...rest);
   if (lead === 0) return html`The best runs are equal: ${of}AP ${fraction(scores[best])}.`;
-  return html`${nameOf(names[best])} is best: <b>${of}AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. Two seeds of the same settings are often 0.01 apart, and far more on few images.`;
+  const seeds = `two seeds of the same settings are often ${seedsDiffer} apart, and far more on few images`;
+  if (alike(lead, 0, seedsDiffer))
+    return html`No difference beyond that of two seeds: the best ${of}AP is ${fraction(scores[best])}, the next ${fraction(scores[best] - lead)}, and ${seeds}.`;
+  return html`${nameOf(names[best])} is best: <b>${of}AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. But ${seeds}.`;
 }
+
+const factsCaption =
+  "Figures of each run; the better ones are bold, with a star, where the difference is more than chance makes";
 
 function facts(caption: string, { runs, names }: Compared, list: readonly Fact[]): Html | null {
   const rows = list
@@ -237,23 +244,6 @@ const byTime =
     y: rows.map((row) => row[column] ?? Number.NaN),
   });
 
-function settings({ runs, names }: Compared): Html | null {
-  const rows = differingSettings(runs);
-  if (rows.length === 0)
-    return runs.every(({ config }) => config !== null) ? html`<p>All settings are the same.</p>` : null;
-  type Row = (typeof rows)[number];
-  const text = (value: unknown): Part =>
-    value === undefined ? "–" : pathOf(typeof value === "string" ? value : JSON.stringify(value));
-  return table(
-    "Settings, versions and hardware that are not the same in all runs",
-    [
-      { title: "setting", cell: ({ name }: Row) => html`<code>${name}</code>` },
-      ...names.map((name, i): Column<Row> => ({ title: nameOf(name), cell: ({ values }) => text(values[i]) })),
-    ],
-    rows,
-  );
-}
-
 function numerics(all: Compared): Html | null {
   const figures = [
     overlay(all, {
@@ -282,7 +272,12 @@ function numerics(all: Compared): Html | null {
       text: brief,
     }),
   ].filter((each) => each !== null);
-  const table = facts("Figures of each run; the better ones are bold, with a star", all, numericsFacts);
+  const precisions = precisionsOf(all.runs);
+  const shown = numericsFacts.filter(({ ofFloat16 }) => ofFloat16 !== true || precisions.length < 2);
+  const table = facts(factsCaption, all, shown);
   if (figures.length === 0 && table === null) return null;
-  return html`${table}${subsection("Over the steps", figures.length > 0 && html`<div class="figures">${figures}</div>`)}`;
+  const left =
+    shown.length < numericsFacts.length &&
+    html`<p>The runs are in ${listed(precisions)}: how near their values came to the limits of float16 was not measured in the same way, and only in 16-mixed with a loss scale. The report of each run tells its own.</p>`;
+  return html`${table}${left}${subsection("Over the steps", figures.length > 0 && html`<div class="figures">${figures}</div>`)}`;
 }

@@ -1,6 +1,5 @@
 // What runs are compared by: a figure of each, and which is better.
 
-import { headroomOf } from "@rfdetr/amp/records";
 import { formatBytes } from "@rfdetr/amp/text";
 import { smallestOf } from "../../support/lists.js";
 import { bits, brief, duration, fraction, grouped, percent } from "../html/words.js";
@@ -18,8 +17,23 @@ export interface Fact {
   text: (value: number) => string;
   /** Which is better; null where neither is. */
   better: "more" | "less" | null;
-  /** Whether it is measured by float16, so that it tells which run is better only of runs in one precision. */
+  /** What values differ by without a cause: a difference, or a share of the larger one; default 0. */
+  chance?: number | { share: number };
+  /** Whether it is measured by float16: only runs in one precision have it side by side, and none is better. */
   ofFloat16?: boolean;
+}
+
+/** By how much AP often differs between two seeds of the same settings. */
+export const seedsDiffer = 0.01;
+const ofSeeds = { better: "more", chance: seedsDiffer } as const;
+/** What else a machine does changes times and the memory of a process by as much. */
+const ofMachine = { better: "less", chance: { share: 0.1 } } as const;
+
+/** Whether a value is as good as another: no further from it than chance brings it. */
+export function alike(a: number, b: number, chance: Fact["chance"] = 0): boolean {
+  const most = typeof chance === "number" ? chance : chance.share * Math.max(Math.abs(a), Math.abs(b));
+  // 0.41 - 0.40 is above 0.01 in binary.
+  return Math.abs(a - b) <= most * (1 + 1e-9);
 }
 
 const finite = (value: number | null | undefined): number | null =>
@@ -37,15 +51,15 @@ function bestFigures(masks: boolean): Fact[] {
   };
   const box = masks ? "box AP" : "AP";
   return [
-    { name: "best mask AP", value: (run) => finite(ofMasks(run)?.AP), text: fraction, better: "more" },
-    { name: "mask AP50 at that epoch", value: (run) => finite(ofMasks(run)?.AP50), text: fraction, better: "more" },
+    { name: "best mask AP", value: (run) => finite(ofMasks(run)?.AP), text: fraction, ...ofSeeds },
+    { name: "mask AP50 at that epoch", value: (run) => finite(ofMasks(run)?.AP50), text: fraction, ...ofSeeds },
     {
       name: masks ? "box AP at the best epoch" : "best AP",
       value: (run) => finite(ofBoxes(run).AP),
       text: fraction,
-      better: "more",
+      ...ofSeeds,
     },
-    { name: `${box}50 at that epoch`, value: (run) => finite(ofBoxes(run).AP50), text: fraction, better: "more" },
+    { name: `${box}50 at that epoch`, value: (run) => finite(ofBoxes(run).AP50), text: fraction, ...ofSeeds },
   ];
 }
 
@@ -65,12 +79,12 @@ export function resultFacts(runs: readonly RunRecord[], masks = runs.some(hasMas
 const figuresOf = (masks: boolean): readonly Fact[] => [
   ...bestFigures(masks),
   { name: "epoch of the best", value: (run) => finite(bestEpoch(run)?.epoch), text: grouped, better: null },
-  { name: "mask AP on the test split", value: ({ test }) => finite(test?.masks?.AP), text: fraction, better: "more" },
+  { name: "mask AP on the test split", value: ({ test }) => finite(test?.masks?.AP), text: fraction, ...ofSeeds },
   {
     name: `${masks ? "box " : ""}AP on the test split`,
     value: ({ test }) => finite(test?.AP),
     text: fraction,
-    better: "more",
+    ...ofSeeds,
   },
   { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
   {
@@ -83,19 +97,20 @@ const figuresOf = (masks: boolean): readonly Fact[] => [
     name: "training time",
     value: ({ summary, metrics }) => finite(summary?.train_seconds ?? metrics.rows.at(-1)?.train_seconds),
     text: duration,
-    better: "less",
+    ...ofMachine,
   },
   {
     name: "peak memory of the process",
     value: ({ summary, metrics }) => finite(summary?.peak_rss_bytes ?? metrics.rows.at(-1)?.peak_rss_bytes),
     text: formatBytes,
-    better: "less",
+    ...ofMachine,
   },
   {
     name: "loss at the end",
     value: ({ metrics }) => finite(metrics.rows.at(-1)?.["train/loss"]),
     text: brief,
     better: "less",
+    chance: { share: 0.05 },
   },
 ];
 
@@ -113,13 +128,13 @@ export const numericsFacts: readonly Fact[] = [
     text: brief,
     better: null,
   },
-  { name: "time of a step", value: (run) => meanOf(run.numerics.points, "seconds"), text: duration, better: "less" },
+  { name: "time of a step", value: (run) => meanOf(run.numerics.points, "seconds"), text: duration, ...ofMachine },
   ...(["load", "forward", "loss", "backward", "optimizer"] as const).map(
     (phase): Fact => ({
       name: `of it ${phase === "load" ? "waiting for images" : phase}`,
       value: (run) => meanOf(run.numerics.points, `phases.${phase}`),
       text: duration,
-      better: "less",
+      better: null,
     }),
   ),
   {
@@ -135,27 +150,36 @@ export const numericsFacts: readonly Fact[] = [
     better: "less",
   },
   {
+    name: "watched steps",
+    value: ({ numerics }) => numerics.watched.reduce((sum, { records }) => sum + records, 0) || null,
+    text: grouped,
+    better: null,
+  },
+  {
     name: "least bits to overflow of float16, outputs",
     value: (run) => leastHeadroom(run, "forward"),
     text: bits,
-    better: "more",
+    better: null,
     ofFloat16: true,
   },
   {
     name: "least bits to overflow of float16, gradients",
     value: (run) => leastHeadroom(run, "gradient"),
     text: bits,
-    better: "more",
+    better: null,
     ofFloat16: true,
   },
-  { name: "modules near a limit of float16", value: modulesNear, text: grouped, better: "less", ofFloat16: true },
+  { name: "modules near a limit of float16", value: modulesNear, text: grouped, better: null, ofFloat16: true },
   { name: "changes lost if weights were bfloat16", value: changesLost, text: percent, better: null },
 ];
 
+/** Of what float16 holds, or would hold in 16-mixed: where a wider dtype is needed, nothing is near an overflow. */
 function leastHeadroom({ numerics }: RunRecord, side: "forward" | "gradient"): number | null {
-  const records = (overallOf(numerics)?.modules ?? []).flatMap((module) => module[side] ?? []);
-  const least = smallestOf(records.map((record) => headroomOf(record).fp16.overflow));
-  return finite(least);
+  const overall = overallOf(numerics);
+  if (overall === null) return null;
+  const rated = overall.modules.flatMap((module) => rateSide(module, side, overall.narrow) ?? []);
+  const held = rated.filter(({ isWider, limit }) => limit === "float16" && !isWider);
+  return finite(smallestOf(held.map((each) => each.bits)));
 }
 
 function modulesNear({ numerics }: RunRecord): number | null {
@@ -173,20 +197,17 @@ function changesLost({ numerics }: RunRecord): number | null {
   return finite(lostInBfloat16(overallOf(numerics)?.updates ?? []));
 }
 
-/** The values of a figure, and the places of the best; none where all are equal, or neither direction is better. */
+/**
+ * The values of a figure, and the places of the best with those that are as good but for chance; none where all are,
+ * or neither direction is better.
+ */
 export function compared(fact: Fact, runs: readonly RunRecord[]): { values: (number | null)[]; best: number[] } {
   const values = runs.map((run) => fact.value(run));
   const there = values.filter((value) => value !== null);
   const most = fact.better === "more" ? Math.max(...there) : Math.min(...there);
-  const isMixed = new Set(runs.map(({ numerics }) => numerics.header?.precision)).size > 1;
-  if (
-    fact.better === null ||
-    (fact.ofFloat16 === true && isMixed) ||
-    there.length < 2 ||
-    there.every((value) => value === there[0])
-  )
-    return { values, best: [] };
-  return { values, best: values.flatMap((value, i) => (value === most ? [i] : [])) };
+  const isBest = (value: number | null): boolean => value !== null && alike(value, most, fact.chance);
+  if (fact.better === null || there.length < 2 || there.every(isBest)) return { values, best: [] };
+  return { values, best: values.flatMap((value, i) => (isBest(value) ? [i] : [])) };
 }
 
 /** Settings that are not the same in all runs; the folder of a run is its own. */

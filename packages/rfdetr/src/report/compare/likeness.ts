@@ -65,3 +65,8 @@ export const stepsOf = ({ numerics, summary }: RunRecord): number | null =>
 
 /** Whether the runs took as many steps as each other. */
 export const sameSteps = (runs: readonly RunRecord[]): boolean => new Set(runs.map(stepsOf)).size < 2;
+
+/** The precisions that the numerics of the runs were recorded in, each once. */
+export const precisionsOf = (runs: readonly RunRecord[]): string[] => [
+  ...new Set(runs.flatMap(({ numerics }) => numerics.header?.precision ?? [])),
+];
