@@ -84,6 +84,15 @@ describe("the comparison of runs that are not alike", () => {
     expect(compare("copy", other).text()).toContain("is best:");
   });
 
+  it("takes the time of a step apart without a rest", () => {
+    const of = (page: ReturnType<typeof htmlPage>) =>
+      ["time of a step", "of it "].flatMap((start) => rowsOf(page, start)).map((row) => row.replaceAll("★", ""));
+    const [total, ...parts] = of(compare("apart", reportRun(join(root, "apart"))));
+    const milliseconds = (row: string) => Number(/^\D*([\d.]+) ms/.exec(row)?.[1]);
+    expect(parts.at(-1)).toMatch(/^of it between the steps/);
+    expect(parts.map(milliseconds).reduce((a, b) => a + b)).toBeCloseTo(milliseconds(total), 9);
+  });
+
   it("marks neither time nor memory where the numbers of steps differ", () => {
     const other = reportRun(join(root, "longer"), { steps: 44, summary: { train_seconds: 60, peak_rss_bytes: 1 } });
     const page = compare("steps", other);

@@ -114,6 +114,8 @@ const figuresOf = (masks: boolean): readonly Fact[] => [
   },
 ];
 
+const phases = ["load", "forward", "loss", "backward", "optimizer"] as const;
+
 /** The figures of the numerics. */
 export const numericsFacts: readonly Fact[] = [
   {
@@ -129,7 +131,7 @@ export const numericsFacts: readonly Fact[] = [
     better: null,
   },
   { name: "time of a step", value: (run) => meanOf(run.numerics.points, "seconds"), text: duration, ...ofMachine },
-  ...(["load", "forward", "loss", "backward", "optimizer"] as const).map(
+  ...phases.map(
     (phase): Fact => ({
       name: `of it ${phase === "load" ? "waiting for images" : phase}`,
       value: (run) => meanOf(run.numerics.points, `phases.${phase}`),
@@ -137,6 +139,7 @@ export const numericsFacts: readonly Fact[] = [
       better: null,
     }),
   ),
+  { name: "of it between the steps", value: betweenSteps, text: duration, better: null },
   {
     name: "peak of tensors",
     value: (run) => mostOf(run.numerics.points, "memory.peak_bytes"),
@@ -172,6 +175,18 @@ export const numericsFacts: readonly Fact[] = [
   { name: "modules near a limit of float16", value: modulesNear, text: grouped, better: null, ofFloat16: true },
   { name: "changes lost if weights were bfloat16", value: changesLost, text: percent, better: null },
 ];
+
+/** What the phases of a step leave of its time. */
+function betweenSteps({ numerics: { points } }: RunRecord): number | null {
+  const [total, ...parts] = ["seconds", ...phases.map((phase) => `phases.${phase}`)].map((name) =>
+    meanOf(points, name),
+  );
+  if (total === null || parts.includes(null)) return null;
+  return Math.max(
+    0,
+    parts.reduce<number>((rest, seconds) => rest - (seconds ?? 0), total),
+  );
+}
 
 /** Of what float16 holds, or would hold in 16-mixed: where a wider dtype is needed, nothing is near an overflow. */
 function leastHeadroom({ numerics }: RunRecord, side: "forward" | "gradient"): number | null {
