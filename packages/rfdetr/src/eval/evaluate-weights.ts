@@ -1,6 +1,7 @@
 // COCO figures of a weights file on a dataset.
 
 import type { NumberFormatName, Precision, PrecisionRequest } from "@rfdetr/amp";
+import type { Tensor } from "@rfdetr/torch";
 import { InternalError } from "../support/errors.js";
 import { resolveDevice } from "../support/machine/device.js";
 import { resolveTrained, trainedAutocast } from "../weights/trained-precision.js";
@@ -9,6 +10,7 @@ import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import type { CocoEvaluator } from "./coco/coco.js";
 import type { CocoSummary } from "./coco/coco-summary.js";
 import { evaluate } from "./evaluate.js";
+import { checkForwardMemory } from "./forward-memory.js";
 import { checkScored, openScoredSplit, type ScoredSplitOptions } from "./scored-split.js";
 
 /** What a weights file is evaluated on, and how. */
@@ -27,6 +29,7 @@ export interface EvaluateWeightsOptions extends ScoredSplitOptions {
  * Scores a weights file on a split (`COCOeval` of pycocotools).
  * @throws CheckpointError if the weights cannot be loaded
  * @throws DataError if the split cannot be read, or has a class that the weights do not know
+ * @throws ConfigError if there is no memory for a batch
  * @throws NumericsError if the model gives detections that are not finite
  * @throws the reason of the signal when it is aborted
  * @example
@@ -48,9 +51,13 @@ export async function evaluateWeights(
     masks: config.segmentationHead,
   });
   options.signal?.throwIfAborted();
+  const autocast = trainedAutocast(model, { ...trained, numberFormat }, precision);
+  model.eval();
+  const forward = (pixels: Tensor) => autocast.run(() => model.call(pixels));
+  checkForwardMemory({ config, device, forward }, Math.min(options.batch, images), config.resolution);
   const evaluator = await evaluate({
     model,
-    autocast: trainedAutocast(model, { ...trained, numberFormat }, precision),
+    autocast,
     device,
     ...split,
     batches: batches(),

@@ -1,6 +1,8 @@
 // The export of weights as an ONNX file: graph, file, proof.
 
+import type { Tensor } from "@rfdetr/torch";
 import type { Split } from "../data/index.js";
+import { checkForwardMemory } from "../eval/forward-memory.js";
 import { imagesToTensor, normalise_ } from "../model/images/preprocess.js";
 import type { RFDETRModel } from "../model/rfdetr.js";
 import type { ModelConfig } from "../model/types.js";
@@ -83,6 +85,7 @@ export interface ExportResult {
  * are held to those of the model in float32. The proof is kept in the file. Nothing is left of a file that fails.
  * @throws CheckpointError if the weights cannot be loaded
  * @throws ModelConfigError if the model cannot have the resolution
+ * @throws ConfigError if there is no memory for images of that size
  * @throws UsageError if a file to write exists, while another export writes it, or for `bf16`, which nobody could prove
  * @throws DataError if the dataset cannot be used
  * @throws NumericsError if the results of the model are not finite
@@ -101,6 +104,9 @@ export async function exportOnnx(options: ExportOptions): Promise<ExportResult> 
   const { classNames, config, trained } = loaded;
   const [height, width] = options.resolution ?? sidesOf(config.resolution);
   checkInputSize(config, height, width);
+  model.eval();
+  const forward = (pixels: Tensor) => model.call(pixels);
+  checkForwardMemory({ config, device: "cpu", forward }, batch === "dynamic" ? 1 : batch, [height, width]);
   const images = await proofImages(
     dataOf(options, config.segmentationHead),
     classNames,

@@ -4,6 +4,7 @@ import { CocoEvaluator } from "../eval/coco/coco.js";
 import type { CocoSummary } from "../eval/coco/coco-summary.js";
 import { checkScored, openScoredSplit, type ScoredSplitOptions, scoreImage } from "../eval/scored-split.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
+import { checkInputMemory } from "../support/machine/forward-memory.js";
 import { OnnxModel } from "./onnx-model.js";
 
 /** What an exported file is evaluated on, and how. */
@@ -18,6 +19,7 @@ export interface EvaluateOnnxOptions extends ScoredSplitOptions {
  * Scores an exported file on a split, as `evaluateWeights` scores weights.
  * @throws CheckpointError if the file cannot be loaded
  * @throws DataError if the split cannot be read, or has a class that the file does not know
+ * @throws ConfigError if there is no memory for a batch
  * @throws NumericsError if the model gives detections that are not finite
  * @throws the reason of the signal when it is aborted
  * @example
@@ -39,6 +41,7 @@ export async function evaluateOnnx(
     const evaluator = new CocoEvaluator({ classNames: split.classNames, maxDets });
     const { classes } = split;
     const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
+    checkInputMemory(Math.min(options.batch, split.images), resolution);
     for await (const batch of split.batches()) {
       options.signal?.throwIfAborted();
       const { images, origSizes } = batch;

@@ -3,6 +3,7 @@
 import type { Autocast, NumberFormatName, Precision, PrecisionRequest } from "@rfdetr/amp";
 import { noGrad, scope, type Tensor } from "@rfdetr/torch";
 import { whyNotFinite } from "../eval/finite-detections.js";
+import { checkForwardMemory } from "../eval/forward-memory.js";
 import { joinPixels } from "../eval/pixels.js";
 import { toSquare } from "../eval/square.js";
 import { postprocess, type ScoredBoxes, toArrays } from "../model/images/postprocess.js";
@@ -17,7 +18,7 @@ import { NumericsError } from "../support/errors.js";
 import { append } from "../support/lists.js";
 import { resolveDevice } from "../support/machine/device.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
-import { type Shape, sidesOf } from "../support/shape.js";
+import { pixelsOf, type Shape, sidesOf } from "../support/shape.js";
 import { lowestThreshold } from "../support/thresholds.js";
 import {
   resolveTrained,
@@ -71,6 +72,8 @@ export class Predictor implements HostedModel {
   readonly #autocast: Autocast;
   /** A name for each row of the class head. */
   readonly #names: readonly string[];
+  /** Pixels of a batch that memory suffices for. */
+  #checked = 0;
 
   constructor(
     readonly model: RFDETRModel,
@@ -131,6 +134,7 @@ export class Predictor implements HostedModel {
    * @throws NumericsError if the model's results are not finite
    * @throws UsageError for the name of a class that the model does not have
    * @throws ModelConfigError for a shape that the model cannot see
+   * @throws ConfigError if there is no memory for it
    */
   async detect(image: ImageSource, options: DetectOptions = {}): Promise<ImagePrediction> {
     this.#check(options);
@@ -143,6 +147,7 @@ export class Predictor implements HostedModel {
    * @throws NumericsError if the model's results are not finite
    * @throws UsageError for the name of a class that the model does not have
    * @throws ModelConfigError for a shape that the model cannot see
+   * @throws ConfigError if there is no memory for it
    */
   detectPixels(image: DecodedImage, options: DetectOptions = {}): ImagePrediction {
     this.#check(options);
@@ -155,6 +160,7 @@ export class Predictor implements HostedModel {
   #check(options: DetectOptions): void {
     checkSelection(options, this.classNames);
     if (options.shape !== undefined) this.checkShape(options.shape);
+    this.checkMemory(1, options.shape);
   }
 
   /** A decoded image at the model's size. */
@@ -166,6 +172,15 @@ export class Predictor implements HostedModel {
   /** @throws ModelConfigError if the sides are no multiples of the patch size times the windows */
   checkShape(shape: Shape): void {
     checkInputSize(this.config, ...sidesOf(shape));
+  }
+
+  /** @throws ConfigError if there is no memory for so many images at once */
+  checkMemory(images: number, shape: Shape = this.config.resolution): void {
+    const pixels = images * pixelsOf(shape);
+    if (pixels <= this.#checked) return;
+    const { config, device } = this;
+    checkForwardMemory({ config, device, forward: (batch) => this.forward(batch) }, images, shape);
+    this.#checked = pixels;
   }
 
   /**

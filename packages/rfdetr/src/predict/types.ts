@@ -110,5 +110,7 @@ export interface HostedModel {
   ): SquarePrediction[] | Promise<SquarePrediction[]>;
   /** @throws ModelConfigError if the model cannot see images of a shape */
   checkShape(shape: Shape): void;
+  /** @throws ConfigError if there is no memory for so many images at once */
+  checkMemory(images: number, shape?: Shape): void;
   dispose(): void | Promise<void>;
 }

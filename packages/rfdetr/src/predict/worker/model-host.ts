@@ -50,6 +50,7 @@ export class ModelHost {
    * @throws NumericsError if the model's results are not finite
    * @throws UsageError for the name of a class that the model does not have
    * @throws ModelConfigError for a shape that the model cannot see
+   * @throws ConfigError if there is no memory for the batch
    */
   async detect(
     key: string,
@@ -60,6 +61,7 @@ export class ModelHost {
     const { predictor } = await this.#model(key).hosted;
     checkSelection(options, predictor.info.classNames);
     if (options.shape !== undefined) predictor.checkShape(options.shape);
+    predictor.checkMemory(images.length, options.shape);
     const [secondLast, last] = this.#forwards;
     const prepared = Promise.all([this.#prepared, secondLast]).then(() =>
       signal?.aborted ? [] : prepare(predictor, images, options),

@@ -4,6 +4,7 @@ import { type ResizeOptions, resizePixels } from "../../eval/pixels.js";
 import { listBelow, listDetections, rowNames } from "../../onnx/detections.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { ConfigError, ModelConfigError } from "../../support/errors.js";
+import { checkInputMemory } from "../../support/machine/forward-memory.js";
 import { type Shape, sidesOf } from "../../support/shape.js";
 import type { DecodedImage, HostedModel, ModelRequest, SquareImage, SquarePrediction } from "../types.js";
 
@@ -66,6 +67,11 @@ export class OnnxPredictor implements HostedModel {
     throw new ModelConfigError(
       `Expected ${height}×${width} for shape, for which the file was exported, but received ${rows}×${columns}: export it again`,
     );
+  }
+
+  /** @throws ConfigError if there is no memory for so many images at once */
+  checkMemory(images: number): void {
+    checkInputMemory(images, this.model.description.resolution);
   }
 
   async detectSquares(images: readonly SquareImage[], threshold = 0.5): Promise<SquarePrediction[]> {

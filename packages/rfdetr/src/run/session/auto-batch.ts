@@ -7,8 +7,8 @@ import { RFDETRModel } from "../../model/rfdetr.js";
 import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
+import { availableOn } from "../../support/machine/device-memory.js";
 import { peakRss } from "../../support/machine/machine.js";
-import { availableMemory } from "../../support/machine/memory.js";
 import type { Shape } from "../../support/shape.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import { replayStep } from "../../train/measure/replay.js";
@@ -137,15 +137,12 @@ interface HeldMemory {
 }
 
 export function heldMemory(device: string): HeldMemory {
-  if (device === "cpu") return { now: () => process.memoryUsage.rss(), peak: peakRss, available: availableMemory };
+  if (device === "cpu")
+    return { now: () => process.memoryUsage.rss(), peak: peakRss, available: () => availableOn(device) };
   return {
     now: () => deviceMemory(device).heldBytes,
     peak: () => deviceMemory(device).peakHeldBytes,
-    // What libtorch caches can become tensors.
-    available: () => {
-      const { freeBytes, heldBytes } = deviceMemory(device);
-      return freeBytes + heldBytes - memory(device).liveBytes;
-    },
+    available: () => availableOn(device),
   };
 }
 

@@ -8,6 +8,7 @@ import type { ModelConfig } from "../../model/types.js";
 import type { TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
 import { counted } from "../../support/format.js";
+import { estimateMargin, extrapolatedPeak } from "../../support/machine/device-memory.js";
 import { pixelsOf, type Shape, shapeInWords } from "../../support/shape.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
 import { trainingStep } from "../../train/step/step.js";
@@ -20,8 +21,6 @@ import { readyModel } from "./build-training.js";
  * Where that is less than there is, nothing is measured.
  */
 const mostPerPixel = { boxes: 4096, masks: 8192 } as const;
-/** An estimate may be this much too high. */
-const margin = 1.25;
 /** Blocks along a side of the two images that the estimate is measured on. */
 const sides = [4, 8] as const;
 
@@ -49,7 +48,7 @@ export function checkMemory(settings: TrainSettings, step: CheckedStep): void {
   const perPixel = config.segmentationHead ? mostPerPixel.masks : mostPerPixel.boxes;
   if (batch * pixelsOf(size) * perPixel < available) return;
   const needed = estimatedMemory(settings, step);
-  if (needed <= margin * available) return;
+  if (needed <= estimateMargin * available) return;
   throw new ConfigError(
     `A step on ${counted(batch, "image")} of ${shapeInWords(size)} pixels would take about ${formatBytes(needed)}, by what smaller images take, but ${formatBytes(available)} are available`,
     {
@@ -59,8 +58,7 @@ export function checkMemory(settings: TrainSettings, step: CheckedStep): void {
 }
 
 /**
- * Bytes of tensors at the peak of a step, with the images of all its micro-batches. What a model takes grows in
- * proportion to its pixels, and with each image of the batch: both are measured on small images.
+ * Bytes of tensors at the peak of a step, with the images of all its micro-batches, measured on small images.
  * @internal for tests
  */
 export function estimatedMemory(
@@ -68,14 +66,11 @@ export function estimatedMemory(
   { size, precision, device, config: { patchSize, numWindows }, modelAt }: CheckedStep,
 ): number {
   const batch = settings.batchSize === "auto" ? 1 : settings.batchSize;
-  const [small, large] = sides.map((blocks) => {
-    const side = blocks * patchSize * numWindows;
-    const [one, two] = peaks(settings, { config: modelAt(side), side, precision, device });
-    return { pixels: side * side, fixed: 2 * one - two, each: two - one };
-  });
-  const share = (pixelsOf(size) - small.pixels) / (large.pixels - small.pixels);
-  const at = (name: "fixed" | "each"): number => small[name] + share * Math.max(0, large[name] - small[name]);
-  return at("fixed") + batch * at("each") + 3 * pixelsOf(size) * batch * settings.gradAccumSteps;
+  const [small, large] = sides.map((blocks) => blocks * patchSize * numWindows);
+  const peak = extrapolatedPeak(pixelsOf(size), batch, [small, large], (side) =>
+    peaks(settings, { config: modelAt(side), side, precision, device }),
+  );
+  return peak + 3 * pixelsOf(size) * batch * settings.gradAccumSteps;
 }
 
 /** The peak of the tensors of a step on one image, and on two. */

@@ -1,0 +1,48 @@
+// Checks that a forward pass fits into memory before anything of its size is made.
+import { memory, noGrad, releaseCachedMemory, resetPeakMemory, scope, type Tensor, zeros } from "@rfdetr/torch";
+import type { ModelConfig } from "../model/types.js";
+import { availableOn, estimateMargin, extrapolatedPeak } from "../support/machine/device-memory.js";
+import { forwardRefused } from "../support/machine/forward-memory.js";
+import { pixelsOf, type Shape } from "../support/shape.js";
+
+/**
+ * Bytes for each pixel of a batch that a forward pass takes at most, about: Nano takes 175 in float32, Seg Nano 620.
+ * Where that is less than there is, nothing is measured.
+ */
+const mostPerPixel = 1024;
+/** Blocks along a side of the two images that the estimate is measured on. */
+const blocks = [4, 8] as const;
+
+/** What is to run. */
+export interface ForwardPass {
+  config: ModelConfig;
+  device: string;
+  /** Of normalised images `[B, 3, H, W]`. */
+  forward: (images: Tensor) => unknown;
+}
+
+/**
+ * Checks that there may be enough memory for a forward pass. The estimate is made only where that is in question.
+ * @throws ConfigError with an estimate where there is not
+ */
+export function checkForwardMemory({ config, device, forward }: ForwardPass, images: number, size: Shape): void {
+  const available = availableOn(device);
+  const pixels = pixelsOf(size);
+  if (images * pixels * mostPerPixel < available) return;
+  const peak = (batch: number, side: number): number => {
+    const before = memory(device).liveBytes;
+    resetPeakMemory(device);
+    noGrad(() => scope(() => void forward(zeros([batch, 3, side, side], { device }))));
+    return memory(device).peakBytes - before;
+  };
+  const [small, large] = blocks.map((count) => count * config.patchSize * config.numWindows);
+  try {
+    // What is made once, such as copies of weights, belongs to no size.
+    peak(1, small);
+    const needed = extrapolatedPeak(pixels, images, [small, large], (side) => [peak(1, side), peak(2, side)]);
+    if (needed > estimateMargin * available) throw forwardRefused(images, size, needed, available);
+  } finally {
+    releaseCachedMemory(device);
+    resetPeakMemory(device);
+  }
+}
