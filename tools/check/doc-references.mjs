@@ -2,7 +2,7 @@
 // @ts-check
 // Everything that the documents point at must exist: files, `file: symbol`, links, npm scripts, commands, options.
 // Every picture of the documents is shown by one of them.
-// In comments of the code only whole paths are looked up.
+// In comments of the code whole paths are looked up, and links to names; in its texts, the commands that they send to.
 import { posix } from "node:path";
 import { isMain, isTest, paths, read, report, written } from "./repository.mjs";
 
@@ -121,8 +121,40 @@ export function unshownPictures(documents, all) {
     .map((path) => `${path}: no document shows this picture`);
 }
 
+/**
+ * Links of comments to names that the file neither declares nor imports: editors show them as words.
+ * @param {File} file @returns {string[]}
+ */
+function danglingLinks({ path, text }) {
+  const code = text.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, "");
+  return text
+    .split("\n")
+    .flatMap((line, i) =>
+      [...line.matchAll(/\{@link ([^}]*)\}/g)]
+        .filter(([, name]) => !name.split(/[.#]/).every((word) => /^[\w$]+$/.test(word) && mentions(code, word)))
+        .map(([, name]) => `${path}:${i + 1}: {@link ${name}} leads to nothing that the file declares or imports`),
+    );
+}
+
+/** Commands that the texts of a file send to. @param {File} file @param {Repository} repo @returns {string[]} */
+function missingCommands({ path, text }, repo) {
+  return text
+    .split("\n")
+    .flatMap((line, i) =>
+      [...line.matchAll(/\b[sS]ee ((?:npx )?rfdetr [a-z][\w -]*)/g)]
+        .flatMap(([, command]) => missing(repo, command))
+        .map((what) => `${path}:${i + 1}: ${what}`),
+    );
+}
+
 /** @param {File} file @param {Repository} repo @returns {string[]} */
-function breachesOfComments(file, repo) {
+function breachesOfCode(file, repo) {
+  const isSource = file.path.endsWith(".ts");
+  return [...missingPaths(file, repo), ...(isSource ? danglingLinks(file) : []), ...missingCommands(file, repo)];
+}
+
+/** Paths in comments. @param {File} file @param {Repository} repo @returns {string[]} */
+function missingPaths(file, repo) {
   return file.text
     .split("\n")
     .flatMap((line, i) =>
@@ -139,7 +171,7 @@ function breachesOfComments(file, repo) {
 /** @param {File[]} files @param {Repository} repo @returns {string[]} */
 export function breaches(files, repo) {
   return files.flatMap((document) => {
-    if (!document.path.endsWith(".md")) return breachesOfComments(document, repo);
+    if (!document.path.endsWith(".md")) return breachesOfCode(document, repo);
     let fenced = false;
     // A block that begins with `// NAME` shows a file of the reader.
     const shown = [...document.text.matchAll(/^```\w+\n(?:\/\/|#) ([\w.-]+)/gm)].map(([, name]) => name);

@@ -54,6 +54,20 @@ describe("references of documents", () => {
     ]);
   });
 
+  test("a link to a name that the file neither declares nor imports, and a command that help sends to", () => {
+    const code = [
+      'import { Policy } from "./policy.js";',
+      "/** As {@link Policy} and {@link Rules.of}, see {@link nowhere}. */",
+      "class Rules { static of() {} }",
+      'help("see rfdetr train --epochs", "see rfdetr fly, or see rfdetr train --date");',
+    ];
+    expect(found(code.join("\n"), "a.ts")).toEqual([
+      "2: {@link nowhere} leads to nothing that the file declares or imports",
+      "4: no command rfdetr fly",
+      "4: no option --date of rfdetr",
+    ]);
+  });
+
   test("a comment that names a path which has moved", () => {
     expect(found("// see docs/precision.md\nconst x = 1; // twin of packages/amp/src/gone.ts\n", "a.ts")).toEqual([
       "2: no file packages/amp/src/gone.ts",

@@ -87,12 +87,12 @@ function parse(doc) {
     const [, tag, body] = /^(\w+)\s*([\s\S]*)$/.exec(part) ?? ["", "", part];
     return { tag, body: body.trimEnd() };
   });
-  return { text: text.replace(/\{@link (\w+)\}/g, "`$1`").trim(), tags };
+  return { text: text.trim(), tags };
 }
 
 /** @param {string} name @param {Declaration} declaration */
 function section(name, { doc, text, kind }) {
-  const { text: about, tags } = parse(doc);
+  const { text: about, tags } = parse(doc.replace(/\{@link ([\w.#]+)\}/g, "`$1`"));
   const lines = [`### ${name}`, "", about === "" ? "" : `${about}\n`];
   const list = tags.flatMap(({ tag, body }) => {
     const line = body.replace(/\s*\n\s*/g, " ");
@@ -112,6 +112,7 @@ function shortened(text) {
     .split("\n")
     .filter((line) => !/^\s*(#private;|private )/.test(line))
     .map((line) => line.replace(/^( {4})+/, (indent) => indent.slice(indent.length / 2)))
+    .map((line) => line.replace(/\{@link ([\w.#]+)\}/g, "$1"))
     .join("\n");
   return text.startsWith("const") && open.length > 400 ? `${open.slice(0, 300).replace(/\s+\S*$/, "")} …` : open;
 }

@@ -8,7 +8,7 @@ import { defineOwned, disown, own, replaceHandle, scope, takeHandle } from "./sc
 /**
  * A tensor of libtorch. It lives until its {@link scope} ends, until `dispose()`, or until it is garbage. Methods are
  * called as the operators are in PyTorch; one that ends in an underscore writes into the tensor itself. The factories
- * ({@link tensor}, {@link zeros}, …) make tensors.
+ * ({@link tensor}, `zeros`, …) make tensors.
  *
  * @example
  * const x = tensor([1, 2, 3], { requiresGrad: true });

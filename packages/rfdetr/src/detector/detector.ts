@@ -169,7 +169,7 @@ export class RFDETR {
   predict(video: VideoName | Video, options?: PredictManyOptions): Predictions<VideoFrame, never>;
   /**
    * Detects objects in what text names: an image, by its path or address, all images of a folder or a pattern (see
-   * {@link imageFiles}), or a video. An image is awaited for its detections. All of them can be iterated, with a result
+   * `imageFiles`), or a video. An image is awaited for its detections. All of them can be iterated, with a result
    * for each image or frame; awaiting a folder, a pattern or a video is refused with an error that says so. A server
    * that takes addresses or paths from strangers must check them first.
    * @throws PictureError if an image cannot be read, or downloaded

@@ -28,7 +28,7 @@ const shares: OptionKind = {
 /** Fewer pixels show nothing to a model; a small number is probably meant as a number of tiles. */
 const leastTile = 32;
 
-/** The side of a tile, or what {@link Tiling} has. */
+/** The side of a tile, or what `Tiling` has. */
 const tiling: OptionKind = {
   takes: `the side of a tile in pixels, ${leastTile} or more, or { size, overlap, iou } with an overlap below the size,`,
   fits(value) {

@@ -25,7 +25,7 @@ export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
   signal?: AbortSignal;
   /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
   maxRestarts?: number;
-  /** Module of callbacks, by its path or URL: see {@link defineCallbacks}. */
+  /** Module of callbacks, by its path or URL: see `defineCallbacks`. */
   callbacks?: string | URL | null;
 }
 

@@ -118,7 +118,7 @@ export class RFDETRModel extends nn.Module {
 
   /**
    * Makes a model with random weights.
-   * @param config the architecture, such as {@link resolveModel} returns
+   * @param config the architecture, such as `resolveModel` returns
    * @throws ModelConfigError if hiddenDim is not divisible by caNheads
    */
   constructor(readonly config: ModelConfig) {

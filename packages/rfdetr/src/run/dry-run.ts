@@ -51,7 +51,7 @@ export interface DryRun {
 }
 
 /**
- * Prepares a run as {@link TrainRun} would, takes two steps on its first batch, and takes everything back. Nothing is
+ * Prepares a run as `TrainRun` would, takes two steps on its first batch, and takes everything back. Nothing is
  * downloaded; the folder of the run is not kept.
  * @param warn is called with what takes long
  * @throws what the run would fail with before its second step

@@ -107,7 +107,7 @@ export class ProcessGroup {
 
   /**
    * Replaces each tensor by the sum, the largest or the smallest of all ranks, element by element. A sum of more than
-   * two ranks is not in the order of ranks; that of the {@link Reducer} is.
+   * two ranks is not in the order of ranks; that of the `Reducer` is.
    */
   allReduce(tensors: readonly Tensor[], op: Reduction = "sum"): void {
     this.#check(`all-reduce (${op})`, describeAll(tensors));

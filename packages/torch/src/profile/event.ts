@@ -19,7 +19,7 @@ export interface ProfileEvent {
   readonly name: string;
   readonly start: number;
   readonly end: number;
-  /** Its thread; 0 is the one that called {@link profile}. */
+  /** Its thread; 0 is the one that called `profile`. */
   readonly thread: number;
   /** Index of the event of the same thread that this one ran inside of; -1 when there is none. */
   readonly parent: number;
@@ -46,7 +46,7 @@ export interface ProfileEvent {
   readonly outputs: readonly TensorShape[] | null;
 }
 
-/** What {@link profile} recorded. */
+/** What `profile` recorded. */
 export interface Profile {
   /** Ordered by thread, then by start; an event comes before those inside of it. */
   readonly events: readonly ProfileEvent[];

@@ -73,7 +73,7 @@ export interface ModuleTime {
 
 /**
  * The tree of modules with the time that belongs to each, and the spans with the work outside of modules. Roots and
- * children are in the order in which they first ran. Only the thread that called {@link profile} knows its modules. The
+ * children are in the order in which they first ran. Only the thread that called `profile` knows its modules. The
  * work of other threads counts for a module where the graph names one, and outside of modules otherwise.
  */
 export function byModule({ events, nanoseconds }: Profile): ModuleTime[] {

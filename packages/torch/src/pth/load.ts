@@ -32,7 +32,7 @@ const maxRepeated = 1 << 16;
 export class PthFile {
   /**
    * The pickle: dicts are Maps, tuples and lists arrays, tensors {@link PickledTensor}s, objects
-   * {@link PickledObject}s.
+   * `PickledObject`s.
    */
   readonly content: unknown;
   readonly #file: number;

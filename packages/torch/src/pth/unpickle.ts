@@ -11,7 +11,7 @@ const maxSteps = 2_000_000;
 
 /**
  * Reads one pickle (protocols 2 to 5). Dicts become Maps, tuples and lists arrays, sets Sets, tensors
- * {@link PickledTensor}s, dtypes and devices {@link PickledName}s.
+ * `PickledTensor`s, dtypes and devices `PickledName`s.
  * @throws UnsafePickleError, PthError
  */
 export function unpickle(bytes: Buffer, path: string): unknown {

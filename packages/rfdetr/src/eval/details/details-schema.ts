@@ -110,7 +110,7 @@ const explanation = {
   confusion: z.object({ confidence: fraction, iou: fraction, cells: z.array(z.tuple([count, count, count])) }),
 };
 
-/** What a file of {@link EvaluationDetails} must hold. Fields that are not known, such as `AR300`, stay as they are. */
+/** What a file of `EvaluationDetails` must hold. Fields that are not known, such as `AR300`, stay as they are. */
 export const detailsSchema = z
   .looseObject({
     version: z.literal(detailsVersion),

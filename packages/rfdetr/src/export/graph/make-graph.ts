@@ -21,7 +21,7 @@ export interface GraphOptions {
   policy?: Policy;
   /** Rules of modules by path pattern in the training, beside those of the model. */
   overrides?: Overrides;
-  /** Whether to mark the conversions of the model's own code, for {@link lowerPrecision}. */
+  /** Whether to mark the conversions of the model's own code, for `lowerPrecision`. */
   conversions?: boolean;
 }
 

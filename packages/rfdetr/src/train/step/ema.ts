@@ -43,7 +43,7 @@ export class Ema {
     return this.tau === 0 ? this.decay : this.decay * (1 - Math.exp(-t / this.tau));
   }
 
-  /** Counts an update and says what it is, for {@link optim.AdamW.step} to make in its pass over the weights. */
+  /** Counts an update and says what it is, for `optim.AdamW.step` to make in its pass over the weights. */
   advance(): optim.MovingAverage {
     this.#updates++;
     const own = this.#model.stateDict();

@@ -145,7 +145,7 @@ export interface HeaderRecord {
   note: string | null;
   policy: string;
   overrides: Record<string, string>;
-  /** See {@link splitsProducts}. Files of earlier versions lack it. */
+  /** See `splitsProducts`. Files of earlier versions lack it. */
   splits?: boolean;
   hardware: string;
   /** Steps between watched ones; 0 where none is watched. */
