@@ -27,7 +27,7 @@ it("an exported file whose weights were damaged is refused, since it does not gi
   await expect(OnnxModel.open(damaged)).rejects.toMatchObject({
     code: "ERR_CHECKPOINT",
     message: expect.stringMatching(
-      /damaged\.onnx but it cannot be used: its results are not those of its export \((boxes .* off|not finite)\): it is damaged, or/,
+      /damaged\.onnx but it cannot be used: Expected the results of its export but it gives others \((boxes .* off|not finite)\): it is damaged, or/,
     ),
   });
 });

@@ -102,8 +102,8 @@ export class OnnxModel {
     if (error === null || error.holds) return;
     await this.release();
     throw new Error(
-      `its results are not those of its export (${errorInWords(error)}): it is damaged, or onnxruntime computes it ` +
-        "wrongly on this machine. Export it again",
+      `Expected the results of its export but it gives others (${errorInWords(error)}): it is damaged, or onnxruntime ` +
+        "computes it wrongly on this machine. Export it again",
     );
   }
 
