@@ -1,4 +1,4 @@
-// The dry run of a training: it opens the data, builds the model, takes two steps on one batch, and keeps nothing.
+// The dry run of a training: it opens the data, builds the model, takes a few steps, and keeps nothing.
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,6 @@ import { availableMemory } from "../support/machine/memory.js";
 import { pixelsOf, type Shape, shapeOf } from "../support/shape.js";
 import { fixedBytes } from "../train/measure/memory-peak.js";
 import { trainingStep } from "../train/step/step.js";
-import type { MicroBatch } from "../train/step/step-parts.js";
 import { type MissingWeights, missingWeights } from "../weights/published/published-weights.js";
 import { nextImages } from "./custom-code.js";
 import type { StartEvent } from "./events/events.js";
@@ -46,13 +45,13 @@ export interface DryRun {
     /** What the machine and its limits had left before the run was prepared. */
     available: number;
   };
-  /** Of a step of average size, by a second one on the same batch, and of an epoch of them, without evaluation. */
+  /** Of a step of average size, with loading beside it, and of an epoch of them, without evaluation. */
   seconds: { step: number; epoch: number };
 }
 
 /**
- * Prepares a run as `TrainRun` would, takes two steps on its first batch, and takes everything back. Nothing is
- * downloaded; the folder of the run is not kept.
+ * Prepares a run as `TrainRun` would, takes two steps on its first batch and more where they are quick, and takes
+ * everything back. Nothing is downloaded; the folder of the run is not kept.
  * @param warn is called with what takes long
  * @throws what the run would fail with before its second step
  */
@@ -100,25 +99,46 @@ function described(
 }
 
 async function firstStep(session: Session, available: number): Promise<Pick<DryRun, "step" | "memory" | "seconds">> {
-  const { parts, ema, scales, stepsPerEpoch } = session;
-  const microBatches = await firstBatch(session);
-  // It makes the moments and prepares what later steps use: the second one is as they are.
-  const first = trainingStep(parts, microBatches, { ema });
-  resetPeakMemory(parts.device);
+  const { parts, ema, stepsPerEpoch, data, settings, waits } = session;
+  for await (const batch of waits.each(nextImages(settings), data.steps(0, 0))) {
+    const microBatches = batch.slice(0, settings.gradAccumSteps);
+    // It makes the moments and prepares what later steps use: the second one is as they are.
+    const { loss, applied, fault } = trainingStep(parts, microBatches, { ema });
+    resetPeakMemory(parts.device);
+    const began = performance.now();
+    trainingStep(parts, microBatches, { ema });
+    const largest = (performance.now() - began) / 1000;
+    const peak = memory(parts.device).peakBytes;
+    const step = await secondsOfStep(session, largest);
+    return {
+      step: { size: shapeOf(batch[0].height, batch[0].width), loss, applied, fault: fault?.what ?? null },
+      memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
+      seconds: { step, epoch: step * stepsPerEpoch },
+    };
+  }
+  throw new RangeError("Expected an epoch with a step but received none");
+}
+
+/** Seconds that quick steps are timed for at least, and those that all sizes may take to be timed. */
+const [leastTimed, mostTimed] = [2, 10];
+
+/**
+ * Seconds of a step of average size. Slow steps take what the largest one does by their pixels. Quick ones are taken
+ * with the loading beside them, which holds them up, and at every size, since much of their time depends on no size.
+ */
+async function secondsOfStep(session: Session, largest: number): Promise<number> {
+  const { parts, ema, data, settings, waits } = session;
+  const sizes = session.scales ?? [null];
+  if (largest * sizes.length > mostTimed) return largest * shareOfLargest(session.scales);
   const began = performance.now();
-  trainingStep(parts, microBatches, { ema });
-  const seconds = ((performance.now() - began) / 1000) * shareOfLargest(scales);
-  const peak = memory(parts.device).peakBytes;
-  return {
-    step: {
-      size: shapeOf(microBatches[0].height, microBatches[0].width),
-      loss: first.loss,
-      applied: first.applied,
-      fault: first.fault?.what ?? null,
-    },
-    memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
-    seconds: { step: seconds, epoch: seconds * stepsPerEpoch },
-  };
+  let taken = 0;
+  for (let epoch = 0; ; epoch++)
+    for await (const batch of waits.each(nextImages(settings), data.steps(epoch, 0))) {
+      trainingStep(parts, batch.slice(0, settings.gradAccumSteps), { ema, size: sizes[taken % sizes.length] });
+      taken++;
+      const seconds = (performance.now() - began) / 1000;
+      if (taken % sizes.length === 0 && seconds > leastTimed) return seconds / taken;
+    }
 }
 
 /** The mean number of pixels of a step, as a share of those of the largest. */
@@ -126,11 +146,4 @@ function shareOfLargest(scales: readonly Shape[] | null): number {
   if (scales === null) return 1;
   const pixels = scales.map(pixelsOf);
   return pixels.reduce((sum, each) => sum + each, 0) / (pixels.length * Math.max(...pixels));
-}
-
-/** The micro-batches of the first step that one process computes. */
-async function firstBatch({ data, settings, waits }: Session): Promise<MicroBatch[]> {
-  for await (const microBatches of waits.each(nextImages(settings), data.steps(0, 0)))
-    return microBatches.slice(0, settings.gradAccumSteps);
-  return [];
 }

@@ -41,7 +41,7 @@ export const precisionSettings = {
     type: z.union([countOrZero, z.literal("auto")]),
     fallback: "auto",
     about:
-      "steps between records of activations and gradients in numerics.jsonl; auto is a fortieth of the planned steps, 200 at most; 0 records none",
+      "steps between records of activations and gradients in numerics.jsonl; auto is a fortieth of the planned steps, between 10 and 200; 0 records none",
     ours: true,
   },
   precision_overrides: {

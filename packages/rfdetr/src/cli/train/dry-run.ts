@@ -63,7 +63,7 @@ function timeInWords({ seconds, start }: DryRun): string {
     timeBudget === null || room >= start.totalSteps
       ? ""
       : `; the time budget of ${hms(timeBudget)} ends the run after ${counted(room, "step")} at most`;
-  return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, without loading and evaluation${budget}`;
+  return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, with loading, without evaluation${budget}`;
 }
 
 /** By names as in the other JSON of the command. */

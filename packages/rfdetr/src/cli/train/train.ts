@@ -84,7 +84,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       )
       .option(
         "--dry-run",
-        "open the data, build the model, take two steps, say what the run would be, and keep nothing",
+        "open the data, build the model, take a few steps, say what the run would be, and keep nothing",
       ),
   );
   withValues(command, {
@@ -123,7 +123,7 @@ async function tryOut(flags: TrainFlags, maxRestarts: number): Promise<number> {
   const { showDryRun } = await import("./dry-run.js");
   const console = consoleOf(flags);
   const settings = await toTry(flags, console);
-  console.progress("opening the data, building the model and taking two steps on the first batch");
+  console.progress("opening the data, building the model and taking a few steps");
   const dry = await dryRun(settings, openTrainData, maxRestarts, (message) => console.warning(message));
   showDryRun(dry, console);
   return exit.done;

@@ -5,10 +5,10 @@ const interval = (totalSteps: number, monitorInterval: number | "auto" = "auto")
   watchInterval({ totalSteps, settings: { monitorInterval } });
 
 describe("the interval of watched steps", () => {
-  it("gives a run of any length some forty of them, but no more than every 200th step", () => {
-    expect([1, 12, 100, 500, 2000, 8000].map((steps) => interval(steps))).toEqual([1, 1, 3, 13, 50, 200]);
+  it("gives a run some forty of them, but no fewer than every 200th step and no more than every tenth", () => {
+    expect([1, 12, 100, 500, 2000, 8000].map((steps) => interval(steps))).toEqual([10, 10, 10, 13, 50, 200]);
     expect(interval(1_000_000)).toBe(200);
-    expect(interval(0)).toBe(1);
+    expect(interval(0)).toBe(10);
   });
 
   it("is what the setting says where that is a number", () => {
