@@ -171,8 +171,8 @@ export const settings = {
     differs: "the package always takes micro_batch in one process and step in several",
     ours: true,
   },
-  lr: { type: rate, fallback: 1e-4, about: "learning rate" },
-  lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder" },
+  lr: { type: rate, fallback: 1e-4, about: "learning rate of all but the encoder, which has lr_encoder" },
+  lr_encoder: { type: rate, fallback: 1.5e-4, about: "learning rate of the encoder; lr does not change it" },
   lr_vit_layer_decay: {
     type: share,
     fallback: 0.8,

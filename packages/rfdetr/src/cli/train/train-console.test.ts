@@ -67,6 +67,7 @@ describe("a run on a terminal", () => {
       "           2 classes: 鴉, 梟",
       "weights    random weights: the model has learnt nothing yet and learns from these images alone",
       "schedule   50 epochs of 94 steps, 16 images a step (4 micro-batches of 4); seed 3",
+      "           learning rate 0.0002 (lr), of the encoder 0.00015 (lr_encoder)",
       "device     cpu, 1 thread; 2 × EPYC",
       "precision  16-mixed: as requested",
       "           This CPU has no float16 matrix units.",
@@ -75,7 +76,7 @@ describe("a run on a terminal", () => {
       "warning: Random weights take many thousand images and hours: fine-tuning usually starts from",
       "  --weights coco",
       "note: The batch size is 16: as many as fit",
-      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite, first in",
+      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite; it began in",
       "  transformer.decoder.layers.1.cross_attn",
       "",
       "  epoch    step     loss val loss     AP   AP50   AP75    scale  skipped   img/s     time",
@@ -145,7 +146,7 @@ describe("a run on a terminal", () => {
 describe("a run without a live line", () => {
   const plain = [
     expect.stringMatching(/^rfdetr 0\.1\.0/),
-    ...Array(10).fill(expect.stringMatching(/^(model|data|weights|schedule|device|precision|run|watch| ) +\S/)),
+    ...Array(11).fill(expect.stringMatching(/^(model|data|weights|schedule|device|precision|run|watch| ) +\S/)),
     expect.stringMatching(/^warning: Random weights/),
     "note: The batch size is 16: as many as fit",
     expect.stringMatching(/^step 214 skipped, loss scale 65536 → 32768: /),

@@ -46,7 +46,11 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       )
       .option("--batch <n>", "images per micro-batch, or auto: as many as fit in memory (default: 4)", numeric)
       .option("--accumulate <n>", "micro-batches per optimizer step (default: 1)", numeric)
-      .option("--lr <x>", "learning rate (default: 0.0001)", numeric)
+      .option(
+        "--lr <x>",
+        "learning rate (default: 0.0001); the encoder has its own, --set lr_encoder=X (default: 0.00015)",
+        numeric,
+      )
       .option("--precision <p>", `${precisionsInWords} (default: auto, what fits)`)
       .option("--number-format <name>", `${numberFormatHelp}; slow, to see what such hardware would do (default: none)`)
       .option("--no-amp", "train in 32-true")

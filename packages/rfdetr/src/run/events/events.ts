@@ -34,6 +34,9 @@ export interface StartEvent {
   /** Seconds that the run may take; null for any. */
   timeBudget: number | null;
   epochs: number;
+  /** Learning rates of the settings: of the encoder, and of all else. */
+  lrEncoder: number;
+  lr: number;
   /** Images per optimizer step. */
   batch: number;
   /** Micro-batches that make an optimizer step. */

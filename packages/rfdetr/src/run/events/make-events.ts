@@ -41,6 +41,8 @@ export function startEvent({
     stepsPerEpoch: session.stepsPerEpoch,
     totalSteps: session.totalSteps,
     epochs: settings.epochs,
+    lr: settings.lr,
+    lrEncoder: settings.lrEncoder,
     timeBudget: settings.timeBudget,
     batch: effectiveBatch(settings),
     accumulate: microBatchesOf(settings),

@@ -23,7 +23,7 @@ export function headerFields(event: StartEvent): Field[] {
     ["model", `${model} at ${shapeInWords(resolution)} px, ${grouped(parameters)} parameters`],
     ["data", dataInWords(event), classesInWords(event.classes)],
     ["weights", weightsInWords(event)],
-    ["schedule", scheduleInWords(event), ...sizesInWords(event)],
+    ["schedule", scheduleInWords(event), ratesInWords(event), ...sizesInWords(event)],
     ["device", deviceInWords(event)],
     ["precision", `${precision}: ${reason}`, ...(precisionNote === null ? [] : [precisionNote])],
     ["run", wholePath(event.dir)],
@@ -79,6 +79,10 @@ function scheduleInWords(event: StartEvent): string {
   const most = timeBudget === null || limit !== "" ? "" : "at most ";
   return `${most}${counted(epochsWithSteps(event), "epoch")} of ${counted(stepsPerEpoch, "step")}, ${step}; seed ${seed}`;
 }
+
+/** Both learning rates: changing the one leaves the other, as in the Python package. */
+const ratesInWords = ({ lr, lrEncoder }: StartEvent): string =>
+  `learning rate ${lr} (lr), of the encoder ${lrEncoder} (lr_encoder)`;
 
 /** What the size beside each step means. */
 function sizesInWords({ scales }: StartEvent): string[] {

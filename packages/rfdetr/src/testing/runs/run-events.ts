@@ -19,6 +19,8 @@ export const startEvent: StartEvent = {
   totalSteps: 4700,
   timeBudget: null,
   epochs: 50,
+  lr: 2e-4,
+  lrEncoder: 1.5e-4,
   batch: 16,
   accumulate: 4,
   processes: 1,
