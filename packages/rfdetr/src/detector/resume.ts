@@ -4,7 +4,7 @@ import { startReported } from "../report/reported-run.js";
 import { readRankPlace } from "../run/launch/rank-place.js";
 import type { TrainRun } from "../run/train-run.js";
 import { abortSignal, checkOptions, count, countOrZero, oneOf, positive, text } from "../support/options.js";
-import { callbacksGiven, moduleFile } from "./callbacks-option.js";
+import { type CallbacksModule, callbacksGiven, moduleFile } from "./callbacks-option.js";
 import { anyData, dataGiven } from "./data-option.js";
 
 /** What may change when a run is continued. */
@@ -21,7 +21,7 @@ export interface ResumeOptions {
   /** Keeps the optimizer's moments otherwise than before; those of the checkpoint are converted. */
   optimizerState?: "float32" | "8bit";
   /** Another module of callbacks, by its path or URL, or null for none. */
-  callbacks?: string | URL | null;
+  callbacks?: CallbacksModule | null;
   /** Processes of this machine to train with; default: as many as the run was begun with. */
   processes?: number;
   /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */

@@ -8,9 +8,9 @@ import { resolveSettings, settingNamed } from "../settings/resolve.js";
 import { settings, type TrainOptions } from "../settings/settings.js";
 import { CheckpointError, UsageError } from "../support/errors.js";
 import { snakeCase } from "../support/names.js";
-import { abortSignal, checkOptions, countOrZero, plainObject } from "../support/options.js";
+import { abortSignal, checkOptions, countOrZero, filePath, plainObject } from "../support/options.js";
 import { suggest } from "../support/suggest.js";
-import { callbacksGiven, moduleFile } from "./callbacks-option.js";
+import { type CallbacksModule, callbacksGiven, moduleFile } from "./callbacks-option.js";
 import { anyData, dataGiven } from "./data-option.js";
 import type { DetectorModel } from "./detector-model.js";
 
@@ -21,16 +21,24 @@ export interface DetectorTrainOptions extends Omit<TrainOptions, "callbacks"> {
    * once and kept in a folder beside that of the run. Or several datasets with their shares.
    */
   data?: string | GivenData;
+  /** Folder of the run; another name of `outputDir`, as the command has it. */
+  out?: string;
   /** Stops the run, as `stop()` does. */
   signal?: AbortSignal;
   /** How often all processes start anew from the last checkpoint when one of them is lost; default 0. */
   maxRestarts?: number;
   /** Module of callbacks, by its path or URL: see `defineCallbacks`. */
-  callbacks?: string | URL | null;
+  callbacks?: CallbacksModule | null;
 }
 
 /** What `train` takes beside settings. */
-const trainCallOptions = { data: anyData, signal: abortSignal, maxRestarts: countOrZero, callbacks: moduleFile };
+const trainCallOptions = {
+  data: anyData,
+  out: filePath,
+  signal: abortSignal,
+  maxRestarts: countOrZero,
+  callbacks: moduleFile,
+};
 
 /**
  * Checks what belongs to the call; the settings are checked where they are resolved.
@@ -39,8 +47,8 @@ const trainCallOptions = { data: anyData, signal: abortSignal, maxRestarts: coun
  * meant for an option of the call
  */
 function checkTrainOptions(options: DetectorTrainOptions, model: string): void {
-  const { data, signal, maxRestarts, callbacks, ...others } = plainObject<DetectorTrainOptions>("train", options);
-  checkOptions("train", { data, signal, maxRestarts, callbacks }, trainCallOptions);
+  const { data, out, signal, maxRestarts, callbacks, ...others } = plainObject<DetectorTrainOptions>("train", options);
+  checkOptions("train", { data, out, signal, maxRestarts, callbacks }, trainCallOptions);
   if (others.model !== undefined && others.model !== model)
     throw new UsageError(
       `Expected no other model than the detector's, ${model}, for train but received ${others.model}: make a detector of it with RFDETR.create`,
@@ -50,6 +58,8 @@ function checkTrainOptions(options: DetectorTrainOptions, model: string): void {
     if (value === undefined) continue;
     if (name === "dataset_dir" && data !== undefined)
       throw new UsageError(`Expected data once for train but received data and ${key}: leave one out`);
+    if (name === "output_dir" && out !== undefined)
+      throw new UsageError(`Expected the folder of the run once for train but received out and ${key}: leave one out`);
     if (name === "resume" && value !== null)
       throw new UsageError("Expected settings of a new run for train but received resume", {
         hint: "Continue a run with RFDETR.resume(folder)",
@@ -73,7 +83,7 @@ export function startTraining(model: DetectorModel, options: DetectorTrainOption
     throw new CheckpointError(
       `Expected weights that can be trained but ${model.weights} is an exported file: load the weights that it was made of`,
     );
-  const { data, signal, maxRestarts, callbacks, ...given } = options;
+  const { data, out, signal, maxRestarts, callbacks, ...given } = options;
   const launched = readRankPlace(process.env, 1, given.processes);
   const { numberFormat } = model.options;
   const isOpen = [given.precision, given.amp, given.ampDtype].every((each) => each === undefined);
@@ -87,6 +97,7 @@ export function startTraining(model: DetectorModel, options: DetectorTrainOption
     ...(numberFormat === undefined ? {} : { numberFormat }),
     ...(model.options.device === undefined ? {} : { device: model.options.device }),
     ...(data === undefined ? {} : { datasetDir: typeof data === "string" ? data : "custom dataset" }),
+    ...(out === undefined ? {} : { outputDir: out }),
     ...(launched === null ? {} : { processes: launched.place.size }),
     ...callbacksGiven(callbacks),
     ...given,

@@ -1,6 +1,7 @@
 // The head of a run that the page has opened: state, settings, faults, pictures.
 import type { Reading } from "../runs/open-run.js";
 import type { RunDetails, RunRow } from "../wire.js";
+import { shownSettings } from "./settings.js";
 
 /** What a page shows at the head of a run that is opened. */
 export function runDetails(
@@ -13,7 +14,7 @@ export function runDetails(
     row,
     faults,
     config: {
-      settings: config?.settings ?? {},
+      settings: shownSettings(config?.settings ?? {}, config?.model_config ?? {}),
       reason: config?.reason ?? null,
       hardware: config?.hardware ?? null,
       seed: config?.seed ?? null,
