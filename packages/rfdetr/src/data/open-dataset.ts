@@ -86,6 +86,7 @@ function refusal(data: string, split: Split, findings: readonly Finding[], masks
   if (check === "missing split") return new DataError(`Expected a ${split} split but ${message}`);
   return new DataError(`The ${split} split of ${data} cannot be used: ${message}${more}`, {
     hint: checkHint(
+      data,
       masks,
       findings.map((finding) => finding.check),
     ),

@@ -69,7 +69,7 @@ describe("openDataset with masks", () => {
     );
     expect(() => openDataset(yolo, "train", { masks: true })).toThrow(
       expect.objectContaining({
-        hint: "`rfdetr data check --masks` lists every fault; annotate the outlines of the objects, or train a detector",
+        hint: `\`npx rfdetr data check ${yolo} --masks\` lists every fault; annotate the outlines of the objects, or train a detector`,
       }),
     );
     labels("train");

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import type { MemoryPrice } from "../../train/measure/calibrate-step.js";
 import { Console } from "../console/console.js";
-import { evaluation, obsolete, onImages, verdict } from "./doctor-evaluation.js";
+import { evaluation, obsolete, onImages, slowerPrediction, verdict } from "./doctor-evaluation.js";
 import {
   advice,
   formatsVerdict,
@@ -223,4 +223,17 @@ describe("the advice of the doctor", () => {
       "training takes bf16-mixed by default (the table says so), which is not finite here: train with --precision 32-true",
     );
   });
+});
+
+it("advises float32 for prediction where autocast is slower, by more than two measurements differ", () => {
+  const rows = (fp32: number, autocast: number) => [
+    { mode: "fp32" as const, milliseconds: fp32 },
+    { mode: "autocast" as const, milliseconds: autocast },
+  ];
+  expect(slowerPrediction(rows(10, 16.8))).toBe(
+    "An image takes 1.68 times as long under autocast as in float32 here: --precision 32-true makes val and predict faster, and exact",
+  );
+  expect(slowerPrediction(rows(10, 10.9))).toBe(null);
+  expect(slowerPrediction(rows(10, 5))).toBe(null);
+  expect(slowerPrediction(rows(10, Number.NaN))).toBe(null);
 });

@@ -153,7 +153,7 @@ function show(console: Console, result: ExportResult, data?: string): void {
   console.result(`${shownPath(out)}: ${precision}, opset ${opset}, ${counted(nodes, "node")}, ${formatBytes(bytes)}`);
   for (const { module, why } of islands) console.warning(`${module || "the model"} is float32 in the file: ${why}`);
   if (proof === null) {
-    console.warning(`the file is not proved: run ${installRuntime}, and export again`);
+    console.warning(`the file is not proved: run ${installRuntime}, delete the file and export again`);
     return;
   }
   const images = `${counted(proof.images, "image")} ${data === undefined ? "that were drawn: give your own with --data" : `of ${shownPath(data)}`}`;

@@ -1,4 +1,5 @@
 // Runs the table of checks over a listed dataset.
+import { shellWord, shownPath } from "../../support/format.js";
 import type { Split } from "../formats/dataset.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
 import type { Listing, Problem } from "../formats/listing.js";
@@ -21,9 +22,14 @@ export function effectOf(check: string, split: Split): TrainingReaction {
   return split === "valid" ? (known.valid ?? known.training) : known.training;
 }
 
-/** What to do about faults. @param masks whether they may be of outlines @param found names of checks */
-export function checkHint(masks = false, found: readonly string[] = []): string {
-  const lists = `\`rfdetr data check${masks ? " --masks" : ""}\` lists every fault`;
+/**
+ * What to do about faults.
+ * @param data the dataset, as the command takes it
+ * @param masks whether they may be of outlines
+ * @param found names of checks
+ */
+export function checkHint(data: string, masks = false, found: readonly string[] = []): string {
+  const lists = `\`npx rfdetr data check ${shellWord(shownPath(data))}${masks ? " --masks" : ""}\` lists every fault`;
   // These cannot be left out.
   if (found.includes("no outlines")) return `${lists}; annotate the outlines of the objects, or train a detector`;
   return `${lists}, and can write a copy without them`;

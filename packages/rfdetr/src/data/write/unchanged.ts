@@ -41,6 +41,6 @@ export function refuseFaults(listing: DatasetListing, splits: readonly Split[]):
   if (refused.length === 0) return;
   const more = refused.length > 1 ? ` (and ${refused.length - 1} more)` : "";
   throw new DataError(`Expected a dataset without faults but ${refused[0].message}${more}`, {
-    hint: checkHint(),
+    hint: checkHint(listing.layout.root),
   });
 }

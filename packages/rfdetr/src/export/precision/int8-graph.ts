@@ -35,6 +35,8 @@ export interface Int8Island {
   module: string;
   /** Detections that flip where this part alone is int8. */
   flips: number;
+  /** The mean change of scores there. */
+  score: number;
 }
 
 /** Score from which a detection counts: the default of `predict`. */
@@ -132,15 +134,14 @@ class Search {
 
   /** All blocks, those that do most harm alone first. */
   async candidates(): Promise<Int8Island[]> {
-    const found: { module: string; flips: number; score: number }[] = [];
+    const found: Int8Island[] = [];
     const blocks = [...new Set(this.blocks)];
     for (const module of blocks) {
       const { flips, score } = await this.errorOf(new Set([module]));
       found.push({ module, flips, score: score.mean });
       this.options.progress(++this.#done, blocks.length);
     }
-    found.sort((a, b) => b.flips - a.flips || b.score - a.score);
-    return found.map(({ module, flips }) => ({ module, flips }));
+    return found.sort((a, b) => b.flips - a.flips || b.score - a.score);
   }
 
   holds({ flips }: FormError): boolean {

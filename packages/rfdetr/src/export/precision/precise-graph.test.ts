@@ -11,6 +11,7 @@ import { resolveModel } from "../../model/variants.js";
 import { OnnxModel } from "../../onnx/onnx-model.js";
 import { saveWeights } from "../../weights/weights.js";
 import { type ExportOptions, exportOnnx } from "../export-onnx.js";
+import { whyFloat32 } from "./precise-graph.js";
 
 const classNames = emojiClasses.slice(0, 2);
 const config = resolveModel("tiny", { numClasses: 2 });
@@ -56,6 +57,17 @@ describe("an export in low precision", () => {
     const precision = "bf16" as "fp16";
     await expect(exported({ precision })).rejects.toThrow(
       "Expected fp32, fp16 or int8 for precision but received bf16: onnxruntime multiplies no bfloat16 matrices",
+    );
+  });
+});
+
+describe("why a part stays float32 in an int8 file", () => {
+  it("is the detections that it flips alone, or what it does to scores where it flips none", () => {
+    expect(whyFloat32({ flips: 3, score: 0.01 })).toBe(
+      "int8 throughout flips too many detections of the calibration images; this part alone flips 3",
+    );
+    expect(whyFloat32({ flips: 0, score: 0.01234 })).toBe(
+      "int8 throughout flips too many detections of the calibration images; this part moves scores by 0.012 on average, alone",
     );
   });
 });

@@ -1,6 +1,5 @@
 // The graph of a file in its precision.
 import type { RFDETRModel } from "../../model/rfdetr.js";
-import { counted } from "../../support/format.js";
 import type { ExportPrecision } from "../export-precisions.js";
 import { clean } from "../graph/clean.js";
 import { gatherSampling } from "../graph/gather-sampling.js";
@@ -8,7 +7,7 @@ import type { Graph } from "../graph/graph.js";
 import { type GraphOptions, makeGraph } from "../graph/make-graph.js";
 import type { ProofImages } from "../proof/proof-images.js";
 import { beyondRange } from "./float16-range.js";
-import { int8Graph } from "./int8-graph.js";
+import { type Int8Island, int8Graph } from "./int8-graph.js";
 import { type BeyondRange, lowerPrecision } from "./lower-precision.js";
 
 /** What a graph is made from. */
@@ -90,7 +89,14 @@ async function quantisedGraph(
     numSelect: model.config.numSelect,
     calibrationImages: options.calibrationImages ?? 32,
   });
-  const why = (flips: number): string =>
-    `in int8 alone it flips ${counted(flips, "detection")} of the calibration images`;
-  return { graph, islands: islands.map(({ module, flips }) => ({ module, why: why(flips) })) };
+  return { graph, islands: islands.map((island) => ({ module: island.module, why: whyFloat32(island) })) };
+}
+
+/** Why a part stays float32 in an int8 file. @internal for tests */
+export function whyFloat32({ flips, score }: Pick<Int8Island, "flips" | "score">): string {
+  const alone =
+    flips > 0
+      ? `this part alone flips ${flips}`
+      : `this part moves scores by ${score.toPrecision(2)} on average, alone`;
+  return `int8 throughout flips too many detections of the calibration images; ${alone}`;
 }
