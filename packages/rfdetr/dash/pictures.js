@@ -2,10 +2,12 @@
 // The images of the last evaluation with truth and detections, which a slider filters; and the pictures of the run.
 import { ask, Latest } from "./client.js";
 import { fill, h, picture, s } from "./dom.js";
+import { kindWords } from "./error-words.js";
 import { epochText, whole } from "./format.js";
 import { LabelPlaces } from "./label-places.js";
 import { Tag } from "./label-tag.js";
 
+/** @import { KindWords } from "./error-words.js" */
 /** @import { EvaluationView, RunDetails, RunRow } from "../src/dash/wire.js" */
 
 /**
@@ -20,22 +22,13 @@ import { Tag } from "./label-tag.js";
 /** Detections that are drawn on an image with few true objects; on others twice as many as there are true ones. */
 const mostOfFew = 12;
 
-const kinds = {
-  class: "wrong class",
-  localisation: "box too far off",
-  both: "wrong class and box",
-  duplicate: "found twice",
-  background: "nothing there",
-  missed: "missed",
-};
-
 /**
  * @param {string} kind
  * @param {EvaluationView | null} view whose detections are judged by their masks where it has figures of these
  */
 function kindText(kind, view) {
-  const text = /** @type {Record<string, string>} */ (kinds)[kind] ?? kind;
-  return view?.masks === undefined ? text : text.replace("box", "mask");
+  const words = /** @type {Record<string, KindWords>} */ (kindWords(view?.masks === undefined ? "box" : "mask"));
+  return words[kind]?.name ?? kind;
 }
 
 export class Pictures {

@@ -258,7 +258,7 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     expect(await image.textContent()).toContain("Among the worst: wrong class and mask");
     // The best is drawn last, above the others.
     expect(await image.locator(".detection title").allTextContents()).toEqual([
-      "bird 0.61: mask too far off",
+      "bird 0.61: inexact mask",
       "bird 0.93: right",
     ]);
     await page.close();

@@ -95,7 +95,7 @@ describe("pictures of an evaluation", () => {
     expect(texts.get("f1.svg")).toContain("The best mean F1 is 0.33 at 0.31.");
     expect(readFileSync(join(out(), "confusion.svg"), "utf8")).toContain("IoU of masks above 0.45");
     expect(texts.get("validation-1.jpg")).toContain("confidence from 0.31");
-    expect(texts.get("worst-localisation-1.jpg")).toMatch(/^Wrong mask: 0\.png\. .*wrong mask: bird\.$/);
+    expect(texts.get("worst-localisation-1.jpg")).toMatch(/^Inexact mask: 0\.png\. .*inexact mask: bird\.$/);
   });
 
   it("name the epoch of the evaluation, where it is of a run", async () => {
@@ -128,7 +128,7 @@ describe("pictures of an evaluation", () => {
     );
     expect(image.truths).toHaveLength(3);
     expect(pairs).toContain("confidence from 0.05. 0.png: 3 true objects, 12 detections; 38 weaker not drawn.");
-    expect(worst).toContain("no object there: bird; 38 weaker not drawn.");
+    expect(worst).toContain("nothing there: bird; 38 weaker not drawn.");
     // The same picture as that of the best twelve, but for the caption.
     image.detections = boxes.slice(0, 12);
     await writeEvaluationPictures(out(), details);

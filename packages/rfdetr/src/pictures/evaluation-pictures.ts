@@ -7,6 +7,7 @@ import {
   mainDetails,
 } from "../eval/details/evaluation-details.js";
 import { type ErrorKind, errorKinds } from "../eval/error-analysis/error-kinds.js";
+import { type KindWords, kindWords } from "../eval/error-analysis/error-words.js";
 import { confusionFigure } from "../eval/figures/confusion-figure.js";
 import { f1Figure, precisionRecallFigure } from "../eval/figures/curve-figures.js";
 import { type CocoRuns, fromCocoRuns } from "../masks/coco-runs.js";
@@ -27,16 +28,6 @@ const fewest = 3;
 /** Detections that are drawn on an image with few true objects; on others twice as many as there are true ones. */
 const mostOfFew = 12;
 const side = 480;
-
-/** What a picture of each kind of error shows. @param what is judged */
-const headings = (what: "box" | "mask"): Readonly<Record<ErrorKind, string>> => ({
-  class: "Wrong class",
-  localisation: `Wrong ${what}`,
-  both: `Wrong class and ${what}`,
-  duplicate: "Found twice",
-  background: "No object there",
-  missed: "Missed object",
-});
 
 /**
  * Writes the pictures of an evaluation into a folder, and lists them in its `pictures.json`: curves, confusion
@@ -119,6 +110,8 @@ function maskOf(runs: CocoRuns | undefined): { mask?: Mask } {
 /** Detections of an image, the best first. */
 type Detections = readonly DetectionDetails[];
 
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
 /** How many detections are not drawn, if any. */
 const leftOut = (count: number): string => (count === 0 ? "" : `; ${count} weaker not drawn`);
 
@@ -128,14 +121,14 @@ class Drawing {
   readonly #threshold: number;
   /** Where no threshold helps, the best detections are drawn, whatever their score. */
   readonly #helps: boolean;
-  readonly #headings: Readonly<Record<ErrorKind, string>>;
+  readonly #words: Readonly<Record<ErrorKind, KindWords>>;
 
   constructor(
     details: EvaluationDetails,
     readonly autoOrient: boolean,
   ) {
     const { per_class, best_threshold } = mainDetails(details);
-    this.#headings = headings(details.masks === undefined ? "box" : "mask");
+    this.#words = kindWords(details.masks === undefined ? "box" : "mask");
     this.#names = per_class.map(({ class_name }) => class_name);
     this.#threshold = best_threshold.threshold;
     this.#helps = best_threshold.f1 > 0;
@@ -222,7 +215,7 @@ class Drawing {
         ? image.truths.filter(({ state }) => state === "missed").map(({ label }) => label)
         : wrong.map(({ label }) => label);
     const names = [...new Set(labels)].map((label) => this.#names[label]);
-    return `${this.#headings[kind].toLowerCase()}: ${names.join(", ")}`;
+    return `${this.#words[kind].name}: ${names.join(", ")}`;
   }
 
   textOfSheet(images: readonly ImageDetails[], n: number): PictureText {
@@ -243,7 +236,7 @@ class Drawing {
     const { wrong, left } = this.#choose(image, kind);
     return {
       kind: "worst",
-      title: `${this.#headings[kind]}: ${name}`,
+      title: `${capital(this.#words[kind].name)}: ${name}`,
       alt: `${name} with its ${counted(image.truths.length, "true box", "true boxes")} at the left, and with detections at the right: ${this.#fault(wrong, image, kind)}${leftOut(left)}.`,
     };
   }

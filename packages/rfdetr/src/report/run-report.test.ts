@@ -16,7 +16,8 @@ describe("the report of a run", () => {
     );
     expect(text).toContain("random weights: nothing was learned before");
     expect(text).toContain("16-mixed: measured here");
-    expect(text).toContain("nothing there 3.1, 1 detection missed 12.5, 2 objects");
+    expect(text).toContain("nothing there 3.1, 1 detection missed object 12.5, 2 objects");
+    expect(text).toMatch(/What AP50, which is 0\.\d+, would gain if the errors of one kind alone were corrected\./);
     expect(text).toMatch(/Missed objects are counted of \d+ objects? in \d+ images?; all other errors are detections/);
     expect(text).toContain("Precision of evaluations16-mixed, as in training; scores and boxes are computed");
     expect(text).toContain("30 images with 60 objects to train on, 3 images with 6 objects to evaluate on");
@@ -57,6 +58,16 @@ describe("the report of a run", () => {
       ["off", false],
     ] as const)
       expect(reportOf({ settings: { multi_scale } }).text().includes(note)).toBe(isSaid);
+  });
+
+  it("calls a line of the steps a mean only where a point has several of them", () => {
+    const loss = (steps: number): string | undefined =>
+      reportOf({ steps })
+        .texts("figure")
+        .find((figure) => figure.startsWith("Training loss"));
+    expect(loss(40)).not.toContain("mean");
+    expect(loss(40)).not.toContain("least");
+    expect(loss(4000)).toMatch(/mean of \d+ steps/);
   });
 
   it("says how the loss and its terms belong together", () => {

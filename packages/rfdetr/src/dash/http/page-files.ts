@@ -1,14 +1,14 @@
-// The files of the page, which are sent as they are shipped: the folder `dash` of the package, uPlot, and the places of
-// labels.
+// The files of the page, which are sent as they are shipped: the folder `dash` of the package, uPlot, and built
+// modules.
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Keys } from "./guard.js";
 
 const folder = fileURLToPath(new URL("../../../dash/", import.meta.url));
-/** The rule by which `predict` places labels, as it is built: the page places its own in the same way. */
-const places = fileURLToPath(new URL("../../../dist/pictures/drawing/label-places.js", import.meta.url));
+/** Modules as they are built: the page places labels as `predict` does, and names errors as the report does. */
+const built = ["pictures/drawing/label-places.js", "eval/error-analysis/error-words.js"];
 const types: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   js: "text/javascript; charset=utf-8",
@@ -28,7 +28,7 @@ function paths(): Map<string, string> {
   known = new Map([
     ["uplot.js", join(uplot, "dist/uPlot.esm.js")],
     ["uplot.css", join(uplot, "dist/uPlot.min.css")],
-    ["label-places.js", places],
+    ...built.map((name) => [basename(name), fileURLToPath(new URL(`../../../dist/${name}`, import.meta.url))] as const),
   ]);
   for (const name of readdirSync(folder))
     if (/^[\w-]+\.(html|js|css|svg)$/.test(name)) known.set(name, join(folder, name));

@@ -5,7 +5,7 @@ import { goldenDatasets, loadGolden } from "../../testing/evaluation/load-golden
 import { CocoEvaluator } from "../coco/coco.js";
 import { errorAnalysis } from "./error-analysis.js";
 import { type ErrorKind, errorKinds, objectSizes } from "./error-kinds.js";
-import { costliestWords } from "./error-words.js";
+import { costliestWords, kindWords } from "./error-words.js";
 
 /** Image, class, x, y, width, height, crowd, and the area where it is not that of the box. */
 type Truth = [number, number, number, number, number, number, number, number?];
@@ -234,6 +234,17 @@ describe("the error analysis", () => {
     const { AP50, kinds } = costs({ images: 2, classes: 1, truths: [], detections: [[1, 0, 0, 0, 9, 9, 0.5]] });
     expect(AP50).toBeNull();
     expect(kinds.background).toMatchObject({ count: 1, lost: 0 });
+  });
+});
+
+describe("the names of the kinds", () => {
+  it("are those of the sentence, and each has the name of TIDE in its meaning", () => {
+    expect(errorKinds.map((kind) => kindWords("box")[kind].name)).toEqual([
+      ...["wrong class", "inexact box", "wrong class and box", "duplicate", "nothing there", "missed object"],
+    ]);
+    expect(kindWords("mask").localisation.name).toBe("inexact mask");
+    const names = errorKinds.map((kind) => /\(TIDE: (\w+)\)\.$/.exec(kindWords("mask")[kind].meaning)?.[1]);
+    expect(names).toEqual(["classification", ...errorKinds.slice(1)]);
   });
 });
 

@@ -1,6 +1,32 @@
-// The error that costs most, as a sentence.
+// The kinds of errors in words. The live page has this module too, so that a kind has one name everywhere.
 import type { IouType } from "../coco/overlaps.js";
 import type { ErrorKind, ObjectSize } from "./error-kinds.js";
+
+/** A kind of error in words. */
+export interface KindWords {
+  name: string;
+  /** What it is, with the name that TIDE has for it. */
+  meaning: string;
+}
+
+/**
+ * The name and the meaning of each kind of error.
+ * @param what is judged
+ */
+export const kindWords = (what: "box" | "mask"): Readonly<Record<ErrorKind, KindWords>> => ({
+  class: { name: "wrong class", meaning: `The ${what} fits an object of another class (TIDE: classification).` },
+  localisation: {
+    name: `inexact ${what}`,
+    meaning: `The class is right, the ${what} only overlaps the object (TIDE: localisation).`,
+  },
+  both: {
+    name: `wrong class and ${what}`,
+    meaning: `An object of another class is near, and the ${what} only overlaps it (TIDE: both).`,
+  },
+  duplicate: { name: "duplicate", meaning: "The object was found already, with a higher score (TIDE: duplicate)." },
+  background: { name: "nothing there", meaning: "There is no object at all (TIDE: background)." },
+  missed: { name: "missed object", meaning: "No detection found the object (TIDE: missed)." },
+});
 
 /** Errors of a kind in words, such as "missed small objects". */
 const words: Record<ErrorKind, (size: string, what: "box" | "mask") => string> = {

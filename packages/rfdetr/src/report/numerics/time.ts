@@ -6,7 +6,7 @@ import { type Html, html } from "../html/html.js";
 import { subsection } from "../html/subsection.js";
 import { duration, grouped, percent } from "../html/words.js";
 import type { NumericsRecord } from "../records/numerics-record.js";
-import { meanOf } from "../records/step-points.js";
+import { meanOf, ofPoints } from "../records/step-points.js";
 
 /** The phases of a step in their order, and what they are in words. */
 const phaseWords = [
@@ -70,14 +70,14 @@ function secondsFigure(points: NumericsRecord["points"]): Html | null {
     title: "Time of each step",
     chart,
     legend: [
-      { name: "mean", series: 0 },
+      { name: ofPoints(points, "time of the step"), series: 0 },
       ...(points.width > 1
         ? [{ name: `least and most of ${points.width} steps`, series: 0, shape: "band" as const }]
         : []),
     ],
     columns: [
       { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
-      { title: "mean", number: true, cell: (i: number) => duration(seconds.mean[i]) },
+      { title: ofPoints(points, "time of the step"), number: true, cell: (i: number) => duration(seconds.mean[i]) },
       { title: "most", number: true, cell: (i: number) => duration(seconds.max[i]) },
     ],
     rows: [...points.last.keys()],

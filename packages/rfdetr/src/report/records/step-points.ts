@@ -156,3 +156,7 @@ function addValues(into: Values, later: Values): void {
   into.count += later.count;
   into.last = later.last;
 }
+
+/** What a line over points is: the figure where each step has a point of its own, otherwise the mean of steps. */
+export const ofPoints = ({ width }: Pick<StepPoints, "width">, figure: string): string =>
+  width > 1 ? `mean of ${width} steps` : figure;

@@ -5,6 +5,7 @@ import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
 import { brief, fraction, grouped } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
+import { ofPoints } from "../records/step-points.js";
 
 /** All curves of a run; null without any. */
 export function curves(run: RunRecord): Html | null {
@@ -86,15 +87,19 @@ function lossByStep({ numerics: { points }, config }: RunRecord): Html | null {
     about: `Of every step${points.width > 1 ? `, ${grouped(points.width)} to a point` : ""}${positive ? ", on a logarithmic scale" : ""}.${isMultiScale(config) ? " The size of the images changes from step to step (multi_scale): a step of small ones has a larger loss, so single peaks are no fault." : ""}`,
     chart,
     legend: [
-      { name: "mean", series: 0 },
+      { name: ofPoints(points, "loss"), series: 0 },
       ...(points.width > 1 ? [{ name: "least and most", series: 0, shape: "band" as const }] : []),
       ...(skipped ? [{ name: "skipped steps", series: 0, shape: "mark" as const }] : []),
     ],
     columns: [
       { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
-      { title: "mean", number: true, cell: (i: number) => brief(loss.mean[i]) },
-      { title: "least", number: true, cell: (i: number) => brief(loss.min[i]) },
-      { title: "most", number: true, cell: (i: number) => brief(loss.max[i]) },
+      { title: ofPoints(points, "loss"), number: true, cell: (i: number) => brief(loss.mean[i]) },
+      ...(points.width > 1
+        ? [
+            { title: "least", number: true, cell: (i: number) => brief(loss.min[i]) },
+            { title: "most", number: true, cell: (i: number) => brief(loss.max[i]) },
+          ]
+        : []),
     ],
     rows: [...points.last.keys()],
   });
@@ -218,7 +223,7 @@ function stepCurve({ numerics: { points } }: RunRecord, name: keyof typeof stepC
     chart,
     columns: [
       { title: "step", number: true, cell: (i: number) => grouped(points.last[i]) },
-      { title: "mean", number: true, cell: (i: number) => brief(course.mean[i]) },
+      { title: ofPoints(points, title.toLowerCase()), number: true, cell: (i: number) => brief(course.mean[i]) },
       { title: "most", number: true, cell: (i: number) => brief(course.max[i]) },
     ],
     rows: [...points.last.keys()],

@@ -10,26 +10,13 @@ import {
   type SizeDetails,
 } from "../../eval/details/evaluation-details.js";
 import { type ErrorKind, errorKinds } from "../../eval/error-analysis/error-kinds.js";
-import { costliestWords } from "../../eval/error-analysis/error-words.js";
+import { costliestWords, kindWords } from "../../eval/error-analysis/error-words.js";
 import { barChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
 import { type Column, table } from "../html/table.js";
 import { brief, counted, fraction, grouped } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
-
-/** What the kinds are, in words. @param what is judged */
-const kindWords = (what: "box" | "mask"): Readonly<Record<ErrorKind, { name: string; meaning: string }>> => ({
-  class: { name: "wrong class", meaning: `The ${what} fits an object of another class.` },
-  localisation: { name: `inexact ${what}`, meaning: `The class is right, the ${what} only overlaps the object.` },
-  both: {
-    name: `class and ${what}`,
-    meaning: `An object of another class is near, and the ${what} only overlaps it.`,
-  },
-  duplicate: { name: "duplicate", meaning: "The object was found already, with a higher score." },
-  background: { name: "nothing there", meaning: "There is no object at all." },
-  missed: { name: "missed", meaning: "No detection found the object." },
-});
 
 const points = (lost: number): string => (lost * 100).toFixed(1);
 
@@ -40,7 +27,7 @@ export function errorAnalysis({ details }: RunRecord): Html | null {
   const words = kindWords(masks === undefined ? "box" : "mask");
   const { errors } = mainDetails(details);
   const tables = [byDataset(details), bySize(details), ...byProperties(details)];
-  return html`<p><b>${costliestWords(errors.costliest, masks && "masks") ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks !== undefined && ofBoxes(details.errors)} ${counting(details)} Their cost is what AP50 would gain if only these were corrected, in hundredths.</p>
+  return html`<p><b>${costliestWords(errors.costliest, masks && "masks") ?? "No error cost anything"}.</b>${ofAllSizes(errors)}${masks !== undefined && ofBoxes(details.errors)} ${counting(details)} What a kind costs is what AP50 would gain if only its errors were corrected, in hundredths: the gains do not add up. The kinds are those of TIDE (Bolya et al. 2020).</p>
 <div class="figures">${[
     ...(masks === undefined
       ? [lostFigure(errors)]
@@ -69,7 +56,7 @@ function lostFigure({ kinds, AP50 }: Explanation["errors"], of?: IouType): Html 
   const rows = errorKinds.map((kind) => ({ kind, ...words[kind], ...kinds[kind] }));
   return figure({
     title: `AP50${whose} lost to each kind of error`,
-    about: `Of ${fraction(AP50)} that was reached.`,
+    about: `What AP50, which is ${fraction(AP50)}, would gain if the errors of one kind alone were corrected.`,
     chart: barChart(
       `AP50${whose} lost: ${rows.map(({ name, lost }) => `${name} ${points(lost)}`).join(", ")}.`,
       "hundredths of AP50",
@@ -152,7 +139,7 @@ function bySize(details: EvaluationDetails): Html | null {
 }
 
 const propertyWords: Readonly<Record<ImageProperty, string>> = {
-  image_size: "size of the image, pixels",
+  image_size: "size of the image: the root of its area, pixels",
   aspect: "longer side over the shorter",
   objects: "objects in the image",
   crowding: "how much objects overlap, 0 to 1",
