@@ -47,7 +47,7 @@ const records = [
 ];
 
 describe("the summary of a run's numerics", () => {
-  it("says what the limits of float16 mean to a run in another precision, and that clipping is by a factor", () => {
+  it("says what the limits of float16 mean to a run in another precision, and what clipping leaves of the gradient", () => {
     const told = (precision: "bf16-mixed" | "16-mixed", amax: number): string =>
       tell([
         headerRecord({ precision }),
@@ -58,10 +58,22 @@ describe("the summary of a run's numerics", () => {
     expect(told("bf16-mixed", 500)).toContain(note);
     expect(told("bf16-mixed", 2 ** 127)).not.toContain("nothing to do");
     expect(told("16-mixed", 500)).not.toContain("nothing to do");
-    expect(told("16-mixed", 500)).toContain("clipped by a factor of");
+    expect(told("16-mixed", 500)).toContain("clipped to, least");
     expect(told("16-mixed", 500)).toContain("(gradients with the loss scale)");
     expect(told("bf16-mixed", 500)).toContain("(this run is bf16-mixed and scales no loss)");
     expect(told("bf16-mixed", 500)).not.toContain("gradients with the loss scale");
+  });
+
+  it("says which figures of a row are means, and that the clipping is that of the longest gradient", () => {
+    const clipped = [
+      stepRecord(1, { grad_norm: 2, clip_factor: 0.05 }),
+      stepRecord(2, { grad_norm: 4, clip_factor: 0.025 }),
+    ];
+    const { text } = tell([headerRecord(), ...clipped]);
+    expect(text).toMatch(/ 4\.000 +2\.5 %\n/);
+    expect(text).toContain("Loss and gradient norm are means over the steps of a row, the norm before clipping; ");
+    expect(text).toContain('"clipped to" is what was left of the length of the longest gradient among them');
+    expect(tell([headerRecord(), stepRecord(1, { clip_factor: 1 })]).text).not.toContain('"clipped to"');
   });
 
   it("counts steps and skips, follows the scale, ranks modules", () => {
@@ -171,7 +183,7 @@ describe("the summary of a run's numerics", () => {
     const updates = [{ name: "a.weight", ratio: 0, bf16_lost: 0 }];
     const { text } = tell(records.map((record) => (record.kind === "monitor" ? { ...record, updates } : record)));
     expect(text).toContain("Updates: no weight changed on the watched steps");
-    expect(text).toMatch(/^ *1 +1 +65536 +2\.000 +– +1\.000$/m);
+    expect(text).toMatch(/^ *1 +1 +65536 +2\.000 +– +100\.0 %$/m);
   });
 
   it("tells the most that a span was clipped, which a skipped step is not", () => {

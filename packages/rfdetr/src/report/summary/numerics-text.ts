@@ -59,13 +59,18 @@ export function numericsText(summary: NumericsSummary): string {
 
 function spansText(spans: NumericsSummary["spans"]): string {
   const mean = (value: number): string => (Number.isNaN(value) ? "–" : brief(value));
-  return textTable(
-    ["steps", "skipped", "scale", "loss", "gradient norm", "clipped by a factor of"],
+  const clips = spans.some(({ clip_factor }) => clip_factor < 1);
+  const table = textTable(
+    ["steps", "skipped", "scale", "loss", "gradient norm", "clipped to, least"],
     spans.map(({ first, last, skipped, scale, loss, grad_norm, clip_factor }) => [
       ...[first === last ? String(first) : `${first}–${last}`, String(skipped), String(scale)],
-      ...[loss, grad_norm, clip_factor].map(mean),
+      ...[loss, grad_norm].map(mean),
+      Number.isNaN(clip_factor) ? "–" : share(clip_factor),
     ]),
   );
+  const clipped =
+    '; "clipped to" is what was left of the length of the longest gradient among them, which was scaled down';
+  return `${table}\nLoss and gradient norm are means over the steps of a row, the norm before clipping${clips ? clipped : ""}.`;
 }
 
 function scalesText({ total, entries }: NumericsSummary["scale_changes"]): string {
