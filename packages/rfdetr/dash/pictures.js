@@ -242,7 +242,7 @@ export class Pictures {
       }
       const counts = figure.querySelector(".counts");
       if (counts !== null)
-        counts.textContent = `${whole(reached)} detected${reached > most ? `, the best ${whole(most)} drawn` : ""}${this.#truth.checked ? `, ${whole(figure.querySelectorAll(".truth").length)} true` : ""}`;
+        counts.textContent = `${whole(reached)} detected${reached > most ? `, the best ${whole(most)} drawn` : ""}${this.#truth.checked ? `, ${whole(figure.querySelectorAll(".truth").length)} in the truth` : ""}`;
     }
   }
 

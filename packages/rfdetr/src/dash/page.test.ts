@@ -212,10 +212,10 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     await page.getByRole("tab", { name: "Pictures" }).click();
     const image = page.locator(".image").nth(1);
     await image.locator(".detection:not([hidden])").first().waitFor();
-    expect(await image.locator(".counts").textContent()).toBe("20 detected, the best 12 drawn, 1 true");
+    expect(await image.locator(".counts").textContent()).toBe("20 detected, the best 12 drawn, 1 in the truth");
     expect(await image.locator(".detection:not([hidden])").count()).toBe(12);
     await page.locator("#confidence").fill("0.81");
-    expect(await image.locator(".counts").textContent()).toBe("5 detected, 1 true");
+    expect(await image.locator(".counts").textContent()).toBe("5 detected, 1 in the truth");
     await page.close();
   });
 
