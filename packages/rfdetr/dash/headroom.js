@@ -209,3 +209,9 @@ export function trendAt(modules, side, at, measure) {
   const change = leastBits(modules, side, at, measure) - leastBits(modules, side, before, measure);
   return at - before + 1 >= fewest && Number.isFinite(change) ? change / (at - before) : 0;
 }
+
+/**
+ * Whether headroom falls and is worth an arrow: far from the limit, where no forecast is made either, it only wanders.
+ * @param {number} bits @param {number} trend bits a watched step
+ */
+export const isFalling = (bits, trend) => trend < -0.05 && bits < steps[steps.length - 1];

@@ -2,7 +2,7 @@
 // The tree of the modules: each row a strip of colours, which are its headroom over the watched steps.
 import { drawing, fill, h, styleValue } from "./dom.js";
 import { bitsText } from "./format.js";
-import { leastBits, levelOf, modulesBelow, treeOf, trendAt } from "./headroom.js";
+import { isFalling, leastBits, levelOf, modulesBelow, treeOf, trendAt } from "./headroom.js";
 
 /** @import { ModuleSeries } from "../src/dash/wire.js" */
 /** @import { Measure, Side, TreeNode } from "./headroom.js" */
@@ -120,8 +120,7 @@ export class ModuleTree {
     for (const { node, row, below } of this.#rows) {
       const bits = leastBits(below, view.side, view.at, view.measure);
       const level = levelOf(bits);
-      const trend = trendAt(below, view.side, view.at, view.measure);
-      const falls = trend < -0.05;
+      const falls = isFalling(bits, trendAt(below, view.side, view.at, view.measure));
       const isForeseen = below.some(({ path }) => view.foreseen.has(`${view.side} ${path}`));
       const chip = /** @type {HTMLElement} */ (row.querySelector(".chip"));
       chip.textContent = `${falls ? "↘ " : ""}${bitsText(bits)}`;

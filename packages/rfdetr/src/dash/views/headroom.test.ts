@@ -6,6 +6,7 @@ import {
   flushedAt,
   flushedModules,
   flushedText,
+  isFalling,
   leastBits,
   levelOf,
   limitsText,
@@ -65,6 +66,8 @@ describe("headroom", () => {
     expect(trendAt(falling, "forward", 5, "as-run")).toBe(-1);
     expect(trendAt(falling, "forward", 0, "as-run")).toBe(0);
     expect(trendAt(falling, "gradient", 5, "as-run")).toBe(0);
+    // A run in bfloat16 has a hundred bits left, and no need of arrows.
+    expect([isFalling(7, -1), isFalling(7, 0), isFalling(125, -1)]).toEqual([true, false, false]);
     // Two or three points show no trend.
     expect([1, 2, 3].map((at) => trendAt(falling, "forward", at, "as-run"))).toEqual([0, 0, -1]);
   });
