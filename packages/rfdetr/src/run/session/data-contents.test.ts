@@ -38,7 +38,7 @@ describe("the contents of a split", () => {
   });
 
   it("tell what another layout or format keeps: names without folders, classes by name, boxes as far as they are rounded", () => {
-    const images = [image("/a/train/1.jpg", [[0, 0, 4.0001, 4]]), image("/a/train/2.jpg", [[1, 1, 2, 2]], [1])];
+    const images = [image("/a/train/1.jpg", [[-3, 0, 4.0001, 4]]), image("/a/train/2.jpg", [[1, 1, 2, 2]], [1])];
     const coco = splitContents({ images, classNames: ["cat", "dog"] });
     const moved = [image("/b/images/2.jpg", [[1, 1, 2, 2]], [0]), image("/b/images/1.jpg", [[0, 0, 4, 4]], [1])];
     const yolo = splitContents({ images: moved, classNames: ["dog", "cat"] });

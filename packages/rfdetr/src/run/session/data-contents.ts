@@ -12,7 +12,7 @@ export interface SplitContents {
   alike?: {
     /** SHA-256 of the names of the images without folders, their sizes, and the names of the classes in each. */
     sha256: string;
-    /** Mean of the boxes, which formats round: left, top, right and bottom in pixels. */
+    /** Mean of the boxes within their pictures, which formats round: left, top, right and bottom in pixels. */
     box: number[];
   };
 }
@@ -52,7 +52,9 @@ function alikeOf(
     return JSON.stringify([file.split(/[\\/]/).at(-1), width, height, crowd.labels.length, names]);
   });
   const sums = [0, 0, 0, 0];
-  for (const { boxes } of images) for (let i = 0; i < boxes.length; i++) sums[i % 4] += boxes[i];
+  // YOLO has the part of a box that lies in its picture.
+  for (const { boxes, width, height } of images)
+    for (let i = 0; i < boxes.length; i++) sums[i % 4] += Math.min(Math.max(0, boxes[i]), i % 2 === 0 ? width : height);
   const box = sums.map((sum) => Number((sum / Math.max(1, objects)).toFixed(3)));
   return { sha256: createHash("sha256").update(lines.sort().join("\n")).digest("hex"), box };
 }
