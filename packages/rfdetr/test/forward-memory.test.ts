@@ -73,5 +73,9 @@ it("export refuses a resolution or a batch, and leaves nothing", async () => {
   const options = { weights: at("tiny.safetensors"), out: at("out.onnx"), precision: "fp32" } as const;
   await expect(exportOnnx({ ...options, batch: 1, resolution: [256, 128] })).rejects.toEqual(refused(1, "256×128"));
   await expect(exportOnnx({ ...options, batch: 40 })).rejects.toEqual(refused(40));
+  // onnxruntime, which proves the file, holds the matrix of an attention: three heads of 16384 × 16384 numbers.
+  await expect(exportOnnx({ ...options, batch: 1, resolution: [1024, 1024] })).rejects.toThrow(
+    /on 1 image of 1024 pixels would take about 3\.\d+ GiB but/,
+  );
   expect(readdirSync(folder)).toEqual(before);
 });

@@ -19,16 +19,23 @@ export interface ForwardPass {
   device: string;
   /** Of normalised images `[B, 3, H, W]`. */
   forward: (images: Tensor) => unknown;
+  /** Of a runtime that takes more than this one: how many times as much, and bytes of each image beside that. */
+  runtime?: { times: number; perImage: number };
 }
 
 /**
  * Checks that there may be enough memory for a forward pass. The estimate is made only where that is in question.
  * @throws ConfigError with an estimate where there is not
  */
-export function checkForwardMemory({ config, device, forward }: ForwardPass, images: number, size: Shape): void {
+export function checkForwardMemory(
+  { config, device, forward, runtime }: ForwardPass,
+  images: number,
+  size: Shape,
+): void {
+  const { times, perImage } = runtime ?? { times: 1, perImage: 0 };
   const available = availableOn(device);
   const pixels = pixelsOf(size);
-  if (images * pixels * mostPerPixel < available) return;
+  if (images * (times * pixels * mostPerPixel + perImage) < available) return;
   const peak = (batch: number, side: number): number => {
     const before = memory(device).liveBytes;
     resetPeakMemory(device);
@@ -39,8 +46,10 @@ export function checkForwardMemory({ config, device, forward }: ForwardPass, ima
   try {
     // What is made once, such as copies of weights, belongs to no size.
     peak(1, small);
-    const needed = extrapolatedPeak(pixels, images, [small, large], (side) => [peak(1, side), peak(2, side)]);
-    if (needed > estimateMargin * available) throw forwardRefused(images, size, needed, available);
+    const own = extrapolatedPeak(pixels, images, [small, large], (side) => [peak(1, side), peak(2, side)]);
+    const needed = times * own + images * perImage;
+    if (needed > (runtime === undefined ? estimateMargin : 1) * available)
+      throw forwardRefused(images, size, needed, available);
   } finally {
     releaseCachedMemory(device);
     resetPeakMemory(device);
