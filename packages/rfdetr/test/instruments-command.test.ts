@@ -16,6 +16,11 @@ beforeAll(() => {
 });
 
 describe("rfdetr doctor and bench", () => {
+  it("tells a log what it measures", () => {
+    const { stderr } = rfdetr("doctor", "--model", "tiny", "--batch", "1", "--casts");
+    expect(stderr).toBe("measuring matrix products\n");
+  });
+
   it("doctor --json recommends a precision with its reason", () => {
     const { status, stdout } = rfdetr("doctor", "--json");
     expect(status).toBe(0);

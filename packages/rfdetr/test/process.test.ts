@@ -102,6 +102,7 @@ describe("another command", () => {
     expect(said("check", "fresh", "--fix", "mended")).toContain(
       "next       npx rfdetr train --data mended --model nano",
     );
+    expect(said("split", "fresh/train", "cut")).toContain("next       npx rfdetr train --data cut --model nano");
     expect(said("check", "nowhere").join()).not.toContain("next ");
   });
 

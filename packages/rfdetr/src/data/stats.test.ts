@@ -24,3 +24,16 @@ it("counts sizes as evaluation does: an object of exactly 32² pixels is small, 
   const [{ sizes }] = statsOf({ layout: "coco", classNames: ["cat"], splits, faults: 0 }).splits;
   expect(sizes).toEqual({ small: 2, medium: 2, large: 1 });
 });
+
+it("lists the ten most frequent image sizes, and counts the others", () => {
+  const images = Array.from({ length: 14 }, (_, i) => ({
+    width: 100 + Math.min(i, 11),
+    height: 9,
+    labels: [],
+    areas: [],
+  }));
+  const splits = [{ split: "train", images }] as unknown as ReadSplits["splits"];
+  const [{ imageSizes, otherImageSizes }] = statsOf({ layout: "coco", classNames: [], splits, faults: 0 }).splits;
+  expect(imageSizes[0]).toEqual({ size: "111×9", images: 3 });
+  expect([imageSizes.length, otherImageSizes]).toEqual([10, 2]);
+});

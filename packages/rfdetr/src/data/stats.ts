@@ -22,6 +22,8 @@ export interface SplitStats {
   boxesPerImage: { minimum: number; median: number; maximum: number; empty: number };
   /** The ten most frequent image sizes. */
   imageSizes: { size: string; images: number }[];
+  /** How many other image sizes there are. */
+  otherImageSizes: number;
   /** Objects by what their outline is, where outlines were read. */
   outlines?: { polygons: number; masks: number; none: number };
 }
@@ -102,6 +104,9 @@ function countClasses(images: readonly DatasetImage[], classNames: readonly stri
   return perClass;
 }
 
+/** Image sizes that are listed. */
+const mostSizes = 10;
+
 /** @param order the classes, those with most boxes in the dataset first: the same in all splits */
 function splitStats(
   split: Split,
@@ -132,8 +137,9 @@ function splitStats(
     },
     imageSizes: [...imageSizes]
       .sort((a, b) => b[1] - a[1])
-      .slice(0, 10)
+      .slice(0, mostSizes)
       .map(([size, images]) => ({ size, images })),
+    otherImageSizes: Math.max(0, imageSizes.size - mostSizes),
     ...outlinesOf(images),
   };
 }

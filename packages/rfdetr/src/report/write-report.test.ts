@@ -1,9 +1,11 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { recordLine } from "@rfdetr/amp/records";
 import { afterAll, describe, expect, it } from "vitest";
 import { htmlPage } from "../testing/pages/html-page.js";
 import { exampleDetails } from "../testing/runs/example-details.js";
+import { moduleRecord, monitorRecord } from "../testing/runs/numerics-records.js";
 import { reportRun } from "../testing/runs/report-run.js";
 import { reportFigures } from "./report-figures.js";
 import { reportOfEnd, writeReport } from "./write-report.js";
@@ -152,6 +154,18 @@ describe("the comparison of runs", () => {
     const rows = htmlPage(readFileSync(writeReport([first, other], join(root, "one.html")).out, "utf8")).texts("tr");
     expect(rows).toEqual(expect.arrayContaining(["watched steps53", expect.stringMatching(near)]));
     expect(rows.filter((row) => row.includes("of float16")).join()).not.toContain("★");
+  });
+
+  it("counts no value as near an overflow that float32 holds", () => {
+    const least = (folder: string): unknown =>
+      reportFigures(writeReport([first, folder], join(root, "wide.html"))).figures?.find(({ name }) =>
+        name.endsWith("of float16, outputs"),
+      )?.values;
+    const folder = reportRun(join(root, "wide", "nano"));
+    const before = least(folder);
+    const wide = monitorRecord(40, { forward: [moduleRecord("head", 2 ** 20, { dtype: "float32" })] });
+    appendFileSync(join(folder, "numerics.jsonl"), `${recordLine(wide)}\n`);
+    expect(least(folder)).toEqual(before);
   });
 
   it("calls none the best while nothing was found", () => {

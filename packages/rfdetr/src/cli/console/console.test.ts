@@ -45,6 +45,20 @@ describe("Console", () => {
     expect(out.text()).toMatch(/^[\x20-\x7e]*\n$/);
   });
 
+  it("tells a log of each stage of what takes long, and counts in a terminal", () => {
+    const [log, screen, json] = [sink(), terminal(), sink()];
+    for (const console of [
+      new Console({}, { out: sink(), err: log }),
+      new Console({}, { out: sink(), err: screen }),
+      new Console({ json: true }, { out: sink(), err: json }),
+    ])
+      for (const [text, stage] of [["image 1/2", "image"], ["image 2/2", "image"], ["tables"]])
+        console.doing(text, stage);
+    expect(log.text()).toBe("image 1/2\ntables\n");
+    expect(screen.text()).toContain("image 2/2");
+    expect(json.text()).toBe("");
+  });
+
   it("colours each stream where it is a terminal", () => {
     const [out, err] = [sink(), terminal()];
     const console = new Console({}, { out, err });

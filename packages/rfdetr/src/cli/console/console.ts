@@ -17,6 +17,9 @@ export interface ConsoleOptions {
 /** The shortest that names in a table become in a narrow terminal. */
 const shortestName = 8;
 
+/** Milliseconds after which a log is told again of a stage that goes on. */
+const logEvery = 30_000;
+
 /** Writes what a command has to say. No control character of a name reaches the terminal through it. */
 export class Console {
   readonly json: boolean;
@@ -25,6 +28,10 @@ export class Console {
   readonly #err: Output;
   /** The live line for a terminal of so many columns; null where there is none. */
   #live: ((columns: number) => string) | null = null;
+
+  /** What a log was told of, and when it was last. */
+  readonly #stages = new Set<string>();
+  #told = Number.NEGATIVE_INFINITY;
 
   constructor(options: Partial<ConsoleOptions> = {}, streams: { out?: OutputStream; err?: OutputStream } = {}) {
     this.#out = streams.out === undefined ? stdout : new Output(streams.out);
@@ -142,6 +149,21 @@ export class Console {
     if (this.#live === null) this.#err.stream.on("resize", this.#redraw);
     this.#live = typeof text === "string" ? () => text : text;
     this.#redraw();
+  }
+
+  /**
+   * The live line of what takes long; for a log, a line of each stage when it begins, and one every half minute.
+   * @param stage what the text is of, without what is counted in it
+   */
+  doing(text: string, stage = text): void {
+    if (!this.plain) {
+      this.live(text);
+      return;
+    }
+    if (this.json || (this.#stages.has(stage) && performance.now() - this.#told < logEvery)) return;
+    this.#stages.add(stage);
+    this.#told = performance.now();
+    this.progress(text);
   }
 
   /** Removes the live line. */

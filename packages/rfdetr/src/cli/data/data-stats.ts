@@ -58,14 +58,15 @@ async function stats(folder: string, flags: StatsFlags): Promise<number> {
 }
 
 function printSplit(console: Console, stats: SplitStats): void {
-  const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes, outlines } = stats;
+  const { split, images, boxes, classes, sizes, boxesPerImage, imageSizes, otherImageSizes, outlines } = stats;
   console.result(console.bold(`${split}: ${counted(images, "image")}, ${counted(boxes, "box", "boxes")}`));
   console.result(
     `objects by annotated area, as in evaluation: ${sizes.small} small (up to 32² pixels), ${sizes.medium} medium (up to 96²), ${sizes.large} large`,
   );
   const { minimum, maximum, median, empty } = boxesPerImage;
   console.result(`boxes per image: ${minimum} to ${maximum}, median ${median}; ${counted(empty, "image")} without`);
-  console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}`);
+  const more = otherImageSizes > 0 ? ` and ${counted(otherImageSizes, "other")}` : "";
+  console.result(`image sizes: ${imageSizes.map(({ size, images: count }) => `${size} (${count})`).join(", ")}${more}`);
   if (outlines !== undefined)
     console.result(
       `outlines: ${counted(outlines.polygons, "object")} with polygons, ${outlines.masks} with masks, ${outlines.none} without`,

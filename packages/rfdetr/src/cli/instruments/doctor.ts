@@ -162,7 +162,7 @@ async function measure(
   console.live("reading");
   const asked = { model: flags.model ?? "nano", batch, device, weights, data: flags.data, overrides };
   const subject = await openSubject(asked);
-  console.live("measuring matrix products");
+  console.doing("measuring matrix products");
   const peaks = measurePeaks(device, precision);
   report.peaks(console, peaks);
   if (flags.casts) {
@@ -175,14 +175,14 @@ async function measure(
     if (console.json) console.data({ ...about, features, ...measured, casts: { operators, casts: made, total } });
     return;
   }
-  const progress = (what: string) => console.live(`measuring ${what}`);
+  const progress = (what: string) => console.doing(`measuring ${what}`, what.replace(/, round .*/, ""));
   const calibration = calibrateSubject(subject, { formats: formatsOf(flags.formats), progress });
   const { variant } = subject.model.config;
   const emulates = device === "cpu" && !readHardware("cpu").fp16;
   report.precisions(console, `${variant} on ${counted(batch, "image")}`, calibration, emulates);
   if (calibration.formats.length > 0) report.formats(console, calibration);
   const moments = report.moments(console, subject.model);
-  console.live("measuring what sparing memory costs");
+  console.doing("measuring what sparing memory costs");
   const spared = report.sparedIn(calibration, precision, flags.write !== undefined);
   const prices = memoryPrices(subject, { precision: spared.precision });
   report.memory(console, spared, prices);
@@ -195,7 +195,7 @@ async function measure(
     rules: subject.rules,
     device,
     batches: seen?.batches ?? [report.noise(subject)],
-    progress: (mode, done) => console.live(`evaluating in ${mode}: ${done} images`),
+    progress: (mode, done) => console.doing(`evaluating in ${mode}: ${done} images`, mode),
   });
   showEvaluation(console, evaluation, { trained: subject.trained, seen });
   const { recommended, precisions, formats, exact } = calibration;

@@ -108,21 +108,29 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
   };
   const result = await cleanedUp(
     () => abandonExport(out),
-    () => exportInThread(options, { warn, onBadImage, progress: showProgress(console) }),
+    () => exportInThread(options, { warn, onBadImage, progress: showProgress(console, flags.report) }),
   );
   console.end();
   show(console, result, flags.data);
   return leftOut > 0 ? exit.partial : exit.done;
 }
 
-function showProgress(console: Console): ExportOptions["progress"] {
+/** @param isLong whether the export takes minutes, so that a log is told of it too */
+function showProgress(console: Console, isLong: boolean): ExportOptions["progress"] {
   return (doing, done, total) => {
-    if (doing === "tracing") console.live("tracing the model");
-    else if (doing === "calibrating") console.live(`calibrating ${done}/${total}`);
-    else if (doing === "comparing") console.live(`comparing precisions ${done}/${total}`);
-    else if (doing === "writing") console.live(`writing ${formatBytes(done)} of ${formatBytes(total)}`);
-    else console.live(`proving on image ${done}/${total}`);
+    const text = progressText(doing, done, total);
+    if (isLong) console.doing(text, doing);
+    else console.live(text);
   };
+}
+
+function progressText(...[doing, done, total]: Parameters<NonNullable<ExportOptions["progress"]>>): string {
+  if (doing === "tracing") return "tracing the model";
+  if (doing === "calibrating") return `calibrating ${done}/${total}`;
+  if (doing === "comparing") return `comparing precisions ${done}/${total}`;
+  return doing === "writing"
+    ? `writing ${formatBytes(done)} of ${formatBytes(total)}`
+    : `proving on image ${done}/${total}`;
 }
 
 function show(console: Console, result: ExportResult, data?: string): void {

@@ -60,10 +60,10 @@ export class NothingFound {
   }
 }
 
-/** A threshold that a score is above: a tenth where that is not far below, otherwise a hundredth. */
+/** The next threshold that a score is above: in steps of 0.05 where that is not far below, otherwise of 0.01. */
 function lower(score: number): string {
-  const tenth = Math.floor(score * 10) / 10;
-  if (tenth >= 0.2 && tenth < score) return String(tenth);
+  const twentieth = Math.floor(score * 20) / 20;
+  if (twentieth >= 0.15 && twentieth < score) return String(twentieth);
   const hundredth = Math.floor(score * 100) / 100;
   return String(hundredth < score ? hundredth : Math.round(hundredth * 100 - 1) / 100);
 }

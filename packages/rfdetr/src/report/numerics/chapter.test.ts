@@ -113,9 +113,23 @@ describe("the chapter on numerics", () => {
     const words = report.text();
     expect(badgesOf(report)).toEqual(["head◆ grad +14.0 · 60 % zero", "neck● grad +16.0"]);
     expect(words).not.toMatch(/Gradients would have fit|All 2 modules had room/);
-    expect(words).toContain("In 1 of 2 modules, more than 5 % would have become zero: most in head, 60 %.");
+    expect(words).toContain(
+      "In 1 of the 2 modules whose gradients 16-mixed has in float16, more than 5 % would have become zero: most in head, 60 %.",
+    );
     expect(words).toContain("Loss scales from 32 to 8,192 would have kept the gradients in float16 at both ends");
     expect(words).toContain("16-mixed begins at 65,536, and would have skipped steps until it came down.");
+  });
+
+  it("says of which modules it counts, and which came closer in float32", () => {
+    const sides = { forward: [values("neck", "bfloat16", 8), values("norm", "float32", 2 ** 14)] };
+    const head = { gradient: [gradient("head", [-30, 2], 60)] };
+    const words = watchedOnce("counted", [stepRecord(1, { scale: 1 }), monitorRecord(1, { ...sides, ...head })]).text();
+    expect(words).toContain(
+      "Outputs would have fit into float16, with +13.0 bits left in neck. Closer, with +2.0 bits, came norm, which is held in float32, in 16-mixed too.",
+    );
+    expect(words).toContain("In the only module whose gradients 16-mixed has in float16, more than 5 %");
+    expect(words).toContain("Of 3 watched modules: ");
+    expect(words).toContain("zero in 1 of these 3, of their outputs or gradients in any dtype.");
   });
 
   it("says so where no loss scale keeps both ends", () => {
@@ -190,7 +204,7 @@ describe("the chapter on numerics", () => {
       "The modules were watched on 1 of 4 steps (monitor_interval 200): what follows is said of these.",
     );
     expect(words).toContain("1 skipped step was not among them.");
-    expect(words).toContain("Of 1 module: 1 worth a look, on the watched steps: 1 of 4 steps.");
+    expect(words).toContain("Of 1 watched module: 1 worth a look, on the watched steps: 1 of 4 steps.");
     expect(words).toContain("is 32,768: above it, that of head overflows.");
     expect(badgesOf(report)).toEqual(["head◆ grad +6.0 · overflowed in a skipped step"]);
   });
@@ -222,7 +236,7 @@ describe("the chapter on numerics", () => {
     expect(text).toContain(
       "All tensors together took 8.58 MiB at most; after a step the whole process took up to 381 MiB",
     );
-    expect(text).toContain("477 MiBpeak memory of the process");
+    expect(text).toContain("477 MiBpeak memory of the process, whole run");
     expect(text).toContain("Its gradient points 1.15° away from the exact one.");
   });
 

@@ -99,8 +99,10 @@ function summary({ modules, narrow, seen }: Overall): Html {
   if (wider > 0) parts.push(`${grouped(wider)} that float16 would hardly hold, in a wider dtype`);
   const zero = modules.filter((module) => sides.some((side) => losesMuch(rateSide(module, side, narrow)))).length;
   const flushed =
-    zero === 0 ? "" : ` Float16 ${words[1]} more than 5 % of the values zero in ${grouped(zero)} of them.`;
-  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}</p>`;
+    zero === 0
+      ? ""
+      : ` Float16 ${words[1]} more than 5 % of the values zero in ${grouped(zero)} of these ${grouped(modules.length)}, of their outputs or gradients in any dtype.`;
+  return html`<p>${parts.length === 0 ? `All ${grouped(modules.length)} modules had room` : `Of ${counted(modules.length, "watched module")}: ${listed(parts)}`}, on the watched steps: ${seen}.${flushed}</p>`;
 }
 
 /** Whether a side came near the end of its own dtype, or beyond it: then there is something to do in any precision. */

@@ -100,7 +100,7 @@ function leastRoom({ modules, narrow }: Overall, side: Side): Html | null {
   const least = records.reduce((a, b) => (room(b) < room(a) ? b : a));
   const what = side === "forward" ? "Outputs" : "Gradients";
   const left = room(least);
-  const zero = lost(records, narrow);
+  const zero = html`${widerNearer(modules, side, narrow, left)}${lost(records, side, narrow)}`;
   if (narrow === "float16")
     return left >= 0
       ? html`${what} in float16 came closest to overflow in ${pathOf(least.path)}: ${bits(left)} bits were left.${zero}`
@@ -110,16 +110,32 @@ function leastRoom({ modules, narrow }: Overall, side: Side): Html | null {
   const flushed = records.some(({ record }) => record.fp16_flush > muchFlushed);
   return flushed
     ? html`${what} would not have overflowed float16, with ${bits(left)} bits left in ${pathOf(least.path)}, but float16 loses small ones.${zero}`
-    : html`${what} would have fit into float16, with ${bits(left)} bits left in ${pathOf(least.path)}.`;
+    : html`${what} would have fit into float16, with ${bits(left)} bits left in ${pathOf(least.path)}.${zero}`;
+}
+
+/** The module that came closer to the end of float16 than those that have float16, and does not need it. */
+function widerNearer(modules: Overall["modules"], side: Side, narrow: Dtype, left: number): Html | null {
+  const wider = modules.flatMap(({ path, [side]: record }) => {
+    if (record === null || isIn(record, narrow)) return [];
+    const room = headroomOf(record).fp16.overflow;
+    return room < left ? [{ path, room }] : [];
+  });
+  if (wider.length === 0) return null;
+  const { path, room } = wider.reduce((a, b) => (b.room < a.room ? b : a));
+  return html` Closer, with ${bits(room)} bits, came ${pathOf(path)}, which is held in float32${narrow !== "float16" && ", in 16-mixed too"}.`;
 }
 
 /** The modules of which float16 makes much zero. */
-function lost(records: readonly { path: string; record: ModuleRecord }[], narrow: Dtype): Html | null {
+function lost(records: readonly { path: string; record: ModuleRecord }[], side: Side, narrow: Dtype): Html | null {
   const much = records.filter(({ record }) => record.fp16_flush > muchFlushed);
   if (much.length === 0) return null;
   const most = much.reduce((a, b) => (b.record.fp16_flush > a.record.fp16_flush ? b : a));
   const becomes = narrow === "float16" ? "became" : "would have become";
-  return html` In ${grouped(much.length)} of ${counted(records.length, "module")}, more than 5 % ${becomes} zero: most in ${pathOf(most.path)}, ${percent(most.record.fp16_flush)}.`;
+  const all = records.length === 1 ? "the only module" : `all ${grouped(records.length)} modules`;
+  const of = much.length === records.length ? all : `${grouped(much.length)} of the ${grouped(records.length)} modules`;
+  const held = `${narrow === "float16" ? "are" : "16-mixed has"} in float16`;
+  const whose = `whose ${side === "forward" ? "outputs" : "gradients"} ${held}`;
+  return html` In ${of} ${whose}, more than 5 % ${becomes} zero: most in ${pathOf(most.path)}, ${percent(most.record.fp16_flush)}.`;
 }
 
 /** The loss scales under which the gradients fit into float16 at both ends. */

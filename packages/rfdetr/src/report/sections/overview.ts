@@ -98,7 +98,12 @@ export function tiles(run: RunRecord): Html {
     ...(seconds === null ? [] : [[duration(seconds), "training time"] as [string, string]]),
     ...(rss === null
       ? []
-      : [[formatBytes(rss), `peak memory of ${processesOf(run) > 1 ? "rank 0" : "the process"}`] as [string, string]]),
+      : [
+          [
+            formatBytes(rss),
+            `peak memory of ${processesOf(run) > 1 ? "rank 0" : "the process"}${summary === null ? " so far" : ", whole run"}`,
+          ] as [string, string],
+        ]),
   ];
   return html`<ul class="tiles">${entries.map(([value, name]) => html`<li><b>${value}</b><span>${name}</span></li>`)}</ul>`;
 }

@@ -129,7 +129,9 @@ describe("the summary of a run's numerics", () => {
     // As the report says it: the phases together take 480 ms.
     expect(text).toContain("Time of a step: 500 ms on average: load 10.0 %, forward 30.0 %");
     expect(text).toContain("optimizer 6.0 %, between the steps 4.0 %");
-    expect(text).toContain("Memory: peak of tensors 8.58 MiB; the process after a step, at most 381 MiB");
+    expect(text).toContain(
+      "Memory: peak of tensors 8.58 MiB; the process after a step, at most 381 MiB (summary.json has its peak over the whole run",
+    );
     expect(text).toContain(
       "at the peak of step 2, the highest that was looked at, 8.00 MiB in backward: weights 977 KiB, activations 7.05 MiB",
     );

@@ -175,7 +175,7 @@ function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {
 
 function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak }: NumericsMemory): string {
   const lines = [
-    `Memory: peak of tensors ${formatBytes(peak)}; the process after a step, at most ${formatBytes(peak_rss)}`,
+    `Memory: peak of tensors ${formatBytes(peak)}; the process after a step, at most ${formatBytes(peak_rss)} (summary.json has its peak over the whole run, with evaluations and pictures)`,
   ];
   if (fixed)
     lines.push(

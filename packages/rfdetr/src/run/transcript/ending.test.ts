@@ -40,6 +40,12 @@ describe("the last lines of a run", () => {
     expect(ending({ stop_reason: "time_budget" })[1]).toContain("ended by its time budget after 4,700 steps");
   });
 
+  it("do not call the epochs that have ended those of the run, where more are planned", () => {
+    const first = { stop_reason: "interrupted", best_epoch: 1, epochs: 1 } as const;
+    expect(ending(first)[0]).toBe("result     AP 0.512, AP50 0.700 in epoch 1, the only one so far");
+    expect(ending({ stop_reason: "failed" })[0]).toMatch(/ in epoch 41, the best of 50 so far$/);
+  });
+
   it("say which callback ended the run, and why", () => {
     const stopped = { stop_reason: "callback", stop_message: "plateau: AP stays" } as const;
     expect(ending(stopped)[1]).toBe(

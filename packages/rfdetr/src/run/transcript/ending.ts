@@ -46,13 +46,17 @@ function testInWords({ ap, ap50, masks }: TestEvent): string {
   return figuresInWords([ap, ap50], masks === undefined ? null : [masks.ap, masks.ap50]);
 }
 
-function resultInWords({ AP, AP50, best_epoch: best, epochs, ...summary }: RunSummary): string {
+function resultInWords({ AP, AP50, best_epoch: best, epochs, stop_reason: reason, ...summary }: RunSummary): string {
   const { mask_AP: maskAP, mask_AP50: maskAP50 = null } = summary;
   const main = maskAP === undefined ? AP : maskAP;
   if (epochs === 0) return "none yet: no epoch has ended";
   if (best === null || main === null) return "no figures to choose the best weights by";
   if (main === 0 && AP === main) return `AP 0 after ${counted(epochs, "epoch")}: no detection was right so far`;
   const figures = figuresInWords([AP, AP50], maskAP === undefined ? null : [maskAP, maskAP50]);
+  // Of a run that goes on later, more epochs are planned than have ended.
+  const isOpen = reason === "interrupted" || reason === "failed";
+  if (isOpen)
+    return `${figures} in epoch ${best}, the ${epochs === 1 ? "only one" : `best of ${grouped(epochs)}`} so far`;
   return `${figures} in epoch ${best} of ${grouped(epochs)}, the best`;
 }
 
