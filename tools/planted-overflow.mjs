@@ -5,7 +5,7 @@
 //
 //   npm run build && node tools/planted-overflow.mjs --out DIR [--steps N] [--no-remedy]
 //
-// With `--steps 20` the run ends while the overflow is foreseen and has not come yet.
+// With `--steps 20` the run is stopped while the overflow is foreseen and has not come yet.
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { synthesize } from "../packages/rfdetr/dist/data/index.js";
@@ -26,7 +26,9 @@ if (out === undefined) {
 }
 const datasetDir = `${out}-data`;
 if (!existsSync(datasetDir)) await synthesize(datasetDir, { images: 24, size: 64, classes: 3, seed: 1 });
-const run = { datasetDir, outputDir: out, openData: openTrainData, maxSteps: Number(steps), remedy: !noRemedy };
+// Nothing is foreseen beyond the planned end: a short run is stopped before it.
+const [stopAfter, maxSteps] = [Number(steps), Math.max(60, Number(steps))];
+const run = { datasetDir, outputDir: out, openData: openTrainData, maxSteps, stopAfter, remedy: !noRemedy };
 for await (const event of plantedOverflow(run))
   if (event.type === "warning" || event.type === "control") console.log(event.message);
   else if (event.type === "step" && event.skipped) console.log(`step ${event.step} is skipped`);

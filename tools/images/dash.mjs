@@ -53,7 +53,7 @@ function train(folder) {
     execFileSync(command, words.split(" "), { cwd: folder, stdio: "inherit" });
   writeFileSync(join(folder, "settings.json"), JSON.stringify(settings));
   rfdetr("data synth data/emoji --images 240 --size 96 --classes 3 --seed 1");
-  const flags = "--model tiny --config settings.json --epochs 8 --precision 16-mixed --seed 3";
+  const flags = "--model tiny --config settings.json --epochs 16 --precision 16-mixed --seed 3";
   rfdetr(`train --data data/emoji --out runs/learned ${flags}`);
   execFileSync(process.execPath, [
     join(root, "tools/planted-overflow.mjs"),

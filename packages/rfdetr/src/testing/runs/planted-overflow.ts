@@ -20,8 +20,10 @@ const patience = 3;
 export interface PlantedRun {
   /** Steps between watched ones; default 2. */
   monitorInterval?: number;
-  /** The step that the run ends with. */
+  /** The steps that are planned. */
   maxSteps: number;
+  /** The step after which the run is stopped; default: the planned end. */
+  stopAfter?: number;
   datasetDir: string;
   outputDir: string;
   openData: OpenTrainData;
@@ -33,7 +35,12 @@ export interface PlantedRun {
  * Trains `tiny` in 16-mixed, while the weight of {@link plantedModule} grows until a step is skipped.
  * @returns the events of the run
  */
-export async function* plantedOverflow({ openData, remedy, ...options }: PlantedRun): AsyncGenerator<TrainEvent> {
+export async function* plantedOverflow({
+  openData,
+  remedy,
+  stopAfter,
+  ...options
+}: PlantedRun): AsyncGenerator<TrainEvent> {
   const settings = resolveSettings({
     model: "tiny",
     precision: "16-mixed",
@@ -54,8 +61,10 @@ export async function* plantedOverflow({ openData, remedy, ...options }: Planted
     return forward.call(this, images);
   };
   let skipped = 0;
+  const stop = new Int32Array(1);
   try {
-    for await (const event of train({ settings, resume: null, place: null, stop: new Int32Array(1) }, openData)) {
+    for await (const event of train({ settings, resume: null, place: null, stop }, openData)) {
+      if (event.type === "step" && event.step === stopAfter) stop[0] = 1;
       if (event.type === "step" && event.skipped) {
         grows = false;
         skipped++;
