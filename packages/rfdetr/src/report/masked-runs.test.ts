@@ -45,7 +45,7 @@ describe("the report of a run with masks", () => {
     expect(text).toContain(" Missed small objects cost most: 12.5 hundredths of AP50 of boxes.");
     expect(text).toContain("AP50 of masks lost to each kind of error");
     expect(text).toContain("AP50 of boxes lost to each kind of error");
-    expect(text).toContain("The class is right, the mask only overlaps the object.");
+    expect(text).toContain("The class is right, the mask only overlaps the object (TIDE: localisation).");
   });
 
   it("recommends the threshold that is best for masks, and names that of boxes", () => {
