@@ -145,6 +145,14 @@ describe("update probe", () => {
     expect(probe.end()).toEqual([]);
   });
 
+  it("leaves no tensor behind, copies and their views included", () => {
+    const probe = new UpdateProbe([["p", nn.parameter(tensor([1, 1, 2]))]]);
+    const before = memory().liveTensors;
+    probe.begin();
+    probe.end();
+    expect(memory().liveTensors).toBe(before);
+  });
+
   it("sees an optimizer's step", () => {
     const net = new Net();
     const optimizer = new optim.AdamW([{ params: net.parameters(), lr: 0.1, weightDecay: 0 }]);

@@ -195,7 +195,7 @@ export class UpdateProbe {
   begin(): void {
     this.#release();
     this.#before = noGrad(() =>
-      this.parameters.map(([name, parameter]) => ({ name, parameter, copy: keep(parameter.detach().clone()) })),
+      this.parameters.map(([name, parameter]) => ({ name, parameter, copy: keep(parameter.clone()) })),
     );
   }
 

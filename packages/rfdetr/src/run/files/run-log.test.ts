@@ -70,7 +70,7 @@ describe("log.txt", () => {
     const [title, model] = lines();
     expect(title).toBe("rfdetr 0.1.0, new run (libtorch 2.15.0, Node 20.20.2)");
     expect(model).toBe("model      nano at 384 px, 30,467,298 parameters");
-    expect(lines().slice(9)).toEqual([
+    expect(lines().slice(10)).toEqual([
       expect.stringMatching(/^warning: Random weights take /),
       "note: slow here",
       expect.stringMatching(/^step 214 skipped, loss scale 65536 → 32768: /),
