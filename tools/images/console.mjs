@@ -50,7 +50,8 @@ function record() {
     writeFileSync(join(folder, "quick.json"), JSON.stringify(quickSettings));
     const line = [...command, ...training].map((word) => `'${word}'`).join(" ");
     const file = join(folder, "session");
-    const env = { ...process.env, TERM: "xterm-256color", CI: "", NO_COLOR: "" };
+    // As npx starts it, so that the commands that it prints begin with npx.
+    const env = { ...process.env, TERM: "xterm-256color", CI: "", NO_COLOR: "", npm_command: "exec" };
     execFileSync("script", ["-qec", `stty cols ${columns} rows 50; ${line}`, file], { ...run, env });
     return readFileSync(file, "utf8");
   } finally {
