@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { faults, first, folder, found, root, train, yolo } from "../../testing/checked-dataset.js";
@@ -61,6 +61,17 @@ describe("data check", () => {
       "valid unreadable images: refused",
       "valid undecodable images: repaired",
     ]);
+  });
+
+  it("names TIFF files that are not decoded, or cut off", async () => {
+    const goldens = new URL("../images/fixtures/tiff.json", import.meta.url);
+    const { cases }: { cases: { name: string; file: string }[] } = JSON.parse(readFileSync(goldens, "utf8"));
+    const bytes = (kind: string): Buffer =>
+      Buffer.from(cases.find(({ name }) => name === kind)?.file as string, "base64");
+    await writeYolo(folder);
+    writeFileSync(join(folder, "valid/images/a.jpg"), bytes("RGB zstd"));
+    writeFileSync(join(folder, "valid/images/b.jpg"), bytes("60 % of RGB raw"));
+    expect(await found()).toEqual(["valid unreadable images: refused", "valid undecodable images: repaired"]);
   });
 
   it("does not let the test split stand in the way of training", async () => {

@@ -1,9 +1,10 @@
 // Decodes images to RGB bytes, as the package's reader does (Pillow's `convert("RGB")`). Every path decodes here:
 // training, evaluation, prediction and drawing.
 import { readFileSync, statSync } from "node:fs";
+import type { FailOnOptions } from "sharp";
 import { DataError } from "../../support/errors.js";
 import { reasonOf } from "../../support/files/system-error.js";
-import { checkMemory } from "../../support/machine/memory-error.js";
+import { checkMemory, isOutOfMemory } from "../../support/machine/memory-error.js";
 import { checkArgument, checkOptions, count, countOrZero, filePath, type OptionKinds } from "../../support/options.js";
 import { decodeBmp } from "./bmp.js";
 import { ByteSource } from "./byte-source.js";
@@ -13,6 +14,8 @@ import { inverse, orient, storedRegion } from "./orientation.js";
 import type { Region } from "./region.js";
 import { type RgbPixels, rgbPixels } from "./rgb.js";
 import { sharp } from "./sharp.js";
+import { endsInside, pictureOnly } from "./tiff.js";
+import { tiffTags } from "./tiff-directory.js";
 
 /** A decoded image: bytes in rows of red, green, blue. */
 export interface Pixels extends RgbPixels {
@@ -71,20 +74,19 @@ export async function decodeImage(
   const { width, height } = part;
   const factor = shrinkFactor({ ...header, width, height }, atLeast);
   try {
-    let pixels: RgbPixels;
-    if (format === "BMP") pixels = decodeBmp(source, part, factor, name);
-    else {
+    const size = { width: Math.ceil(width / factor), height: Math.ceil(height / factor) };
+    const decode = (from: string | Uint8Array, failOn: FailOnOptions): Promise<RgbPixels> => {
       // Pillow converts no colours, so the Python package trains and predicts on the values that the file has.
-      let image = sharp(source, { failOn: "truncated", ignoreIcc: true });
+      let image = sharp(from, { failOn, ignoreIcc: true });
       if (region !== undefined) image = image.extract(part);
       // libvips shrinks inside the decoder when a resize by a power of two follows, and reads other formats row by row.
-      if (factor > 1)
-        image = image.resize(Math.ceil(width / factor), Math.ceil(height / factor), {
-          fit: "fill",
-          fastShrinkOnLoad: true,
-        });
-      pixels = await rgbPixels(image);
-    }
+      if (factor > 1) image = image.resize({ ...size, fit: "fill", fastShrinkOnLoad: true });
+      return rgbPixels(image);
+    };
+    let pixels: RgbPixels;
+    if (format === "BMP") pixels = decodeBmp(source, part, factor, name);
+    else if (format === "TIFF") pixels = await decodeTiff(source, decode);
+    else pixels = await decode(source, "truncated");
     if (orientation !== turned) pixels = orient(orient(pixels, inverse(turned)), orientation);
     return { ...pixels, original: turnedSize(stored, orientation) };
   } catch (error) {
@@ -102,30 +104,58 @@ export function headerOf(source: string | Uint8Array, name: string): ImageHeader
   return typeof source === "string" ? readImageHeader(source) : parseImageHeader(new ByteSource(source), name);
 }
 
+/**
+ * Decodes a TIFF file. What is damaged or missing is an error of libvips for strips, and only a warning for tiles,
+ * whose place stays black. Faults of other entries of the file count as much: without those it gets a second try.
+ */
+async function decodeTiff(
+  source: string | Uint8Array,
+  decode: (from: string | Uint8Array, failOn: FailOnOptions) => Promise<RgbPixels>,
+): Promise<RgbPixels> {
+  try {
+    return await decode(source, "warning");
+  } catch (error) {
+    const bytes = bytesOf(source);
+    const picture = bytes === null || endsInside(bytes) ? null : pictureOnly(bytes);
+    if (picture === null || isOutOfMemory(error)) throw error;
+    return await decode(picture.bytes, picture.tags.has(tiffTags.tileWidth) ? "warning" : "error");
+  }
+}
+
 /** The bytes that files of a format begin and end with. */
 const ends = [
   { begin: [0xff, 0xd8], end: [0xff, 0xd9], name: "JPEG" },
   { begin: [0x89, 0x50, 0x4e, 0x47], end: [0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82], name: "PNG" },
 ] as const;
 
-/** A larger file is not searched for its end. */
+/** A larger file is not read to look at its bytes. */
 const searched = 256 << 20;
+
+/** The bytes of an image; null where they are too many. */
+function bytesOf(source: string | Uint8Array): Buffer | null {
+  if (typeof source !== "string") return Buffer.from(source.buffer, source.byteOffset, source.byteLength);
+  return statSync(source).size <= searched ? readFileSync(source) : null;
+}
 
 /**
  * Why an image does not decode, as the end of a sentence. The decoder's own message may be lost to another thread, so
  * the bytes are looked at first.
  */
 function decodeFault(source: string | Uint8Array, error: Error): string {
-  let bytes: Buffer = Buffer.alloc(0);
+  let bytes: Buffer | null;
   try {
-    if (typeof source !== "string") bytes = Buffer.from(source.buffer, source.byteOffset, source.byteLength);
-    else if (statSync(source).size <= searched) bytes = readFileSync(source);
+    bytes = bytesOf(source);
   } catch (unreadable) {
     return reasonOf(unreadable);
   }
-  for (const { begin, end, name } of ends)
-    if (begin.every((byte, i) => bytes[i] === byte) && bytes.lastIndexOf(Buffer.from(end)) < 0)
-      return `it is the beginning of a ${name} and ends in the middle, after ${bytes.length} bytes`;
+  if (bytes !== null) {
+    const inside = (name: string): string =>
+      `it is the beginning of a ${name} and ends in the middle, after ${bytes.length} bytes`;
+    for (const { begin, end, name } of ends)
+      if (begin.every((byte, i) => bytes[i] === byte) && bytes.lastIndexOf(Buffer.from(end)) < 0) return inside(name);
+    if (endsInside(bytes)) return inside("TIFF");
+  }
   const [said] = error.message.split("\n");
-  return said === "" || said === "Unknown error" ? "it holds no whole picture" : said;
+  const nothing = ["", "Unknown error", "Warning treated as error due to failOn setting"];
+  return nothing.includes(said) ? "it holds no whole picture" : said;
 }

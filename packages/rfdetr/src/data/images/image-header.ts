@@ -5,6 +5,7 @@ import { reasonOf } from "../../support/files/system-error.js";
 import { avifSize } from "./avif-header.js";
 import { ByteSource } from "./byte-source.js";
 import { type ImageFormat, imageKind, raw, video } from "./image-kinds.js";
+import { checkTiff } from "./tiff.js";
 import { readTiffDirectory, tiffTags } from "./tiff-directory.js";
 
 /** Width and height in pixels. */
@@ -108,7 +109,7 @@ const readers: Readonly<Record<ImageFormat, (source: ByteSource, name: string) =
 /** The orientation of EXIF data, which may begin with a mark. */
 function exifOrientation(source: ByteSource, start: number): number | undefined {
   const marked = source.at(start, 6)?.toString("latin1") === "Exif\0\0";
-  return readTiffDirectory(source, marked ? start + 6 : start)?.get(tiffTags.orientation);
+  return readTiffDirectory(source, marked ? start + 6 : start)?.first(tiffTags.orientation);
 }
 
 /** Walks the segments up to the first scan. */
@@ -179,13 +180,14 @@ function webp(source: ByteSource): StoredSize {
 }
 
 function tiff(source: ByteSource, name: string): StoredSize {
-  const values = readTiffDirectory(source, 0);
-  if (values === null) return null;
-  if (values.has(tiffTags.dngVersion)) throw notDecoded(name, raw);
-  const [width, height, orientation] = [tiffTags.width, tiffTags.height, tiffTags.orientation].map((tag) =>
-    values.get(tag),
+  const directory = readTiffDirectory(source, 0);
+  if (directory === null) return null;
+  if (directory.entries.has(tiffTags.dngVersion)) throw notDecoded(name, raw);
+  const [width = 0, height = 0, orientation = 1] = [tiffTags.width, tiffTags.height, tiffTags.orientation].map(
+    directory.first,
   );
-  return { width: width ?? 0, height: height ?? 0, orientation: orientation ?? 1 };
+  if (width > 0 && height > 0) checkTiff(directory, name);
+  return { width, height, orientation };
 }
 
 function bmp(source: ByteSource): StoredSize {

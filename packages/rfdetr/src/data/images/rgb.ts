@@ -15,11 +15,15 @@ export interface RgbPixels {
  * eight are kept; Pillow clips 16-bit greyscale at 255 instead, which gives a white picture.
  */
 export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
-  const { space } = await image.metadata();
+  const { space, depth } = await image.metadata();
   if (space === "cmyk") {
-    const inks = image.pipelineColourspace("cmyk").toColourspace("cmyk").raw({ depth: "uchar" });
-    const { data, info } = await inks.toBuffer({ resolveWithObject: true });
-    return { data: fromCmyk(data), width: info.width, height: info.height };
+    const wide = depth === "ushort";
+    const inks = image.pipelineColourspace("cmyk").toColourspace("cmyk");
+    const { data, info } = await inks.raw({ depth: wide ? depth : "uchar" }).toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    // libvips gives numbers in the order of the machine: little-endian, on all that this program runs on.
+    const bytes = wide ? Uint8Array.from({ length: data.length / 2 }, (_, i) => data[i * 2 + 1]) : data;
+    return { data: fromCmyk(bytes, channels), width, height };
   }
   const { data, info } = await image
     .removeAlpha()
@@ -33,13 +37,13 @@ export async function rgbPixels(image: Sharp): Promise<RgbPixels> {
   return { data: rgb, width, height };
 }
 
-/** CMYK bytes to RGB bytes in Pillow's integer arithmetic (`Convert.c: cmyk2rgb`). */
-function fromCmyk(inks: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array((inks.length / 4) * 3);
-  for (let i = 0; i < inks.length / 4; i++) {
-    const light = 255 - inks[i * 4 + 3];
+/** CMYK bytes to RGB bytes in Pillow's integer arithmetic (`Convert.c: cmyk2rgb`). Further channels are left out. */
+function fromCmyk(inks: Uint8Array, channels: number): Uint8Array {
+  const rgb = new Uint8Array((inks.length / channels) * 3);
+  for (let i = 0; i < inks.length / channels; i++) {
+    const light = 255 - inks[i * channels + 3];
     for (let c = 0; c < 3; c++) {
-      const product = inks[i * 4 + c] * light + 128;
+      const product = inks[i * channels + c] * light + 128;
       rgb[i * 3 + c] = light - (((product >> 8) + product) >> 8);
     }
   }
