@@ -40,6 +40,21 @@ describe("WorkerPool", () => {
     await threads.close();
   });
 
+  it("starts no more threads than there are jobs at once", async () => {
+    const started = new Int32Array(new SharedArrayBuffer(4));
+    const script = join(root, "counting.mjs");
+    writeFileSync(
+      script,
+      `import { parentPort, workerData } from "node:worker_threads";
+       Atomics.add(workerData, 0, 1);
+       parentPort.on("message", (result) => parentPort.postMessage({ result }));`,
+    );
+    const threads = new WorkerPool<string, unknown>(script, 64, { workerData: started });
+    for (let i = 0; i < 5; i++) await Promise.all(["a", "b", "c"].map((job) => threads.run(() => job, "answer")));
+    await threads.close();
+    expect(started[0]).toBe(3);
+  });
+
   it("fails all jobs at once when a thread ends by itself, and every later one", async () => {
     const threads = pool(2, `if (job === "end") process.exit(7); await new Promise(() => {});`);
     const jobs = ["wait", "end", "wait", "wait"].map((job) => threads.run(() => job, `prepare ${job}.jpg`));

@@ -16,10 +16,15 @@ interface Task<Job, Result> {
   reject: (error: unknown) => void;
 }
 
-/** Runs jobs in worker threads, in the order in which they come. A thread that ends makes every job fail. */
+/**
+ * Runs jobs in worker threads, in the order in which they come. A thread starts when a job waits and none is free, so
+ * that there are no more than can have work. A thread that ends makes every job fail.
+ */
 export class WorkerPool<Job, Result> {
-  readonly #workers: Worker[];
-  readonly #idle: Worker[];
+  readonly #start: () => Worker;
+  readonly #count: number;
+  readonly #workers: Worker[] = [];
+  readonly #idle: Worker[] = [];
   readonly #running = new Map<Worker, Task<Job, Result>>();
   readonly #queue: Task<Job, Result>[] = [];
   /** Code of a user that runs in the threads. */
@@ -27,7 +32,7 @@ export class WorkerPool<Job, Result> {
   #failure: Error | null = null;
 
   /**
-   * @param script file that posts an {@link Answer} to each message
+   * @param script file that posts an {@link Answer} to each message; @param count threads at the most
    * @param options `workerData`, and the limits of a thread's memory
    * @param guests what runs in the threads and is not of this program, for errors
    */
@@ -38,15 +43,17 @@ export class WorkerPool<Job, Result> {
     guests: readonly string[] = [],
   ) {
     this.#guests = guests;
-    this.#workers = Array.from({ length: count }, () => new Worker(script, { ...options, ...workerFlags() }));
-    this.#idle = [...this.#workers];
-    for (const worker of this.#workers) {
-      worker.on("message", (answer: Answer<Result>) => this.#answered(worker, answer));
-      worker.on("error", (error) => this.#ended(worker, error.message, error));
-      worker.on("exit", (code) => this.#ended(worker, `it ended by itself with code ${code}`));
-      // An idle thread does not keep the process alive; a listener that is added later would.
-      worker.unref();
-    }
+    this.#count = count;
+    this.#start = () => new Worker(script, { ...options, ...workerFlags() });
+  }
+
+  #started(): Worker {
+    const worker = this.#start();
+    this.#workers.push(worker);
+    worker.on("message", (answer: Answer<Result>) => this.#answered(worker, answer));
+    worker.on("error", (error) => this.#ended(worker, error.message, error));
+    worker.on("exit", (code) => this.#ended(worker, `it ended by itself with code ${code}`));
+    return worker;
   }
 
   /**
@@ -62,8 +69,9 @@ export class WorkerPool<Job, Result> {
   }
 
   #next(): void {
-    while (this.#idle.length > 0 && this.#queue.length > 0) {
-      const [worker, task] = [this.#idle.pop() as Worker, this.#queue.shift() as Task<Job, Result>];
+    while (this.#queue.length > 0 && (this.#idle.length > 0 || this.#workers.length < this.#count)) {
+      const worker = this.#idle.pop() ?? this.#started();
+      const task = this.#queue.shift() as Task<Job, Result>;
       this.#running.set(worker, task);
       worker.ref();
       worker.postMessage(task.make());
@@ -75,6 +83,7 @@ export class WorkerPool<Job, Result> {
     if (this.#failure !== null) return;
     const task = this.#running.get(worker);
     this.#running.delete(worker);
+    // An idle thread does not keep the process alive; a listener that is added later would.
     worker.unref();
     this.#idle.push(worker);
     this.#next();
