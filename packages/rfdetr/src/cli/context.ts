@@ -4,6 +4,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import { variants } from "../model/variants.js";
 import { precisionNames, precisionWords } from "../settings/precision-words.js";
+import { decimal } from "../support/decimal.js";
 import { secondsOf } from "../support/duration.js";
 import { expected, UsageError } from "../support/errors.js";
 import { either } from "../support/format.js";
@@ -73,7 +74,8 @@ export function consoleOf(flags: OutputFlags): Console {
  * name it.
  */
 export function numeric(text: string): number | string {
-  return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+  const number = decimal(text.trim());
+  return Number.isFinite(number) ? number : text;
 }
 
 /** Reads a flag that is a length of time, in seconds. @throws UsageError */

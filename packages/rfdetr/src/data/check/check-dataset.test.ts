@@ -42,6 +42,16 @@ describe("data check", () => {
     ]);
   });
 
+  it.each(["0x1", "0b1", "1_000", "Infinity"])("takes no %s for a number of a label", async (text) => {
+    await writeYolo(folder);
+    yolo("a", `0 ${text} 0.5 0.2 0.2`);
+    const { findings } = await checkDataset(folder, { decode: false });
+    expect(findings[0]).toMatchObject({
+      check: "malformed labels",
+      message: expect.stringContaining(`holds something that is no number: 0 ${text} `),
+    });
+  });
+
   it("has more findings than a call has arguments", async () => {
     await writeYolo(folder);
     writeLabels(folder, "train", "a", ["0 0.5 0.5 0.1 0.1", ...new Array<string>(150_000).fill("0 0.5")]);

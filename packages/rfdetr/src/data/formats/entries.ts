@@ -1,4 +1,5 @@
 // Values in annotation files: what tools write for ids, flags and numbers.
+import { decimal } from "../../support/decimal.js";
 import { shown } from "../../support/shown.js";
 
 /** An entry of an annotation file. */
@@ -13,7 +14,7 @@ export function isEntry(value: unknown): value is Entry {
 export function readId(value: unknown): number | string | null {
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (typeof value !== "string" || value.trim() === "") return null;
-  const number = Number(value);
+  const number = decimal(value.trim());
   return Number.isSafeInteger(number) ? number : value;
 }
 
@@ -35,7 +36,7 @@ export function roundedId(entry: unknown, text: () => string): string | null {
 
 /** A positive finite number, also as text. @returns null for anything else */
 export function readLength(value: unknown): number | null {
-  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  const number = typeof value === "string" ? decimal(value.trim()) : value;
   return typeof number === "number" && Number.isFinite(number) && number > 0 ? number : null;
 }
 

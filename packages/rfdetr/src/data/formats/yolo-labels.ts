@@ -1,4 +1,5 @@
 // The label file of one image: a class and a box, or a polygon, in each line, as fractions of the image.
+import { decimal } from "../../support/decimal.js";
 import { pointsBox } from "./outline-box.js";
 
 /** A line that can be read. */
@@ -54,7 +55,7 @@ function readLine(
   classes: number,
   keypointNumbers: number,
 ): Omit<LabelLine, "line" | "stated"> | Omit<LabelFault, "line"> {
-  const fields = stated.split(/\s+/).map(Number);
+  const fields = stated.split(/\s+/).map(decimal);
   const [label, ...rest] = fields;
   const numbers = keypointNumbers > 0 && rest.length === 4 + keypointNumbers ? rest.slice(0, 4) : rest;
   if (!fields.every(Number.isFinite))
