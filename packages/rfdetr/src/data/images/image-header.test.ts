@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -117,6 +126,16 @@ describe("readImageHeader", () => {
     expect(() => readImageHeader(at("noise.jpg"))).toThrow(/noise\.jpg is of no known kind/);
     expect(() => readImageHeader(at("cut.webp"))).toThrow(/cut\.webp begins as WebP and its header gives no size/);
     expect(() => readImageHeader(at("missing.png"))).toThrow(/missing\.png cannot be read: there is no such file/);
+  });
+
+  it("says of a file whose name is not UTF-8 that it cannot be opened", () => {
+    mkdirSync(at("latin"));
+    const path = Buffer.concat([Buffer.from(`${at("latin")}/m`), Buffer.from([0xf6]), Buffer.from("we.jpg")]);
+    writeFileSync(path, "");
+    const [name] = readdirSync(at("latin"));
+    expect(() => readImageHeader(join(at("latin"), name))).toThrow(
+      /we\.jpg cannot be read: its name is not valid UTF-8, so that it cannot be opened: rename it$/,
+    );
   });
 
   it("refuses devices, named pipes and folders without reading them, and follows symbolic links", async () => {

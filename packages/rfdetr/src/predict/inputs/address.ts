@@ -42,7 +42,8 @@ export function shownAddress(url: string): string {
 /** An image in messages. */
 export function shownImage(name: string): string {
   if (name === stdinName) return "stdin";
-  return isFetched(name) ? shownAddress(name) : name;
+  // A line break in the name of a file would tear a line in two.
+  return isFetched(name) ? shownAddress(name) : name.replace(/\p{Cc}/gu, (each) => JSON.stringify(each).slice(1, -1));
 }
 
 /** What the files about an image that is no file are called: like a file in the current folder. */

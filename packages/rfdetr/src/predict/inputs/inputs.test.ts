@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { shownImage } from "./address.js";
 import { belowInWords, findImages, imageFiles, imageList } from "./inputs.js";
 
 let folder: string;
@@ -20,6 +21,10 @@ beforeAll(() => {
   symlinkSync("..", join(folder, "ring", "in", "back"));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
+
+it("shows a line break in the name of an image escaped, in one line", () => {
+  expect(shownImage("photos/a\nb\t.png")).toBe("photos/a\\nb\\t.png");
+});
 
 const names = (...inputs: string[]) =>
   imageFiles(inputs.map((input) => join(folder, input))).map((path) => path.slice(folder.length + 1));

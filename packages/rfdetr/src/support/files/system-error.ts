@@ -41,6 +41,8 @@ export const isFileError = (error: unknown): boolean => isSystemError(error) && 
  */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (isSystemError(error) && error.code === "ENOENT" && error.path?.includes("\ufffd") === true)
+    return "its name is not valid UTF-8, so that it cannot be opened: rename it";
   const reason = isSystemError(error) ? reasons[error.code ?? ""] : undefined;
   return reason ?? error.message;
 }
