@@ -32,7 +32,7 @@ export interface PredictOutput {
    * @throws RunDirectoryError if they cannot be written
    */
   add(image: FilePrediction, picture: ImageSource, classNames: readonly string[]): Promise<void>;
-  /** Removes the folder if it was made for this and is empty, after a failure. */
+  /** Gives the folder free, and removes it if it was made for this and is empty, after a failure. */
   giveUp(): void;
   /** Writes the file of all results, if there is a folder and an image was read. @returns its text */
   finish(images: readonly FilePrediction[], errors: readonly FileError[], classNames: readonly string[]): string;
@@ -80,12 +80,14 @@ export function openPredictOutput(
           folder?.write(cropName(image.detections[i].className, labels[place], i), crop);
       if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
     },
-    giveUp: () => folder?.removeEmpty(),
+    giveUp: () => folder?.close(),
     finish(images, errors, classNames) {
       const text = resultsText(format, images, errors, ids);
-      if (images.length === 0 && errors.length > 0) folder?.removeEmpty();
-      else if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
-      else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
+      if (images.length > 0 || errors.length === 0) {
+        if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
+        else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
+      }
+      folder?.close();
       return text;
     },
   };

@@ -296,7 +296,7 @@ async function predictFrames(
     if (outcome.signal !== null) return exitCodes[outcome.signal];
     return outcome.failed === 0 ? exit.done : outcome.frames === 0 ? exit.failed : exit.partial;
   } finally {
-    output.folder?.removeEmpty();
+    output.folder?.close();
   }
 }
 

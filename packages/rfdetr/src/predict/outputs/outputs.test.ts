@@ -116,6 +116,7 @@ describe("OutputFolder", () => {
     expect(readFileSync(join("out", "a.jpg"), "utf8")).toBe("theirs");
     expect(lstatSync(join("out", "b.jpg")).isSymbolicLink()).toBe(true);
     expect(existsSync("elsewhere")).toBe(false);
+    out.close();
     expect(readdirSync("out")).toEqual(["a.jpg", "b.jpg"]);
   });
 
@@ -123,8 +124,10 @@ describe("OutputFolder", () => {
     const names = ["a.jpg", "b.jpg", join("c", "d.jpg")];
     const first = OutputFolder.open("out", names, []);
     for (const name of names) first.write(name, `first ${name}`);
+    first.close();
     const second = OutputFolder.open("out", names, ["elsewhere.jpg"]);
     for (const name of names) second.write(name, `second ${name}`);
+    second.close();
     expect(readFileSync(join("out", "c", "d.jpg"), "utf8")).toBe(`second ${names[2]}`);
 
     expect(() => OutputFolder.open("out", names, [join("out", "a.jpg")])).toThrow("has a.jpg: choose");
@@ -142,6 +145,7 @@ describe("OutputFolder", () => {
     for (const content of ["first", "second"]) {
       const out = OutputFolder.open("out", names, []);
       for (const name of names) out.write(name, content);
+      out.close();
     }
     for (const name of names) expect(readFileSync(join("out", name), "utf8")).toBe("second");
     const lines = readFileSync(join("out", ".predictions.sha256"), "utf8").split("\n");
@@ -149,12 +153,26 @@ describe("OutputFolder", () => {
     if (sep === "/") expect(lines[0]).toMatch(/^\\[0-9a-f]{64} {2}a\\nb\.jpg$/);
   });
 
+  it("lets one prediction at a time write into a folder", () => {
+    const first = OutputFolder.open("out", ["a.jpg"], []);
+    const open = () => OutputFolder.open("out", ["b.jpg"], []);
+    expect(open).toThrow(
+      /another prediction writes to out \(pid \d+ on .*\): wait for its end, or choose another folder/,
+    );
+    first.write("a.jpg", "picture");
+    first.close();
+    const second = open();
+    second.write("b.jpg", "picture");
+    second.close();
+    expect(readdirSync("out").sort()).toEqual([".predictions.sha256", "a.jpg", "b.jpg"]);
+  });
+
   it("removes the folders that it made and that are empty, and no others", () => {
     mkdirSync("theirs");
     const nothing = OutputFolder.open(join("new", "out"), ["a.jpg"], []);
     const some = OutputFolder.open("some", ["a.jpg"], []);
     some.write("a.jpg", "picture");
-    for (const out of [nothing, some, OutputFolder.open("theirs", ["a.jpg"], [])]) out.removeEmpty();
+    for (const out of [nothing, some, OutputFolder.open("theirs", ["a.jpg"], [])]) out.close();
     expect(["new", "some", "theirs"].map((name) => existsSync(name))).toEqual([false, true, true]);
   });
 });

@@ -20,6 +20,7 @@ import { basename, dirname, extname, join, relative, resolve, sep } from "node:p
 import { imageExtensions } from "../../data/images/image-kinds.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/files/atomic.js";
+import { FileLock, type Holder } from "../../support/files/file-lock.js";
 import { scratchBeside } from "../../support/files/scratch.js";
 import { sha256 } from "../../support/files/sha256.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
@@ -96,6 +97,9 @@ function commonFolder(paths: readonly string[]): string {
 /** Lists the files that predictions made in a folder, each with its hash, as `sha256sum` does. */
 const listing = ".predictions.sha256";
 
+/** Says who writes predictions into a folder. */
+const lockName = ".predictions.lock";
+
 /** A folder that predictions are written into. */
 export class OutputFolder {
   #path: string | null;
@@ -105,30 +109,36 @@ export class OutputFolder {
   /** Folders that were made here, each before those that it lies in. */
   readonly #made: string[];
 
-  private constructor(path: string | null, own: ReadonlySet<string>, made: string[] = []) {
+  /** Held until the folder is closed; null for a folder of its own. */
+  readonly #lock: FileLock | null;
+
+  private constructor(path: string | null, own: ReadonlySet<string>, made: string[], lock: FileLock | null) {
     this.#path = path;
     this.#own = own;
     this.#made = made;
+    this.#lock = lock;
   }
 
   /**
    * Opens the folder `wanted`, which may have other files; without one, the first write makes the first of
    * `predictions`, `predictions-2`, … that does not exist. Files that earlier predictions made there, and that nobody
    * changed since, are replaced. Refuses all other names that are in use, whether by a file, a folder or a link.
+   * Until it is closed, nobody else opens it.
    * @param names of the files to write, relative to the folder
    * @param images that are read: none of them is replaced, even if a prediction made it
    * @throws RunDirectoryError before anything is written
    */
   static open(wanted: string | null, names: readonly string[], images: readonly string[]): OutputFolder {
-    if (wanted === null) return new OutputFolder(null, new Set());
-    const used = names.filter((name) => isUsed(wanted, name));
-    const own = used.length === 0 ? new Set<string>() : ownFiles(wanted, used, images);
-    const foreign = used.filter((name) => !own.has(name));
-    if (foreign.length > 0)
-      throw new RunDirectoryError(
-        `Expected an output folder without the files to write but ${wanted} has ${some(foreign)}: choose another folder`,
-      );
-    return new OutputFolder(wanted, own, makeFolder(wanted));
+    if (wanted === null) return new OutputFolder(null, new Set(), [], null);
+    const made = makeFolder(wanted);
+    const lock = lockOf(wanted);
+    try {
+      return new OutputFolder(wanted, replaceable(wanted, names, images), made, lock);
+    } catch (error) {
+      lock.release();
+      removeEmpty(made);
+      throw error;
+    }
   }
 
   /** Where the folder is; null for one that was not named, before the first write. */
@@ -216,8 +226,9 @@ export class OutputFolder {
     return this.#path;
   }
 
-  /** Removes those of the folders that were made here that are empty: nothing could be written. */
-  removeEmpty(): void {
+  /** Gives the folder free. Those folders that were made here and are empty are removed: nothing could be written. */
+  close(): void {
+    this.#lock?.release();
     removeEmpty(this.#made);
   }
 
@@ -242,6 +253,33 @@ function listed(hash: string, name: string): string {
 }
 
 const unescaped = (name: string): string => name.replace(/\\[\\nr]/g, (code) => characters.get(code) ?? code);
+
+/** @throws RunDirectoryError while another process, or a thread of this one, writes there */
+function lockOf(folder: string): FileLock {
+  const path = join(folder, lockName);
+  const taken = ({ pid, host, started }: Holder): Error =>
+    new RunDirectoryError(
+      `Expected an output folder that nobody else writes to but another prediction writes to ${folder} (pid ${pid} on ` +
+        `${host} since ${started}): wait for its end, or choose another folder`,
+      { hint: `If it does not run any more, remove ${path}` },
+    );
+  try {
+    return FileLock.acquire(path, taken);
+  } catch (error) {
+    throw writeFailure(path, error);
+  }
+}
+
+/** Those of the names that are in use and may be replaced. @throws RunDirectoryError if others are in use */
+function replaceable(folder: string, names: readonly string[], images: readonly string[]): Set<string> {
+  const used = names.filter((name) => isUsed(folder, name));
+  const own = used.length === 0 ? new Set<string>() : ownFiles(folder, used, images);
+  const foreign = used.filter((name) => !own.has(name));
+  if (foreign.length === 0) return own;
+  throw new RunDirectoryError(
+    `Expected an output folder without the files to write but ${folder} has ${some(foreign)}: choose another folder`,
+  );
+}
 
 /** Those of the names whose files predictions made: unchanged since, no links, and none of the images. */
 function ownFiles(folder: string, names: readonly string[], images: readonly string[]): Set<string> {
