@@ -20,8 +20,7 @@ export interface EvalLoad {
 /** Seconds, memory and figures of the COCO metrics on a load. */
 export interface EvalBench extends EvalLoad {
   seconds: { load: number; evaluate: number };
-  /** Of the process, including the writing of the files, which are written in pieces. */
-  /** Of the process since it started: what was measured in it before counts as well. */
+  /** Of the process since it started, with the writing of the files, which are written in pieces. */
   peak_rss_bytes: number;
   /** AP, AP50, AP75, AP of small, medium and large objects, AR1, AR10, AR100, AR of small, medium and large ones. */
   stats: number[];
