@@ -1,5 +1,6 @@
 // The kinds of `rfdetr bench`: each measures, and prints its figures.
 import { formatBytes } from "@rfdetr/amp/text";
+import type { OperatorBench } from "../../instruments/bench/bench-ops.js";
 import type { OwnBenches } from "../../instruments/bench/own-process.js";
 import { memoryUses } from "../../model/types.js";
 import { expected, UsageError } from "../../support/errors.js";
@@ -158,6 +159,12 @@ export async function infer(flags: BenchInferFlags): Promise<void> {
   }
 }
 
+/** A row of the table of operators. @internal for tests */
+export const operatorCells = ({ op, dtype, milliseconds: { median, min }, gflops }: OperatorBench): string[] => [
+  ...[op, dtype, median.toFixed(2), min.toFixed(2)],
+  gflops === null ? "" : gflops.toFixed(0),
+];
+
 /** Single operators. */
 export async function ops(flags: MachineFlags): Promise<void> {
   const console = consoleOf(flags);
@@ -165,16 +172,7 @@ export async function ops(flags: MachineFlags): Promise<void> {
   const { benchOps } = await import("../../instruments/bench/bench-ops.js");
   const rows = benchOps(device, steps);
   if (console.json) console.data({ device, ops: rows });
-  console.table(
-    ["operator", "type", "ms", "min ms", "GFLOP/s at min"],
-    rows.map(({ op, dtype, milliseconds, gflops }) => [
-      op,
-      dtype,
-      milliseconds.median.toFixed(2),
-      milliseconds.min.toFixed(2),
-      gflops === null ? "" : gflops.toFixed(0),
-    ]),
-  );
+  console.table(["operator", "type", "ms", "min ms", "GFLOP/s at min"], rows.map(operatorCells));
 }
 
 /** COCO metrics of synthetic detections. */
