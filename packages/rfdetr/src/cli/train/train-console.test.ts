@@ -76,7 +76,7 @@ describe("a run on a terminal", () => {
       "warning: Random weights take many thousand images and hours: fine-tuning usually starts from",
       "  --weights coco",
       "note: The batch size is 16: as many as fit",
-      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite; it began in",
+      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite, began in",
       "  transformer.decoder.layers.1.cross_attn",
       "",
       "  epoch    step     loss val loss     AP   AP50   AP75    scale  skipped   img/s     time",

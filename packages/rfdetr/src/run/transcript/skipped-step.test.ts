@@ -7,7 +7,7 @@ const line = (event: typeof skipped): string[] => new SkippedSteps().step(event)
 describe("a skipped step", () => {
   it("is one line with the loss scale, what was not finite and the module", () => {
     expect(line(skipped)).toEqual([
-      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite; it began in transformer.decoder.layers.1.cross_attn",
+      "step 214 skipped, loss scale 65536 → 32768: gradient of class_embed.weight not finite, began in transformer.decoder.layers.1.cross_attn",
     ]);
     expect(line(stepEvent)).toEqual([]);
   });
@@ -18,14 +18,14 @@ describe("a skipped step", () => {
       "step 1,200 skipped: loss (loss_bbox) not finite",
     ]);
     expect(line({ ...skipped, lossScale: null, fault: { ...fault, what: "loss of micro-batch 2 of 4" } })[0]).toContain(
-      "loss of micro-batch 2 of 4 not finite; it began in loss_bbox",
+      "loss of micro-batch 2 of 4 not finite, began in loss_bbox",
     );
   });
 
   it("names the process where it began, and the image", () => {
     const fault = { what: "gradient of w", module: "m", scale: 1, rank: 3, image: "a/b.jpg" };
     expect(line({ ...skipped, lossScale: null, fault })).toEqual([
-      "step 214 skipped: gradient of w not finite; it began in m on rank 3, with a/b.jpg",
+      "step 214 skipped: gradient of w not finite, began in m on rank 3, with a/b.jpg",
     ]);
     const loss = { ...fault, what: "loss of micro-batch 4 of 4 on rank 3 (loss_bbox)", module: "loss_bbox" };
     expect(line({ ...skipped, lossScale: null, fault: loss })).toEqual([

@@ -29,7 +29,7 @@ export class SkippedSteps {
 /** Which step was skipped, what became of the loss scale, what was not finite and where it began. */
 function skippedStep(event: StepEvent): string {
   const { what = "step", module = null, rank, image } = event.fault ?? {};
-  const place = module === null || what.includes(module) ? "" : `; it began in ${module}`;
+  const place = module === null || what.includes(module) ? "" : `, began in ${module}`;
   const process = rank === undefined || what.includes(" on rank ") ? "" : ` on rank ${rank}`;
   const picture = image === undefined ? "" : `, with ${image}`;
   const cause = what.replace(" of micro-batch 1 of 1", "");
