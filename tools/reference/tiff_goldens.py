@@ -109,6 +109,7 @@ files = {
     ),
     "three samples of grey": raw(rgb.tobytes(), {258: (8, 8, 8), 262: 1, 277: 3}),
     "signed 16-bit grey": raw(grey.astype("<i2").tobytes(), {258: 16, 262: 1, 277: 1, 339: 2}),
+    "signed 8-bit grey": raw(grey.tobytes(), {258: 8, 262: 1, 277: 1, 339: 2}),
     "float RGB": raw((rgb / 255).astype("<f4").tobytes(), {258: (32,) * 3, 262: 2, 277: 3, 339: (3, 3, 3)}),
     "16-bit float grey": raw((grey / 255).astype("<f2").tobytes(), {258: 16, 262: 1, 277: 1, 339: 3}),
     "16-bit palette": raw(grey.astype("<u2").tobytes(), {258: 16, 262: 3, 277: 1, 320: tuple(range(0, 768))}),

@@ -1,4 +1,4 @@
-import { engine } from "@rfdetr/torch";
+import { engine, zeros } from "@rfdetr/torch";
 import { CommanderError } from "commander";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { ConfigError, CustomCodeError, DataError, InternalError, RunDirectoryError } from "../support/errors.js";
@@ -34,6 +34,17 @@ describe("reportError", () => {
     expect(reported(new DataError("a.jpg is broken", { hint: "Remove it" })).stderr).toBe(
       "error: a.jpg is broken\nRemove it\n",
     );
+  });
+
+  it("says in a sentence that memory ran out, wherever a tensor was made", () => {
+    const error = thrown(() => zeros([1e9, 1e9]));
+    const { code, stderr } = reported(error);
+    expect([code, stderr]).toEqual([
+      1,
+      expect.stringMatching(
+        /^error: Expected enough memory to go on, but it ran out: .*not enough memory.*\nGive the /,
+      ),
+    ]);
   });
 
   it("ends with 2 where an option, an argument or a setting itself is wrong, and with 1 for what they name", () => {

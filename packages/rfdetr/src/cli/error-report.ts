@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import { CommanderError } from "commander";
 import { isUserError } from "../support/errors.js";
+import { isOutOfMemory, outOfMemory } from "../support/machine/memory-error.js";
 import type { Console } from "./console/console.js";
 import { exit } from "./context.js";
 
@@ -44,7 +45,10 @@ export function reportError(error: unknown, console: Console): number {
     if (console.json) console.data({ error: { code: "ERR_USAGE", message: "Expected a command but received none" } });
     return exit.usage;
   }
-  if (!isUserError(error)) return reportFault(error, console);
+  if (!isUserError(error)) {
+    if (isOutOfMemory(error)) return reportError(outOfMemory(error as Error, "go on"), console);
+    return reportFault(error, console);
+  }
   const hint = error.hint === undefined ? undefined : inOptions(error.hint);
   if (console.json)
     console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });

@@ -24,6 +24,9 @@ describe("a config file", () => {
     await expect(loadConfig(file("none.mjs", "export const lr = 1;\n"))).rejects.toThrow(
       /Expected an object of settings as the default export of .*none\.mjs/,
     );
+    await expect(
+      loadConfig(file("getter.mjs", "export default { get lr() { throw new Error('no rate'); } };\n")),
+    ).rejects.toThrow(/The config file .*getter\.mjs cannot be loaded: no rate/);
     await expect(loadConfig(file("broken.mjs", "throw new Error('no luck');\n"))).rejects.toMatchObject({
       code: "ERR_CUSTOM_CODE",
       message: expect.stringMatching(/The config file .*broken\.mjs cannot be loaded: no luck/),

@@ -28,14 +28,13 @@ export function defineConfig(config: ConfigFile): ConfigFile {
  */
 export async function loadConfig(path: string): Promise<Record<string, unknown>> {
   if (!/\.[cm]?[jt]s$/i.test(path) || !existsSync(path)) return readConfigFile(path);
-  let module: { default?: unknown };
+  let config: unknown;
   try {
-    module = await import(pathToFileURL(resolve(path)).href);
+    ({ default: config } = await import(pathToFileURL(resolve(path)).href));
+    // Getters are code of the user too.
+    if (typeof config === "object" && config !== null && !Array.isArray(config)) return { ...config };
   } catch (error) {
     throw new CustomCodeError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
   }
-  const { default: config } = module;
-  if (typeof config !== "object" || config === null || Array.isArray(config))
-    throw new CustomCodeError(`Expected an object of settings as the default export of ${path}`);
-  return config as Record<string, unknown>;
+  throw new CustomCodeError(`Expected an object of settings as the default export of ${path}`);
 }

@@ -23,6 +23,7 @@ const refused: Readonly<Record<string, RegExp>> = {
   "YCbCr tiff_lzw": /has YCbCr colours without JPEG compression/,
   "YCbCr with fewer colours than pixels": /has YCbCr colours without JPEG compression/,
   "LAB raw": /has 3 unsigned samples of 8 bits a pixel \(CIE L\*a\*b\*\): save it as 8-bit RGB/,
+  "signed 8-bit grey": /has 1 signed sample of 8 bits a pixel \(grey\)/,
   "signed 16-bit grey": /has 1 signed sample of 16 bits a pixel \(grey\)/,
 };
 

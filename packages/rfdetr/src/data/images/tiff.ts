@@ -92,7 +92,7 @@ function isDecoded(colours: number, samples: number, bits: number, format: numbe
     case 0:
       return samples <= 2 && integer && [1, 2, 4, 8, 16].includes(bits);
     case 1:
-      if (samples === 1 && (format === 2 || format === 3)) return bits === 32 || (bits === 8 && format === 2);
+      if (samples === 1 && (format === 2 || format === 3)) return bits === 32;
       return samples <= 2 && integer && [1, 2, 4, 8, 16, 32].includes(bits);
     case 2:
       return samples >= 3 && integer && (bits === 8 || bits === 16);

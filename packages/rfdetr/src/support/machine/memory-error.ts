@@ -7,7 +7,9 @@ export function isOutOfMemory(error: unknown): boolean {
   if (error instanceof MemoryError) return true;
   const { code } = error as NodeJS.ErrnoException;
   if (code === "ENOMEM" || code === "ERR_WORKER_OUT_OF_MEMORY" || code === "ERR_MEMORY_ALLOCATION_FAILED") return true;
-  return /out of memory|allocation failed|unable to (re)?allocate|cannot (re)?allocate|bad_alloc/i.test(error.message);
+  return /out of memory|not enough memory|allocation failed|unable to (re)?allocate|cannot (re)?allocate|bad_alloc/i.test(
+    error.message,
+  );
 }
 
 /**
@@ -15,9 +17,13 @@ export function isOutOfMemory(error: unknown): boolean {
  * @param task what could not be done: follows "Expected enough memory to"
  */
 export function checkMemory(error: unknown, task: string): void {
-  if (!isOutOfMemory(error)) return;
-  const reason = (error as Error).message.split("\n")[0];
-  throw new MemoryError(`Expected enough memory to ${task}, but it ran out: ${reason}`, {
+  if (isOutOfMemory(error)) throw outOfMemory(error as Error, task);
+}
+
+/** The error that says so. @param task as in {@link checkMemory} */
+export function outOfMemory(error: Error, task: string): MemoryError {
+  const reason = error.message.split("\n")[0];
+  return new MemoryError(`Expected enough memory to ${task}, but it ran out: ${reason}`, {
     cause: error,
     hint: "Give the process more memory, or lower `num_workers` and `batch_size`",
   });
