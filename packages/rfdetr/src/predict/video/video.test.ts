@@ -179,14 +179,15 @@ describe("reading a video", () => {
     await expect.poll(runs).toBe(false);
   });
 
-  it("takes the newest frame of a camera", async () => {
+  it("takes the newest frame of a camera, and passes over those that came before it", async () => {
     const numbers: number[] = [];
     for await (const { frame } of video("camera:0")) {
       numbers.push(frame);
-      if (numbers.length === 3) break;
+      // A file would give all frames, however long the reader takes.
+      if (frame >= numbers.length || numbers.length === 40) break;
       await sleep(60);
     }
-    expect(numbers[2]).toBeGreaterThan(numbers[0] + 4);
+    expect(numbers.at(-1)).toBeGreaterThanOrEqual(numbers.length);
     await expect.poll(runs).toBe(false);
   });
 
