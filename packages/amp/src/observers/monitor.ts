@@ -48,8 +48,8 @@ export interface WatchedStep {
  * for (const { path, amax } of monitor.end().gradient) console.log(path, amax);
  */
 export class Monitor {
-  /** Steps between watched ones; 0 watches none. */
-  readonly interval: number;
+  /** Steps between watched ones; 0 watches none. It may change between two steps. */
+  interval: number;
   #stop: (() => void) | null = null;
   #forward = new Map<string, Seen>();
   #gradient = new Map<string, Seen>();

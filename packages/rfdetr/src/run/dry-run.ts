@@ -10,6 +10,7 @@ import { availableMemory } from "../support/machine/memory.js";
 import { pixelsOf, type Shape, shapeOf } from "../support/shape.js";
 import { fixedBytes } from "../train/measure/memory-peak.js";
 import { trainingStep } from "../train/step/step.js";
+import type { MicroBatch } from "../train/step/step-parts.js";
 import { type MissingWeights, missingWeights } from "../weights/published/published-weights.js";
 import { nextImages } from "./custom-code.js";
 import type { StartEvent } from "./events/events.js";
@@ -99,24 +100,29 @@ function described(
 }
 
 async function firstStep(session: Session, available: number): Promise<Pick<DryRun, "step" | "memory" | "seconds">> {
-  const { parts, ema, stepsPerEpoch, data, settings, waits } = session;
-  for await (const batch of waits.each(nextImages(settings), data.steps(0, 0))) {
-    const microBatches = batch.slice(0, settings.gradAccumSteps);
-    // It makes the moments and prepares what later steps use: the second one is as they are.
-    const { loss, applied, fault } = trainingStep(parts, microBatches, { ema });
-    resetPeakMemory(parts.device);
-    const began = performance.now();
-    trainingStep(parts, microBatches, { ema });
-    const largest = (performance.now() - began) / 1000;
-    const peak = memory(parts.device).peakBytes;
-    const step = await secondsOfStep(session, largest);
-    return {
-      step: { size: shapeOf(batch[0].height, batch[0].width), loss, applied, fault: fault?.what ?? null },
-      memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
-      seconds: { step, epoch: step * stepsPerEpoch },
-    };
-  }
-  throw new RangeError("Expected an epoch with a step but received none");
+  const { parts, ema, stepsPerEpoch } = session;
+  const microBatches = await firstBatch(session);
+  // It makes the moments and prepares what later steps use: the second one is as they are.
+  const { loss, applied, fault } = trainingStep(parts, microBatches, { ema });
+  resetPeakMemory(parts.device);
+  const began = performance.now();
+  trainingStep(parts, microBatches, { ema });
+  const largest = (performance.now() - began) / 1000;
+  const peak = memory(parts.device).peakBytes;
+  const [{ height, width }] = microBatches;
+  const step = await secondsOfStep(session, largest);
+  return {
+    step: { size: shapeOf(height, width), loss, applied, fault: fault?.what ?? null },
+    memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
+    seconds: { step, epoch: step * stepsPerEpoch },
+  };
+}
+
+/** The micro-batches of the first step that one process computes. */
+async function firstBatch({ data, settings, waits }: Session): Promise<MicroBatch[]> {
+  for await (const microBatches of waits.each(nextImages(settings), data.steps(0, 0)))
+    return microBatches.slice(0, settings.gradAccumSteps);
+  return [];
 }
 
 /** Seconds that quick steps are timed for at least, and those that all sizes may take to be timed. */

@@ -7,9 +7,10 @@ import { mainDetails, type OperatingFigures } from "../../eval/details/evaluatio
 import type { TrainResult } from "../../run/train-run.js";
 import { RfdetrError } from "../../support/errors.js";
 import { shellWord, shownPath, thresholdText, unbroken } from "../../support/format.js";
+import type { Console } from "./console.js";
 import { startedAs } from "./started-as.js";
 
-/** The command that trains a variant on data. */
+/** The command that trains a variant on data. @internal for tests */
 export const trainCommand = (data: string, model: string): string =>
   `${startedAs()} train --data ${shellWord(shownPath(data))} --model ${model}`;
 
@@ -24,6 +25,10 @@ export const serveCommand = (dir: string): string => `${startedAs()} demo-page $
 
 /** The command that ends a pause of a run. */
 export const goOnCommand = (dir: string): string => `${startedAs()} control ${shellWord(shownPath(dir))} go-on`;
+
+/** Tells how to train on data that are ready for it. */
+export const showTraining = (console: Console, data: string, model: string): void =>
+  console.fields([["next", console.bold(unbroken(trainCommand(data, model)))]]);
 
 /** What stands between data and a training. */
 export interface DataFaults {

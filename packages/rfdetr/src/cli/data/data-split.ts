@@ -1,9 +1,9 @@
 // `rfdetr data split`
 
 import type { Command } from "commander";
-import { counted, grouped, unbroken } from "../../support/format.js";
+import { counted, grouped } from "../../support/format.js";
 import { withValues } from "../completion/values.js";
-import { trainCommand } from "../console/next-command.js";
+import { showTraining } from "../console/next-command.js";
 import { consoleOf, exit, numeric, type OutputFlags, oneOf, share, wholeNumber, withOutputFlags } from "../context.js";
 
 interface SplitFlags extends OutputFlags {
@@ -59,6 +59,6 @@ async function split(from: string, to: string, flags: SplitFlags): Promise<numbe
     console.result(`${name}: ${counted(images, "image")} with ${counted(annotations, "annotation")}`);
   const together = report.groups === 0 ? "" : `; ${counted(report.groups, "group")} of pictures that stay together`;
   console.result(`written to ${to}${together}`);
-  console.fields([["next", console.bold(unbroken(trainCommand(to, "nano")))]]);
+  showTraining(console, to, "nano");
   return exit.done;
 }

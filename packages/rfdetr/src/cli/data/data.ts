@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Finding } from "../../data/index.js";
 import { counted, unbroken } from "../../support/format.js";
 import type { Console } from "../console/console.js";
-import { mendCommand, trainCommand } from "../console/next-command.js";
+import { mendCommand, showTraining } from "../console/next-command.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
@@ -66,7 +66,7 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   if (console.json) console.data({ folder, images: counts });
   const tests = counted(counts.test, "test image");
   console.result(`${counts.train} training, ${counts.valid} validation and ${tests} in ${folder}`);
-  console.fields([["next", console.bold(unbroken(trainCommand(folder, "tiny")))]]);
+  showTraining(console, folder, "tiny");
   return exit.done;
 }
 
@@ -119,7 +119,7 @@ async function check(folder: string, flags: CheckFlags): Promise<number> {
 
 /** What data without faults is for. */
 function showNext(console: Console, data: string, masks: boolean): void {
-  console.fields([["next", console.bold(unbroken(trainCommand(data, masks ? "seg-nano" : "nano")))]]);
+  showTraining(console, data, masks ? "seg-nano" : "nano");
 }
 
 /** How many findings of a check there are; of pictures with several files, each is one. @internal for tests */

@@ -3,7 +3,7 @@ import { sep } from "node:path";
 import { readCocoJson } from "../../data/formats/coco-json.js";
 import { type Entry, isEntry, readId } from "../../data/formats/entries.js";
 import { imagesNamed, knownNames } from "../../eval/coco/result-names.js";
-import { namesBelow } from "../../predict/outputs/outputs.js";
+import { namesBelow } from "../../predict/outputs/output-names.js";
 import type { CocoIds, FilePrediction } from "../../predict/outputs/result-formats.js";
 import { UsageError } from "../../support/errors.js";
 import { counted } from "../../support/format.js";

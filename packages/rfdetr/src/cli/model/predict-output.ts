@@ -4,7 +4,8 @@ import { cropDetections } from "../../pictures/drawing/crop.js";
 import { drawDetections } from "../../pictures/drawing/draw.js";
 import type { ImageSource } from "../../pictures/picture.js";
 import { isLocal } from "../../predict/inputs/address.js";
-import { labelNames, OutputFolder, pictureNames } from "../../predict/outputs/outputs.js";
+import { labelNames, pictureNames } from "../../predict/outputs/output-names.js";
+import { OutputFolder } from "../../predict/outputs/outputs.js";
 import {
   type CocoIds,
   classList,

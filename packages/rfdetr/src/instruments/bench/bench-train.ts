@@ -127,14 +127,7 @@ export function benchTrain(options: TrainBenchOptions): TrainBench {
   disposeTraining(parts, ema);
   const flops = 3 * forward;
   const peak = peakFlops(precision, device);
-  const of = (name: keyof (typeof laps)[number]) => spread(laps.map((lap) => lap[name]));
-  const seconds = {
-    step: of("step"),
-    forward: of("forward"),
-    loss: of("loss"),
-    backward: of("backward"),
-    optimizer: of("optimizer"),
-  };
+  const seconds = ofEach((name) => spread(laps.map((lap) => lap[name])));
   return {
     model: options.model,
     resolution: config.resolution,
@@ -154,18 +147,22 @@ export function benchTrain(options: TrainBenchOptions): TrainBench {
   };
 }
 
+type Seconds = TrainBench["seconds"];
+
+/** A figure of the step and of each of its parts. */
+const ofEach = (figure: (name: keyof Seconds) => Spread): Seconds => ({
+  step: figure("step"),
+  forward: figure("forward"),
+  loss: figure("loss"),
+  backward: figure("backward"),
+  optimizer: figure("optimizer"),
+});
+
 /** The figures of several processes as one: medians of their medians, and the shortest times of all. */
 export function joinTrainRounds(rounds: readonly TrainBench[]): TrainBench {
   const [first] = rounds;
-  const of = (what: keyof TrainBench["seconds"]) => joinSpreads(rounds.map((each) => each.seconds[what]));
   const middle = (figure: (each: TrainBench) => number) => median(rounds.map(figure));
-  const seconds = {
-    step: of("step"),
-    forward: of("forward"),
-    loss: of("loss"),
-    backward: of("backward"),
-    optimizer: of("optimizer"),
-  };
+  const seconds = ofEach((name) => joinSpreads(rounds.map((each) => each.seconds[name])));
   const peak = middle((each) => each.peak_flops);
   return {
     ...first,

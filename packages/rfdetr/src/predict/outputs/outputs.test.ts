@@ -13,7 +13,8 @@ import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { imageExtensions } from "../../data/images/image-kinds.js";
-import { labelNames, OutputFolder, pictureNames } from "./outputs.js";
+import { labelNames, pictureNames } from "./output-names.js";
+import { OutputFolder } from "./outputs.js";
 
 let folder: string;
 const before = process.cwd();

@@ -8,7 +8,7 @@ import type { BestBelow } from "../../onnx/detections.js";
 import { counted } from "../../support/format.js";
 import { fileNameOfImage, isLocal } from "../inputs/address.js";
 import type { ImagePrediction } from "../types.js";
-import { labelNames, namesBelow } from "./outputs.js";
+import { labelNames, namesBelow } from "./output-names.js";
 
 /** Names of the formats. */
 export const resultFormats = ["json", "coco", "yolo", "csv"] as const;

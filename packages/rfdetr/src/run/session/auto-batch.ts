@@ -137,13 +137,9 @@ interface HeldMemory {
 }
 
 export function heldMemory(device: string): HeldMemory {
-  if (device === "cpu")
-    return { now: () => process.memoryUsage.rss(), peak: peakRss, available: () => availableOn(device) };
-  return {
-    now: () => deviceMemory(device).heldBytes,
-    peak: () => deviceMemory(device).peakHeldBytes,
-    available: () => availableOn(device),
-  };
+  const available = (): number => availableOn(device);
+  if (device === "cpu") return { now: () => process.memoryUsage.rss(), peak: peakRss, available };
+  return { now: () => deviceMemory(device).heldBytes, peak: () => deviceMemory(device).peakHeldBytes, available };
 }
 
 function watchedStep(parts: StepParts, batches: readonly MicroBatch[]): void {

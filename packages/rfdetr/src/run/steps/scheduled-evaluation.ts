@@ -111,13 +111,12 @@ export async function* evaluateEpoch(
 }
 
 function describeOf(
-  { settings, precision }: Session,
+  { settings, evaluationAutocast: { precision } }: Session,
   split: "valid" | "test",
   evaluator: CocoEvaluator,
   epoch: number | null,
 ): EvaluationDetails {
-  const used = settings.fp16Eval ? "16-mixed" : precision;
-  return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision: used, epoch });
+  return evaluationDetails(evaluator, { split, data: settings.datasetDir, precision, epoch });
 }
 
 /** The figures of several datasets apart, as notes: of masks where the model has them. */

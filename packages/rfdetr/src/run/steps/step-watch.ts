@@ -38,10 +38,11 @@ export class StepWatch {
    */
   begin(step: number): StepObserver | null {
     const memory = this.#memory;
-    const interval = this.interval();
-    const watching = isDue(step, interval);
+    const monitor = this.#monitor;
+    monitor.interval = this.interval();
+    const watching = monitor.due(step);
     // Watched perceptrons run layer by layer and keep more: the step before tells of the memory of all others.
-    const looking = isDue(step + 1, interval) || (watching && step === 1);
+    const looking = monitor.due(step + 1) || (watching && step === 1);
     this.#watching = watching;
     if (watching) this.#updates.begin();
     if (looking) memory.begin(step, this.#updates.bytes);
@@ -68,6 +69,3 @@ export class StepWatch {
     this.#monitor.end();
   }
 }
-
-/** Whether a step is watched: the first, and every `interval`-th. */
-const isDue = (step: number, interval: number): boolean => interval > 0 && (step === 1 || step % interval === 0);
