@@ -1,9 +1,11 @@
 // `rfdetr predict` as its users meet it: in a process of its own.
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, sep } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { manualSeed, scope } from "@rfdetr/torch";
 import sharp from "sharp";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -335,5 +337,14 @@ describe("rfdetr predict", () => {
     expect(images.length).toBeLessThan(3000);
     expect(errors).toEqual([{ file: "many/0.jpg", message: expect.any(String) }]);
     expect(existsSync(join(folder, "predictions-3"))).toBe(false);
+  });
+
+  it("leaves no folder behind at Ctrl-C before the first image", async () => {
+    const args = [script, "predict", "photos/a", "--out", "early", ...weights];
+    const child = spawn(process.execPath, args, { cwd: folder });
+    const ended = once(child, "exit");
+    while (!existsSync(join(folder, "early", ".predictions.lock"))) await setTimeout(2);
+    child.kill("SIGINT");
+    expect([await ended, existsSync(join(folder, "early"))]).toEqual([[null, "SIGINT"], false]);
   });
 });

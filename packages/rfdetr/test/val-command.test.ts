@@ -1,9 +1,12 @@
 // `rfdetr val` as its users meet it: in a process of its own.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readDetails } from "../src/eval/details/details-file.js";
-import { folder, rfdetr } from "./command-script.js";
+import { folder, rfdetr, script } from "./command-script.js";
 
 /** Annotations of two of the images of the data, and results that find one object and miss the other. */
 function writeResults(): string[] {
@@ -92,5 +95,15 @@ describe("rfdetr val", () => {
   it("leaves no empty folder behind where it fails", () => {
     expect(rfdetr("val", "--weights", "nowhere.pth", "--data", "data", "--out", "a/b").status).toBe(1);
     expect(existsSync(join(folder, "a"))).toBe(false);
+  });
+
+  it("leaves no empty folder behind at Ctrl-C", async () => {
+    const child = spawn(process.execPath, [script, "val", "--weights", "run", "--data", "data", "--out", "c/d"], {
+      cwd: folder,
+    });
+    const ended = once(child, "exit");
+    while (!existsSync(join(folder, "c", "d"))) await setTimeout(2);
+    child.kill("SIGINT");
+    expect([await ended, existsSync(join(folder, "c"))]).toEqual([[null, "SIGINT"], false]);
   });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readSplits, statsOf } from "../data/stats.js";
+import { scratchBeside } from "../support/files/scratch.js";
 import { editCoco, writeCoco, writePicture } from "../testing/dataset-files.js";
 import { writeDataPictures } from "./data-pictures.js";
 import { readPictures } from "./picture-index.js";
@@ -52,6 +53,18 @@ describe("pictures of a dataset", () => {
     });
     await writeDataPictures(out(), readSplits(data()));
     expect(readdirSync(out())).not.toContain("duplicates-1.jpg");
+  });
+
+  it("go into the folder in which an earlier call was stopped", async () => {
+    await writeCoco(data());
+    const stop = new Error("stopped");
+    const onProgress = () => {
+      throw stop;
+    };
+    await expect(writeDataPictures(out(), readSplits(data()), { onProgress })).rejects.toBe(stop);
+    writeFileSync(scratchBeside(join(out(), "labels.jpg")), "");
+    await writeDataPictures(out(), readSplits(data()));
+    expect(readPictures(out())).toHaveLength(6);
   });
 
   it("never go into a folder with other files, nor over them", async () => {

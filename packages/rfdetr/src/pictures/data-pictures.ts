@@ -12,10 +12,11 @@ import {
   labelsFigure,
 } from "../eval/figures/data-figures.js";
 import { RunDirectoryError } from "../support/errors.js";
+import { isPartial } from "../support/files/atomic.js";
 import type { LabelledBox } from "./drawing/box-overlay.js";
 import { fontWarning } from "./drawing/lettering.js";
 import { PictureFolder } from "./picture-folder.js";
-import { indexName, type PictureEntry } from "./picture-index.js";
+import { indexName, listPictures, type PictureEntry } from "./picture-index.js";
 import { type SheetTile, sheet } from "./sheet.js";
 
 /** Sheets of pictures that are in several splits, and such pictures on each. */
@@ -44,6 +45,8 @@ export async function writeDataPictures(
   mustBeOwn(folder);
   const columns = splits.map(({ split, images }) => splitBoxes(split, images, classNames.length));
   const pictures = new PictureFolder(folder);
+  // First, so that a folder in which it was stopped is known as its own.
+  listPictures(folder, []);
   await pictures.figure("labels.jpg", "labels", labelsFigure(columns, classNames));
   await pictures.figure("classes.svg", "data", classCountFigure(columns, classNames));
   await pictures.figure("box-sizes.svg", "data", boxSizeFigure(columns));
@@ -67,7 +70,7 @@ function mustBeOwn(folder: string): void {
   if (!existsSync(folder) || existsSync(join(folder, indexName))) return;
   if (!statSync(folder).isDirectory())
     throw new RunDirectoryError(`Expected a folder for the pictures but ${folder} is a file: choose another name`);
-  const [other] = readdirSync(folder);
+  const other = readdirSync(folder).find((name) => !isPartial(name));
   if (other !== undefined)
     throw new RunDirectoryError(
       `Expected an empty folder, or one of earlier pictures, but ${folder} has ${other}: choose another folder`,

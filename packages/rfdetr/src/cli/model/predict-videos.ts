@@ -13,10 +13,11 @@ import { type VideoFrame, type VideoOptions, video } from "../../predict/video/v
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";
 import { VideoWriter } from "../../predict/video/video-writer.js";
 import type { StopSignal } from "../../run/control/stop-request.js";
-import { VideoError } from "../../support/errors.js";
+import { expected, UsageError, VideoError } from "../../support/errors.js";
 import { counted, shownPath } from "../../support/format.js";
 import { lowestThreshold, thresholdFor } from "../../support/thresholds.js";
 import type { Console } from "../console/console.js";
+import { positiveInteger } from "../context.js";
 import { Interruption } from "./interruption.js";
 import { NothingFound } from "./nothing-found.js";
 
@@ -45,6 +46,25 @@ export interface VideoOutcome {
 
 /** Detections below the threshold that may continue a track. */
 const weakest = 0.1;
+
+/** Which frames the command line asks for. @throws UsageError */
+export function framesAsked({
+  every,
+  start,
+  end,
+}: Partial<Record<"every" | "start" | "end", unknown>>): VideoTask["frames"] {
+  return {
+    ...(every === undefined ? {} : { every: positiveInteger("every", every) }),
+    ...(start === undefined ? {} : { start: seconds("start", start) }),
+    ...(end === undefined ? {} : { end: seconds("end", end) }),
+  };
+}
+
+/** @throws UsageError unless a flag has a number of seconds */
+function seconds(name: string, value: unknown): number {
+  if (typeof value === "number" && value >= 0) return value;
+  throw new UsageError(expected("number of seconds", name, value));
+}
 
 /**
  * Plans the files for videos.

@@ -7,7 +7,7 @@ import type { ImageInput } from "../../predict/inputs/image-input.js";
 import { type FileError, type FilePrediction, resultFormats } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
 import type { StopSignal } from "../../run/control/stop-request.js";
-import { expected, UsageError } from "../../support/errors.js";
+import { UsageError } from "../../support/errors.js";
 import { counted, shownPath, unbroken } from "../../support/format.js";
 import { withValues } from "../completion/values.js";
 import { Console } from "../console/console.js";
@@ -29,6 +29,7 @@ import {
   withWeightsFlags,
 } from "../context.js";
 import { exitCodes } from "../run-stopper.js";
+import { cleanedUp } from "../signals.js";
 import { Interruption } from "./interruption.js";
 import type { DetectorRequest } from "./predict-detector.js";
 import type { PredictOutput } from "./predict-output.js";
@@ -144,21 +145,25 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
   const { cocoIds, tellIds } = await import("./coco-ids.js");
   const ids = cocoIds(flags.annotations, format, files);
   const { openPredictOutput } = await import("./predict-output.js");
+  const { NothingFound } = await import("./nothing-found.js");
   const draws = flags.draw && (flags.out !== undefined || (!json && format === null));
-  const output = openPredictOutput(files, {
-    out: flags.out ?? null,
-    draw: draws,
-    crops: flags.crops ?? false,
-    format,
-    autoOrient: flags.autoOrient,
-    ...(ids === null ? {} : { ids }),
-  });
-  try {
+  let made: PredictOutput | null = null;
+  const giveUp = (): void => made?.giveUp();
+  const open = async () => {
+    const options = { out: flags.out ?? null, draw: draws, crops: flags.crops ?? false, format };
+    const output = openPredictOutput(files, {
+      ...options,
+      autoOrient: flags.autoOrient,
+      ...(ids === null ? {} : { ids }),
+    });
+    made = output;
     const { openDetector } = await import("./predict-detector.js");
-    const opened = await openDetector(console, flags, { ...asked, draws });
+    return { output, ...(await openDetector(console, flags, { ...asked, draws })) };
+  };
+  try {
+    const { output, ...opened } = await cleanedUp(giveUp, open);
     await using detector = opened.detector;
     const selected = { ...options, threshold: opened.threshold };
-    const { NothingFound } = await import("./nothing-found.js");
     const nothing = new NothingFound("images", selected);
     const { images, errors, signal } = await predictFiles(detector, files, selected, output, console);
     console.end();
@@ -176,7 +181,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     if (signal !== null) return exitCodes[signal];
     return errors.length === 0 ? exit.done : images.length === 0 ? exit.failed : exit.partial;
   } catch (error) {
-    output.giveUp();
+    giveUp();
     throw error;
   }
 }
@@ -219,9 +224,9 @@ async function predictFiles(
 ): Promise<Outcome> {
   const images: FilePrediction[] = [];
   const errors: FileError[] = [];
+  const interruption = new Interruption();
   const { inOneLine } = await import("../../predict/outputs/result-formats.js");
   const { namedIn, PredictSources } = await import("./predict-sources.js");
-  const interruption = new Interruption();
   const failed = (error: Error, file: string): void => {
     const message = namedIn(error.message, file);
     errors.push({ file, message });
@@ -271,23 +276,21 @@ async function predictFrames(
   if (flags.annotations !== undefined) throw new UsageError("Expected images for --annotations but received a video");
   if (flags.format !== undefined && flags.format !== "json")
     throw new UsageError(`Expected json for --format with a video but received ${flags.format}`);
-  const { concludeVideos, openVideoOutput, predictVideos } = await import("./predict-videos.js");
+  const { concludeVideos, framesAsked, openVideoOutput, predictVideos } = await import("./predict-videos.js");
   const writes = flags.out !== undefined || !console.json;
   const task = {
     out: flags.out ?? null,
     writes,
     draw: flags.draw && writes,
     track: flags.track ?? false,
-    frames: {
-      ...(flags.every === undefined ? {} : { every: positiveInteger("every", flags.every) }),
-      ...(flags.start === undefined ? {} : { start: seconds("start", flags.start) }),
-      ...(flags.end === undefined ? {} : { end: seconds("end", flags.end) }),
-    },
+    frames: framesAsked(flags),
   };
   const output = openVideoOutput(inputs, task);
   try {
-    const { openDetector } = await import("./predict-detector.js");
-    const opened = await openDetector(console, flags, { ...asked, draws: task.draw });
+    const opened = await cleanedUp(
+      () => output.folder?.close(),
+      async () => (await import("./predict-detector.js")).openDetector(console, flags, { ...asked, draws: task.draw }),
+    );
     await using detector = opened.detector;
     const options = { ...given, threshold: opened.threshold };
     const outcome = await predictVideos(detector, inputs, options, task, { output, console });
@@ -298,12 +301,6 @@ async function predictFrames(
   } finally {
     output.folder?.close();
   }
-}
-
-/** @throws UsageError unless a flag has a number of seconds. */
-function seconds(name: string, value: unknown): number {
-  if (typeof value === "number" && value >= 0) return value;
-  throw new UsageError(expected("number of seconds", name, value));
 }
 
 function conclude(

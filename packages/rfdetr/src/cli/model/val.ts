@@ -30,6 +30,7 @@ import {
   withOutputFlags,
   withWeightsFlags,
 } from "../context.js";
+import { cleanedUp } from "../signals.js";
 import type { EvaluationFolder } from "./evaluation-folder.js";
 
 interface ValFlags extends OutputFlags, WeightsFlags {
@@ -91,8 +92,9 @@ async function val(flags: ValFlags): Promise<number> {
     throw new UsageError(`Expected --weights and --data together but --${missing[0]} is missing`);
   if (!results && missing.length === 2)
     throw new UsageError("Expected --weights and --data, or --predictions and --annotations");
-  const folder = flags.out === undefined ? null : await openFolder(flags.out);
-  try {
+  let folder: EvaluationFolder | null = null;
+  const evaluate = async (): Promise<number> => {
+    if (flags.out !== undefined) folder = await openFolder(flags.out);
     const { evaluator, details, leftOut } = results ? await valFiles(console, flags) : await valWeights(console, flags);
     const { evaluationJson, printEvaluation } = await import("./val-report.js");
     const summary = evaluator.summarize();
@@ -106,9 +108,9 @@ async function val(flags: ValFlags): Promise<number> {
       console.result(`evaluation.json and ${counted(pictures, "picture")} are in ${folder.path}`);
     }
     return leftOut > 0 ? exit.partial : exit.done;
-  } finally {
-    folder?.giveUp();
-  }
+  };
+  const close = (): void => folder?.close();
+  return cleanedUp(close, () => evaluate().finally(close));
 }
 
 /**
