@@ -159,5 +159,5 @@ async function inBrowser(url, memory, long) {
 if (values.serve !== undefined) {
   const dash = await startDash({ folder: values.serve, port: 0 });
   process.send?.(dash.url);
-  process.on("message", () => process.send?.(process.memoryUsage().rss));
+  process.on("message", () => process.send?.(process.memoryUsage().rss)).on("disconnect", () => process.exit());
 } else await measure(Number(values.runs), Number(values.steps));

@@ -14,7 +14,6 @@ process.once("message", async (request: BenchRequest) => {
   );
   process.send?.(reply, () => process.disconnect());
 });
-// Also where the process that asked is gone.
 process.once("disconnect", () => process.exit());
 
 /** Modules are loaded as late as this, since libtorch reads its settings when it loads. */

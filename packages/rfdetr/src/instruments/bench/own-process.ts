@@ -3,6 +3,7 @@
 import { fork } from "node:child_process";
 import { type SentError, unpackError } from "../../support/error-transfer.js";
 import { InternalError, MemoryError } from "../../support/errors.js";
+import { endWithThis } from "../../support/machine/children.js";
 import { workerFlags, workerScript } from "../../support/machine/worker-path.js";
 import type { InferBench, InferBenchOptions } from "./bench-infer.js";
 import type { LoadBench, LoadBenchOptions } from "./bench-load.js";
@@ -40,6 +41,7 @@ export function inOwnProcess<K extends keyof OwnBenches>(
     serialization: "advanced",
     ...workerFlags(),
   });
+  endWithThis(child);
   const stop = (): void => void child.kill();
   signal?.addEventListener("abort", stop);
   return new Promise<OwnBenches[K]["result"]>((resolve, reject) => {

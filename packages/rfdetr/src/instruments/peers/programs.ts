@@ -1,11 +1,9 @@
 // The programs that are compared, each started in a fresh process: this one, the Python package, OpenVINO, onnxruntime.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { UsageError } from "../../support/errors.js";
+import { endWithThis, output } from "../../support/machine/children.js";
 import { spinCount } from "../../support/machine/openmp.js";
-
-const run = promisify(execFile);
 
 /** Programs that this one can be measured beside. */
 export const peers = ["python", "openvino", "onnxruntime"] as const;
@@ -84,13 +82,11 @@ export async function writeOnnx(python: string, model: string, batch: number, fi
 /** Runs `body` beside another process that keeps one core busy. */
 export async function besideBusyProcess<T>(body: () => Promise<T>): Promise<T> {
   const busy = spawn(process.execPath, ["-e", "for (;;);"], { stdio: "ignore" });
-  const stop = (): void => void busy.kill("SIGKILL");
-  process.once("exit", stop);
+  endWithThis(busy);
   try {
     return await body();
   } finally {
-    process.off("exit", stop);
-    stop();
+    busy.kill("SIGKILL");
   }
 }
 
@@ -106,7 +102,7 @@ function peerEnvironment(): NodeJS.ProcessEnv {
 /** The last line of a program's output, parsed. */
 async function printed(program: string, args: string[], env: NodeJS.ProcessEnv = process.env): Promise<Printed> {
   try {
-    const { stdout } = await run(program, args, { env, maxBuffer: 1 << 26 });
+    const stdout = await output(program, args, { env, maxBuffer: 1 << 26 });
     return JSON.parse(stdout.trim().split("\n").at(-1) as string);
   } catch (error) {
     const { stderr = "", message } = error as { stderr?: string; message: string };

@@ -1,10 +1,9 @@
 // Finds a Python that has the package to compare with: the user's, or a virtual environment that is created once.
-import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { promisify } from "node:util";
 import { RunDirectoryError, UsageError } from "../../support/errors.js";
+import { output } from "../../support/machine/children.js";
 import type { Peer } from "./programs.js";
 
 /** Versions that are installed and compared with. */
@@ -16,8 +15,6 @@ const needs: Record<Peer, readonly string[]> = {
   openvino: ["openvino", "onnx"],
   onnxruntime: ["onnxruntime", "onnx"],
 };
-
-const run = promisify(execFile);
 
 /** Which interpreter, and what it must have. */
 export interface PythonOptions {
@@ -56,7 +53,7 @@ export async function pythonWithPackage({
   const missing = await missingOf(own, modules);
   if (missing.length > 0) {
     say(`installing ${missing.join(" and ")}`);
-    await run(own, ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...missing], {
+    await output(own, ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...missing], {
       maxBuffer: 1 << 26,
     }).catch((error: unknown) => {
       throw notInstalled(missing.join(" and "), dirname(dirname(own)), error);
@@ -112,12 +109,12 @@ async function environment(say: (text: string) => void): Promise<string> {
       `creating a Python environment with torch ${packageVersions.torch} and rfdetr ${packageVersions.rfdetr} in ${folder}`,
     );
     // -I: nothing of the current folder is imported.
-    await run(process.env.PYTHON ?? "python3", ["-I", "-m", "venv", folder]);
+    await output(process.env.PYTHON ?? "python3", ["-I", "-m", "venv", folder]);
     const pip = ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
     const torch = `torch==${packageVersions.torch}`;
     try {
       // A tenth of the size of the build for GPUs.
-      await run(own, [
+      await output(own, [
         ...pip,
         "--retries",
         "0",
@@ -133,7 +130,7 @@ async function environment(say: (text: string) => void): Promise<string> {
       );
     }
     say("installing the package and its dependencies");
-    await run(own, [...pip, torch, `rfdetr[train]==${packageVersions.rfdetr}`], { maxBuffer: 1 << 26 });
+    await output(own, [...pip, torch, `rfdetr[train]==${packageVersions.rfdetr}`], { maxBuffer: 1 << 26 });
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw notInstalled("The Python package", folder, error);
@@ -145,7 +142,7 @@ async function environment(say: (text: string) => void): Promise<string> {
 /** Version of an installed package; null where there is none. */
 async function versionOf(python: string, name: string): Promise<string | null> {
   try {
-    const { stdout } = await run(python, ["-I", "-c", `import importlib.metadata as m; print(m.version('${name}'))`]);
+    const stdout = await output(python, ["-I", "-c", `import importlib.metadata as m; print(m.version('${name}'))`]);
     return stdout.trim();
   } catch {
     return null;
