@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
+import { usableCores } from "@rfdetr/torch/cores";
 import { beforeAll, describe, expect, it } from "vitest";
 import { folder, rfdetr, script } from "./command-script.js";
 
@@ -19,6 +20,20 @@ describe("rfdetr doctor and bench", () => {
   it("tells a log what it measures", () => {
     const { stderr } = rfdetr("doctor", "--model", "tiny", "--batch", "1", "--casts");
     expect(stderr).toBe("measuring matrix products\n");
+  });
+
+  it.each([
+    ["doctor", ["--threads", "N"]],
+    ["train", ["--data", data, "--model", "tiny", "--dry-run", "--set", "multi_scale=off", "--set", "threads=N"]],
+  ])("%s warns of more threads than cores, and refuses many more", (command, flags) => {
+    const { threads: cores } = usableCores();
+    const run = (threads: number) => rfdetr(command, ...flags.map((flag) => flag.replace("N", String(threads))));
+    expect(run(cores + 1).stderr).toMatch(
+      new RegExp(`${cores + 1} threads share ${cores} cores?: fewer would compute faster`),
+    );
+    const { status, stderr } = run(4 * cores + 1);
+    expect(stderr).toContain(`Expected at most ${4 * cores} for threads on a machine with ${cores} core`);
+    expect(status).toBe(2);
   });
 
   it("doctor --json recommends a precision with its reason", () => {

@@ -3,6 +3,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { OperatorBench } from "../../instruments/bench/bench-ops.js";
 import type { OwnBenches } from "../../instruments/bench/own-process.js";
 import { memoryUses } from "../../model/types.js";
+import { checkSetting } from "../../settings/resolve.js";
 import { expected, UsageError } from "../../support/errors.js";
 import { shapeInWords } from "../../support/shape.js";
 import type { Spread } from "../../support/statistics.js";
@@ -200,7 +201,7 @@ export async function evaluate(flags: BenchEvalFlags): Promise<void> {
 export async function load(flags: BenchLoadFlags): Promise<void> {
   const batch = positiveInteger("batch", flags.batch);
   const images = positiveInteger("images", flags.images);
-  const workers = flags.workers.map((value) => countOrZero("workers", value));
+  const workers = flags.workers.map((value) => checkSetting("num_workers", value, "workers") as number);
   const source = flags.data ?? pixels(flags.size);
   const console = consoleOf(flags);
   const { precisions: list, device, steps } = await resolved(console, flags);

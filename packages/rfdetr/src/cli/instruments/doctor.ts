@@ -3,6 +3,7 @@
 import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import type { Command } from "commander";
+import { checkThreads } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
@@ -70,6 +71,8 @@ async function doctor(flags: DoctorFlags): Promise<number> {
   const batch = positiveInteger("batch", flags.batch ?? 2);
   const images = positiveInteger("images", flags.images);
   const threads = flags.threads === undefined ? null : positiveInteger("threads", flags.threads);
+  const crowded = threads === null ? null : checkThreads(threads);
+  if (crowded !== null) console.warning(crowded);
   if (flags.casts)
     for (const [flag, value] of [
       ["--write", flags.write],

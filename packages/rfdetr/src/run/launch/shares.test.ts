@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkProcesses, gpusHere, loadersOf, threadsOf } from "./shares.js";
+import { checkProcesses, checkThreads, gpusHere, loadersOf, threadsOf } from "./shares.js";
 
 describe("the cores of a machine", () => {
   it("are divided among its processes, at least one each", () => {
@@ -24,6 +24,14 @@ describe("the cores of a machine", () => {
     );
     expect(() => checkProcesses(9, 2)).toThrow(
       "Expected at most 8 for processes on a machine with 2 cores but received 9",
+    );
+  });
+
+  it("are enough for as many threads, by the same rule", () => {
+    expect(checkThreads(1, 1)).toBeNull();
+    expect(checkThreads(4, 1)).toBe("4 threads share 1 core: fewer would compute faster");
+    expect(() => checkThreads(999, 2)).toThrow(
+      "Expected at most 8 for threads on a machine with 2 cores but received 999",
     );
   });
 });

@@ -2,9 +2,10 @@
 import { readdirSync } from "node:fs";
 import { usableCores } from "@rfdetr/torch/cores";
 import { UsageError } from "../../support/errors.js";
+import { counted } from "../../support/format.js";
 import type { RankPlace } from "./rank-place.js";
 
-/** Processes for each core above which a start can only be a mistake. */
+/** Processes or threads for each core above which their number can only be a mistake. */
 const mostPerCore = 4;
 
 /**
@@ -13,13 +14,24 @@ const mostPerCore = 4;
  * @throws UsageError for more than the machine could ever use
  */
 export function checkProcesses(processes: number, cores = usableCores().threads): string | null {
-  if (processes <= cores) return null;
-  const have = `${cores} ${cores === 1 ? "core" : "cores"}`;
-  if (processes > mostPerCore * cores)
+  const shared = sharedBy("processes", processes, cores);
+  return shared && `${shared}: fewer would train faster, except where each has a GPU`;
+}
+
+/** The same of the threads that a process is to compute with. */
+export function checkThreads(threads: number, cores = usableCores().threads): string | null {
+  const shared = sharedBy("threads", threads, cores);
+  return shared && `${shared}: fewer would compute faster`;
+}
+
+function sharedBy(name: "processes" | "threads", count: number, cores: number): string | null {
+  if (count <= cores) return null;
+  const have = counted(cores, "core");
+  if (count > mostPerCore * cores)
     throw new UsageError(
-      `Expected at most ${mostPerCore * cores} for processes on a machine with ${have} but received ${processes}`,
+      `Expected at most ${mostPerCore * cores} for ${name} on a machine with ${have} but received ${count}`,
     );
-  return `${processes} processes share ${have}: fewer would train faster, except where each has a GPU`;
+  return `${count} ${name} share ${have}`;
 }
 
 /**

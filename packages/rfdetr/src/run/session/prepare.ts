@@ -20,6 +20,7 @@ import { loadInto } from "../../weights/weights.js";
 import { type OpenedCallbacks, openCallbacks } from "../callbacks/open-callbacks.js";
 import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import { RunDirectory } from "../files/run-directory.js";
+import { checkThreads } from "../launch/shares.js";
 import type { Leader } from "../ranks/leader.js";
 import { fetchWeights } from "../sources/fetch-weights.js";
 import { initialProgress, noRollbacks } from "../steps/progress.js";
@@ -51,6 +52,7 @@ export async function prepareRun(
   const resumed = directory === null ? null : openResumed(directory, began, changes);
   const before = resumed?.config ?? null;
   const given = withProcesses({ ...began, ...changes }, leader.ranks.size, before);
+  const crowded = given.threads === null || resumed !== null ? null : checkThreads(given.threads);
   // Absolute, so that a run that is killed before its first checkpoint can begin anew from any folder.
   const wanted = { ...(resumed !== null ? given : await fetchWeights(given)) };
   if (wanted.callbacks !== null) wanted.callbacks = resolve(wanted.callbacks);
@@ -84,6 +86,7 @@ export async function prepareRun(
   });
   try {
     const idle = resumed === null ? idleSettings(wanted, presetOf(wanted.model)) : [];
+    if (crowded !== null) idle.push(crowded);
     const opened = {
       settings,
       batchReason,
