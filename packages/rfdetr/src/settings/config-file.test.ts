@@ -22,13 +22,21 @@ describe("a config file", () => {
 
   it("that cannot be used is named", async () => {
     await expect(loadConfig(file("none.mjs", "export const lr = 1;\n"))).rejects.toThrow(
-      /Expected an object of settings as the default export of .*none\.mjs/,
+      /Expected an object of settings as the default export of .*none\.mjs but received nothing/,
     );
+    for (const [name, content] of [
+      ["list.json", "[]"],
+      ["list.mjs", "export default [];"],
+    ])
+      await expect(loadConfig(file(name, content))).rejects.toMatchObject({
+        code: "ERR_CONFIG",
+        message: expect.stringMatching(/^Expected an object of settings .*list\.\w+ but received \[\]$/),
+      });
     await expect(
       loadConfig(file("getter.mjs", "export default { get lr() { throw new Error('no rate'); } };\n")),
     ).rejects.toThrow(/The config file .*getter\.mjs cannot be loaded: no rate/);
     await expect(loadConfig(file("broken.mjs", "throw new Error('no luck');\n"))).rejects.toMatchObject({
-      code: "ERR_CUSTOM_CODE",
+      code: "ERR_CONFIG",
       message: expect.stringMatching(/The config file .*broken\.mjs cannot be loaded: no luck/),
     });
     for (const name of ["gone.mjs", "gone.json"])

@@ -3,8 +3,9 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { GivenData } from "../data/custom/data-path.js";
-import { CustomCodeError } from "../support/errors.js";
+import { ConfigError } from "../support/errors.js";
 import { reasonOf } from "../support/files/system-error.js";
+import { shown } from "../support/shown.js";
 import { readConfigFile } from "./resolve.js";
 import type { TrainOptions } from "./settings.js";
 
@@ -24,7 +25,7 @@ export function defineConfig(config: ConfigFile): ConfigFile {
 /**
  * Reads a config file of any kind: JSON, YAML, or a JavaScript module whose default export holds the settings. A module
  * is run.
- * @throws ConfigError naming a file that cannot be read, CustomCodeError naming a module that fails
+ * @throws ConfigError naming a file that cannot be read, a module that fails, or one that has no settings
  */
 export async function loadConfig(path: string): Promise<Record<string, unknown>> {
   if (!/\.[cm]?[jt]s$/i.test(path) || !existsSync(path)) return readConfigFile(path);
@@ -34,7 +35,9 @@ export async function loadConfig(path: string): Promise<Record<string, unknown>>
     // Getters are code of the user too.
     if (typeof config === "object" && config !== null && !Array.isArray(config)) return { ...config };
   } catch (error) {
-    throw new CustomCodeError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
+    throw new ConfigError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
   }
-  throw new CustomCodeError(`Expected an object of settings as the default export of ${path}`);
+  throw new ConfigError(
+    `Expected an object of settings as the default export of ${path} but received ${shown(config)}`,
+  );
 }

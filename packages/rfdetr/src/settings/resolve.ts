@@ -12,6 +12,7 @@ import { camelCase, snakeCase } from "../support/names.js";
 import { plainObject } from "../support/options.js";
 import { instanceOf, isPlain } from "../support/plain.js";
 import type { Shape } from "../support/shape.js";
+import { shown } from "../support/shown.js";
 import { suggest } from "../support/suggest.js";
 import { checkTogether } from "./contradictions.js";
 import { checkMasks } from "./mask-settings.js";
@@ -297,7 +298,7 @@ export function readConfigFile(path: string): Record<string, unknown> {
   const fail: Fail = (message, cause) => new ConfigError(message, { cause });
   const value = /\.ya?ml$/i.test(path) ? readYaml(path, fail) : readJson(path, fail);
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw new ConfigError(`The config file ${path} does not hold an object`);
+    throw new ConfigError(`Expected an object of settings in ${path} but received ${shown(value)}`);
   return flatten(value as Record<string, unknown>);
 }
 

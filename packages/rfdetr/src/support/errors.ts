@@ -203,8 +203,8 @@ export class RankError extends RfdetrError {
 }
 
 /**
- * Code of a user, a module of callbacks, of settings or of an augmentation, does not load, threw, answered what it
- * cannot, or never came to an end. What to do: mend the module that the message names, then continue the run.
+ * Code of a user, a module of callbacks or of an augmentation, does not load, threw, answered what it cannot, or never
+ * came to an end. What to do: mend the module that the message names, then continue the run.
  */
 export class CustomCodeError extends RfdetrError {
   readonly code = "ERR_CUSTOM_CODE";

@@ -7,10 +7,11 @@ import { continued, mayRestart } from "../../run/launch/last-launch.js";
 import { readRankPlace } from "../../run/launch/rank-place.js";
 import type { TrainRunOptions } from "../../run/train-run.js";
 import type { TrainSettings } from "../../settings/settings.js";
-import { UsageError } from "../../support/errors.js";
+import { ConfigError, UsageError } from "../../support/errors.js";
 import { snakeCase } from "../../support/names.js";
 import type { Console } from "../console/console.js";
 import { positiveInteger, weightsPath } from "../context.js";
+import { reportError } from "../error-report.js";
 import type { SettingFlags } from "./setting-flags.js";
 
 /** The flags of `rfdetr train` that say what is trained. */
@@ -31,7 +32,7 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
   const launched = readRankPlace(process.env, 1, processes);
   const isOther = launched !== null && launched.place.rank > 0;
   if (resume !== undefined) return toResume(rest as SettingFlags, { resume, processes, isOther });
-  const settings = await givenSettings(flags);
+  const settings = await givenSettings(flags, console);
   if (launched === null) return { settings: await toBegin(settings, pathWith(console)) };
   const { place, restarts } = launched;
   const out = typeof settings.output_dir === "string" ? settings.output_dir : null;
@@ -47,12 +48,20 @@ export async function whatToTrain(flags: WhatFlags, console: Console): Promise<T
 }
 
 /** The settings of the flags; a config file may be a module. */
-async function givenSettings(flags: SettingFlags): Promise<Record<string, unknown>> {
+async function givenSettings(flags: SettingFlags, console: Console): Promise<Record<string, unknown>> {
   const { settingsOf } = await import("./setting-flags.js");
-  const { loadConfig } = await import("../../settings/config-file.js");
   const { config } = flags;
-  const settings = settingsOf(typeof config === "string" ? { ...flags, config: await loadConfig(config) } : flags);
-  return withDataPath(settings);
+  if (typeof config !== "string") return withDataPath(settingsOf(flags));
+  const { loadConfig } = await import("../../settings/config-file.js");
+  const message = `The config file ${config} ended the program, or waited for what never comes, before it gave its settings`;
+  // Nothing is awaited any more then.
+  const ended = (): void => void (process.exitCode = reportError(new ConfigError(message), console));
+  process.once("exit", ended);
+  try {
+    return await withDataPath(settingsOf({ ...flags, config: await loadConfig(config) }));
+  } finally {
+    process.off("exit", ended);
+  }
 }
 
 /** A config file may name several datasets, and a module may hold one of its own: both become a path. */
@@ -85,7 +94,7 @@ export async function toTry(flags: WhatFlags, console: Console): Promise<TrainSe
   if (flags.resume !== undefined)
     throw new UsageError("Expected --dry-run or --resume but received both: only a new run can be tried");
   const { missingWeights } = await import("../../weights/published/published-weights.js");
-  return toBegin(await givenSettings(flags), async (name, model) =>
+  return toBegin(await givenSettings(flags, console), async (name, model) =>
     missingWeights(name, { model }) === null ? weightsPath(console, name, model) : null,
   );
 }
