@@ -93,6 +93,8 @@ describe("rfdetr doctor and bench", () => {
       .map((line) => JSON.parse(line));
     expect([full.precision, mixed.precision]).toEqual(["32-true", "bf16-mixed"]);
     expect(mixed.peak_rss_bytes).toBeLessThan(full.peak_rss_bytes);
+    const help = rfdetr("bench", "train", "--help").stdout.replace(/\s+/g, " ");
+    expect(help).toContain("; with --json, an object a line for each");
   });
 
   it("bench says of how many processes its figures are", () => {

@@ -18,6 +18,8 @@ import { evaluate, type Given, infer, load, ops, optimizerStates, train } from "
 
 const kinds = ["train", "infer", "ops", "eval", "load"] as const;
 
+const precisionHelp = `one or several of ${precisions.join(", ")}; with --json, an object a line for each`;
+
 /** Registers `rfdetr bench` with a subcommand for each kind of measurement. */
 export function addBench(program: Command, finish: (code: number) => void): void {
   const bench = program
@@ -43,7 +45,7 @@ export function addBench(program: Command, finish: (code: number) => void): void
     );
   const withModel = (command: Command): Command => {
     command.option("--model <variant>", modelHelp, "nano");
-    command.option("--precision <p...>", `one or several of ${precisions.join(", ")}`, ["auto"]);
+    command.option("--precision <p...>", precisionHelp, ["auto"]);
     return withValues(command, { ...flagValues.model, ...flagValues.precision });
   };
 
