@@ -38,7 +38,7 @@ export interface ExportProof {
   /** Largest difference of a box coordinate, in pixels of the model's input. */
   max_box_error_px: number;
   max_score_error: number;
-  /** Detections that are on one side of the threshold only. */
+  /** Queries whose best score is on one side of the threshold only. */
   flips: number;
   threshold: number;
   /** The best score of either: without one at the threshold there is nothing that could flip. Old files lack it. */

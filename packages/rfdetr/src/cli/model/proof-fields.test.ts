@@ -10,14 +10,14 @@ it("says that flips show nothing where no score reaches the threshold", () => {
     "none, which shows nothing: no score reaches 0.5, the best is 0.31",
   );
   for (const more of [{}, { best_score: 0.5 }])
-    expect(lines(more).get("flips")).toBe("0 detections on the other side of 0.5");
+    expect(lines(more).get("flips")).toBe("0 queries on the other side of 0.5");
 });
 
 it("says what is compared, how many are within the tolerance, and why it passes", () => {
   const shown = lines({ queries: 1203, within: 1199, tolerance: { box_px: 1, score: 0.02 }, max_box_error_px: 5.2 });
   expect([...shown.keys()]).toEqual(["compared", "within", "boxes", "scores", "flips"]);
   expect(shown.get("compared")).toMatch(
-    /^1,203 queries with a score of 0\.1 or more, at least the best 16 of an image/,
+    /^1,203 queries, each once, whose best class has a score of 0\.1 or more, at least the best 16 of an image$/,
   );
   expect(shown.get("within")).toMatch(/^1,199 of them, within 1 px and 0\.02 in score: it passes from 98 % on, since/);
   expect(shown.get("boxes")).toBe("off by 5.2 px in the worst of them");

@@ -20,7 +20,7 @@ export function proofFields(proof: ExportProof): (readonly [name: string, text: 
       "flips",
       best !== undefined && best < threshold
         ? `none, which shows nothing: no score reaches ${threshold}, the best is ${best.toPrecision(2)}`
-        : `${counted(proof.flips, "detection")} on the other side of ${threshold}`,
+        : `${counted(proof.flips, "query", "queries")} on the other side of ${threshold}`,
     ],
     ...figure("mask AP", maskAP),
     ...figure(masks ? "box AP" : "AP", AP),
@@ -37,7 +37,7 @@ function compared({ queries, within, tolerance }: ExportProof): (readonly [name:
   return [
     [
       "compared",
-      `${counted(queries, "query", "queries")} with a score of ${leastScore} or more, at least the best ${fewest} of an image`,
+      `${counted(queries, "query", "queries")}, each once, whose best class has a score of ${leastScore} or more, at least the best ${fewest} of an image`,
     ],
     ["within", `${grouped(within)} of them, within ${limit}: ${passes}`],
   ];

@@ -1,6 +1,7 @@
 // The drift table as text.
 import { formatBytes, textTable } from "@rfdetr/amp/text";
 import { counted } from "../../support/format.js";
+import { fewest, leastScore } from "../proof/compared-queries.js";
 import type { Drift, DriftDetection, DriftForm } from "./drift.js";
 
 /** Detections that the text lists. */
@@ -13,7 +14,7 @@ const listed = 20;
 export function driftText({ images, threshold, forms, detections, missing }: Drift): string {
   const shown = detections.filter(({ score }) => score >= threshold).length;
   return `${[
-    `${counted(detections.length, "detection")} on ${counted(images, "image")} (scores of 0.1 or more, at least the best 16 of each); ${shown} above ${threshold}`,
+    `${counted(detections.length, "detection")} on ${counted(images, "image")}: a query counts once for each class with a score of ${leastScore} or more, at least the best ${fewest} of an image; ${shown} from ${threshold} on`,
     "",
     "Against libtorch in float32",
     textTable(

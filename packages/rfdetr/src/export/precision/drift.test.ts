@@ -97,7 +97,9 @@ it("is shown as tables, with what a form lacks", () => {
     ],
     missing: ["A third form has no row: make it."],
   });
-  expect(text).toContain("2 detections on 1 image (scores of 0.1 or more, at least the best 16 of each); 1 above 0.5");
+  expect(text).toContain(
+    "2 detections on 1 image: a query counts once for each class with a score of 0.1 or more, at least the best 16 of an image; 1 from 0.5 on",
+  );
   expect(text).toMatch(/^second +0.50 +0.50 +0.25 +0.25 +0 +1 +0.2500 +5.0 +2.00 KiB$/m);
   expect(text).toMatch(/^second +first +0.50 +0.50 +0.25 +0.25 +0 +1$/m);
   expect(text).toMatch(/^ *7 +cat +0.750 +0.500 0.50 px$/m);
