@@ -56,10 +56,13 @@ async function explainWhatIsMissing() {
     return;
   }
   const isStale = checks.every(({ ok, stale }) => ok || stale);
-  console.log(isStale ? "rfdetr is set up, but its sources have changed since then:\n" : "rfdetr is not set up yet:\n");
+  const state = isStale
+    ? "is set up, but its sources have changed since then"
+    : "is not set up yet (npm install brings the packages alone)";
+  console.log(`rfdetr ${state}: this is what is there and what is missing, and nothing is changed.\n`);
   for (const { name, ok, stale, prebuilt, found, remedy } of checks) {
-    const state = ok ? "ok" : stale ? "STALE" : prebuilt ? "WAITING" : "MISSING";
-    console.log(`  ${state.padEnd(7)}  ${name.padEnd(17)} ${found}`);
+    const mark = ok ? "ok" : stale ? "STALE" : prebuilt ? "WAITING" : "MISSING";
+    console.log(`  ${mark.padEnd(7)}  ${name.padEnd(17)} ${found}`);
     if (remedy !== undefined) console.log(`           -> ${remedy}`);
   }
   const way = isCheckout ? "npm run setup" : "npx rfdetr setup";

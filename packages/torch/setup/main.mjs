@@ -90,7 +90,10 @@ export function libtorchInUse() {
 
 /** What is there, what is missing and what is older than its sources. */
 export async function preflight() {
-  return await look(isCheckout ? root : null, done({}), builtFor(build).root);
+  const steps = done({});
+  // By `npm install`, before the first set-up.
+  if (new Stamps(stampFile).values.npm === undefined) steps.npm = true;
+  return await look(isCheckout ? root : null, steps, builtFor(build).root);
 }
 
 /** Does what is left to do. @param {Options} options `noPrebuilt` compiles in any case @throws SetupError */
