@@ -111,7 +111,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
     () => exportInThread(options, { warn, onBadImage, progress: showProgress(console, flags.report) }),
   );
   console.end();
-  show(console, result, flags.data);
+  show(console, result, flags);
   return leftOut > 0 ? exit.partial : exit.done;
 }
 
@@ -133,7 +133,7 @@ function progressText(...[doing, done, total]: Parameters<NonNullable<ExportOpti
     : `proving on image ${done}/${total}`;
 }
 
-function show(console: Console, result: ExportResult, data?: string): void {
+function show(console: Console, result: ExportResult, { data, report }: ExportFlags): void {
   const { out, opset, precision, bytes, nodes, islands, proof, drift } = result;
   if (console.json)
     console.data({
@@ -161,7 +161,8 @@ function show(console: Console, result: ExportResult, data?: string): void {
   console.result(`${shownPath(out)}: ${precision}, opset ${opset}, ${counted(nodes, "node")}, ${formatBytes(bytes)}`);
   for (const { module, why } of islands) console.warning(`${module || "the model"} is float32 in the file: ${why}`);
   if (proof === null) {
-    console.warning(`the file is not proved: run ${installRuntime}, delete the file and export again`);
+    const missing = `the file is not proved${report ? ", and there is no report" : ""}`;
+    console.warning(`${missing}: run ${installRuntime}, delete the file and export again`);
     return;
   }
   const images = `${counted(proof.images, "image")} ${data === undefined ? "that were drawn: give your own with --data" : `of ${shownPath(data)}`}`;
