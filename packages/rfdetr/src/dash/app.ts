@@ -111,9 +111,9 @@ function addFiles(app: Hono, { folders: runs, open }: DashState, namesOf: (run: 
     if (run === null) return c.notFound();
     const data = (await open.curves(run)).record.config?.data;
     if (data === undefined) return c.notFound();
-    // A run may have moved together with its data.
-    const folders = [data.path, resolve(run.path, String(data.relative))];
-    const jpeg = await namesOf(run).jpeg(folders.find((each) => existsSync(each)) ?? data.path, c.req.param("image"));
+    const places = [data.path, resolve(run.path, String(data.relative))];
+    const place = { was: data.path, is: places.find((each) => existsSync(each)) ?? data.path };
+    const jpeg = await namesOf(run).jpeg(place, c.req.param("image"));
     return c.body(new Uint8Array(jpeg), 200, { "content-type": "image/jpeg" });
   });
   app.get("/api/runs/:id/pictures/:file", async (c) => {

@@ -1,8 +1,9 @@
 // Images of the data that a run's records name. The page asks for them by a number that the server made, never by path.
-import { realpathSync, statSync } from "node:fs";
-import { isAbsolute, join, sep } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+import { isFile, isFolder, isInside } from "../../data/formats/find-file.js";
 import { readImageHeader, type Size } from "../../data/images/image-header.js";
 import { chooseOrientation } from "../../data/images/orientation.js";
+import { readDatasetList } from "../../data/several/dataset-list.js";
 import { DataError } from "../../support/errors.js";
 import { sha256 } from "../../support/files/sha256.js";
 
@@ -10,6 +11,12 @@ import { sha256 } from "../../support/files/sha256.js";
 const longest = 1280;
 /** Images of a run that are remembered. */
 const most = 20_000;
+
+/** Where the data of a run were when it trained, and where they are: a run may have moved together with its data. */
+export interface DataPlace {
+  was: string;
+  is: string;
+}
 
 interface NamedImage {
   file: string;
@@ -29,12 +36,11 @@ export class NamedImages {
 
   /**
    * An image as a JPEG, whatever it was: what does not decode as a picture does not leave the machine's files.
-   * @param data the folder of the data, from the configuration of the run
-   * @throws DataError where there is no such image in the folder, or it does not decode
+   * @throws DataError where there is no such image in the data, or it does not decode
    */
-  async jpeg(data: string, id: string): Promise<Buffer> {
+  async jpeg(data: DataPlace, id: string): Promise<Buffer> {
     const named = this.#named.get(id);
-    const path = named === undefined ? null : fileInside(data, named.file);
+    const path = named === undefined ? null : fileOfData(data, named.file);
     if (named === undefined || path === null) throw new DataError("Expected an image of the run's data");
     // The image library takes memory that a server without a look at images need not have.
     const [{ decodeImage }, { sharp }] = await Promise.all([
@@ -52,13 +58,18 @@ export class NamedImages {
   }
 }
 
-/** The path of a file of a folder; null for what lies elsewhere, also where a link leads. */
-function fileInside(folder: string, file: string): string | null {
-  try {
-    const root = realpathSync(folder);
-    const path = realpathSync(isAbsolute(file) ? file : join(root, file));
-    return path.startsWith(root.endsWith(sep) ? root : `${root}${sep}`) && statSync(path).isFile() ? path : null;
-  } catch {
-    return null;
-  }
+/**
+ * The path of a file of the data; null for what lies elsewhere. Links in the folder are followed, as training follows
+ * them: the copies that `data check --fix`, `data split` and `data convert` write are made of links.
+ */
+function fileOfData({ was, is }: DataPlace, file: string): string | null {
+  const before = resolve(was, file);
+  const path = isInside(was, before) ? join(is, relative(was, before)) : before;
+  return foldersOf(is).some((folder) => isInside(folder, path)) && isFile(path) ? path : null;
+}
+
+/** The folders of what a run was given as its data: a folder, the YAML file of one, or a list of several. */
+function foldersOf(data: string): string[] {
+  const datasets = readDatasetList(data)?.map(({ path }) => path) ?? [data];
+  return datasets.map((path) => (isFolder(path) ? path : dirname(path)));
 }
