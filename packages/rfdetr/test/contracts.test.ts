@@ -180,6 +180,11 @@ describe("JSON of doctor", () => {
     const { result } = json("doctor", ...weights, "--casts");
     expect(result).toMatchObject({ recommended: { precision: expect.any(String) }, precisions: [], evaluation: [] });
     expect(result.casts.operators.length).toBeGreaterThan(0);
+    for (const each of result.casts.operators)
+      expect(each).toMatchObject({
+        rule: expect.stringMatching(/^(lower|fp32|widest|keep)$/),
+        reason: expect.any(String),
+      });
     for (const flags of [["--write", "settings.json"], ["--formats"]])
       expect(json("doctor", ...weights, "--casts", ...flags)).toMatchObject({
         status: 2,

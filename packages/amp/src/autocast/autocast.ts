@@ -7,6 +7,7 @@ import {
   isGradEnabled,
   type Next,
   nn,
+  type Operator,
   operator,
   ops,
   setTf32,
@@ -18,7 +19,7 @@ import { lowPrecisionOf, type Precision } from "../names.js";
 import { hasObservers, isObserving, notify, type OperatorEvent, unobserved, whileCasting } from "../observe.js";
 import { readHardware } from "../policy/hardware.js";
 import { type Plan, Planner } from "../policy/plan.js";
-import { defaultPolicy, type Overrides, type Policy } from "../policy/policy.js";
+import { defaultPolicy, type Overrides, type Policy, type PolicyRow } from "../policy/policy.js";
 import { CastCache } from "./cast-cache.js";
 import { agreesOnParts } from "./fused-rules.js";
 import { type Norm, normOf } from "./norm.js";
@@ -189,6 +190,12 @@ export class Autocast {
     } finally {
       this.#suspended--;
     }
+  }
+
+  /** The rule that an operator follows where it runs now, and the reason for it. */
+  why(op: Operator, module: nn.RunningModule | null): PolicyRow {
+    if (this.#suspended > 0) return { rule: "keep", reason: "autocast is suspended here" };
+    return this.#planner.why(op, module);
   }
 
   readonly #intercept = (call: Call, next: Next): unknown => {

@@ -1,6 +1,7 @@
 import { nn, ops, randn, scope, type Tensor } from "@rfdetr/torch";
 import { describe, expect, it } from "vitest";
-import { Autocast } from "../autocast/autocast.js";
+import { Autocast, withoutAutocast } from "../autocast/autocast.js";
+import { defaultPolicy } from "../policy/policy.js";
 import { CastMap } from "./cast-map.js";
 
 class Net extends nn.Module {
@@ -29,6 +30,8 @@ describe("cast map", () => {
       inputs: "bfloat16",
       output: "bfloat16",
       emulated: false,
+      rule: "lower",
+      reason: expect.stringMatching(/^matrix units multiply low-precision operands/),
       calls: 1,
     });
     expect(row(map, "(model)", "relu")).toMatchObject({ inputs: "bfloat16", calls: 2 });
@@ -70,10 +73,34 @@ describe("cast map", () => {
     });
   });
 
-  it("prints a table and a tree", () => {
-    const map = mapOf(new Autocast("bf16-mixed"));
-    expect(map.table()).toMatch(/linear +bfloat16 +bfloat16 +2/);
+  it("gives the rule of each operator and the reason: of the policy, of an override, or that there is none", () => {
+    const map = mapOf(new Autocast("bf16-mixed", { overrides: { "layers.*": "fp32" } }));
+    const why = (path: string, operator: string) => {
+      const { rule, reason } = row(map, path, operator) ?? {};
+      return [rule, reason];
+    };
+    expect(why("layers.0", "linear")).toEqual(["fp32", "the override layers.*=fp32"]);
+    expect(why("(model)", "softmax")).toEqual(["fp32", defaultPolicy.rows.get("softmax")?.reason]);
+    expect(row(mapOf(new Autocast("32-true")), "layers.0", "linear")?.reason).toBe("no autocast is active");
+    const [x] = [randn([2, 2])];
+    const outside = new CastMap();
+    const autocast = new Autocast("bf16-mixed");
+    scope(() => outside.watch(() => autocast.run(() => withoutAutocast(() => void ops.matmul(x, x)))));
+    scope(() => outside.watch(() => autocast.run(() => void ops.tan(ops.add_(x, x)))));
+    expect(outside.rows.map(({ operator, reason }) => [operator, reason])).toEqual([
+      ["matmul", "autocast is suspended here"],
+      ["add_", "writes into a tensor that it was given"],
+      ["tan", "not in the policy: computed in the dtypes that it gets"],
+    ]);
+  });
+
+  it("prints a table with the reasons, and a tree", () => {
+    const map = mapOf(new Autocast("bf16-mixed", { masters: true }));
+    expect(map.table()).toMatch(/linear +bfloat16 +bfloat16 +lower +2/);
+    expect(map.table()).toMatch(/^lower: linear: matrix units multiply/m);
+    expect(map.table()).toMatch(/^inside: weights that their product rounds/m);
     expect(map.table()).toMatch(/6 casts write \d+ B in one forward/);
+    expect(map.tree()).toMatch(/norm {2}.*; 1 cast, \d+ B$/m);
     expect(map.tree()).toMatch(/├─ layers {2}bfloat16 2; 5 casts/);
     expect(map.tree(1)).not.toMatch(/└─ 1/);
   });

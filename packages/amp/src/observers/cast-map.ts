@@ -1,5 +1,7 @@
 // The cast map: which operators ran in which dtypes in which modules, and what the casts cost.
 import { nn, type Tensor } from "@rfdetr/torch";
+import { activeAutocast } from "../autocast/autocast.js";
+import type { CastRule } from "../names.js";
 import { type OperatorEvent, observe } from "../observe.js";
 import { quietOperators } from "../policy/policy.js";
 import { floatingTensors, placeName } from "../tensors.js";
@@ -18,8 +20,12 @@ export interface CastMapRow {
   inputs: string;
   /** The dtypes of the floating-point results, each once, joined by `+`. */
   output: string;
-  /** Whether it is a float16 product that was computed on rounded float32 operands. */
+  /** Whether it is a product that was computed on rounded float32 operands. */
   emulated: boolean;
+  /** The rule that the operator followed. */
+  rule: CastRule;
+  /** Why it has this rule: the reason of the policy, or the override that holds. */
+  reason: string;
   /** The number of calls. */
   calls: number;
 }
@@ -97,7 +103,8 @@ export class CastMap {
     const inputs = names(floatingTensors(event.args));
     const output = names(floatingTensors(event.result));
     if (inputs === "" && output === "") return;
-    const key = `${path} ${event.op.base} ${inputs} ${output} ${event.by}`;
+    const why = activeAutocast()?.why(event.op, event.module) ?? withoutRules;
+    const key = `${path} ${event.op.base} ${inputs} ${output} ${event.by} ${why.rule} ${why.reason}`;
     const row = this.#rows.get(key);
     if (row === undefined)
       this.#rows.set(key, {
@@ -106,6 +113,8 @@ export class CastMap {
         inputs: event.by === "emulated" || event.by === "masters" ? output : inputs,
         output,
         emulated: event.by === "emulated",
+        rule: why.rule,
+        reason: why.reason,
         calls: 1,
       });
     else row.calls++;
@@ -130,11 +139,14 @@ export class CastMap {
     row.bytes += bytes;
   }
 
-  /** The map as text: a table of operators by dtype and a table of casts, both summed over modules. */
+  /**
+   * The map as text: a table of operators by dtype with the reasons for their rules, and a table of casts, both summed
+   * over modules.
+   */
   table(): string {
     const operators = sumBy(
       this.rows,
-      (r) => `${r.operator}\t${r.inputs}${r.emulated ? " (emulated)" : ""}\t${r.output}`,
+      (r) => `${r.operator}\t${r.inputs}${r.emulated ? " (emulated)" : ""}\t${r.output}\t${r.rule}`,
       (r) => ({ count: r.calls, bytes: 0 }),
     );
     const casts = sumBy(
@@ -145,14 +157,18 @@ export class CastMap {
     const { casts: count, bytes } = this.total;
     return [
       textTable(
-        ["operator", "inputs", "output", "calls"],
+        ["operator", "inputs", "output", "rule", "calls"],
         operators.map(([key, sum]) => [...key.split("\t"), String(sum.count)]),
       ),
+      reasonsOf(this.rows).join("\n"),
       textTable(
         ["cast of", "from", "to", "casts", "written"],
         casts.map(([key, sum]) => [...key.split("\t"), String(sum.count), formatBytes(sum.bytes)]),
       ),
-      `${count} casts write ${formatBytes(bytes)} in one forward`,
+      ...(this.casts.some(({ what }) => what === "inside")
+        ? ["inside: weights that their product rounds as it reads them; no copy is written"]
+        : []),
+      `${counted(count, "cast")} ${count === 1 ? "writes" : "write"} ${formatBytes(bytes)} in one forward`,
     ].join("\n\n");
   }
 
@@ -174,6 +190,23 @@ export class CastMap {
     return root.lines("", "").join("\n");
   }
 }
+
+const withoutRules = { rule: "keep", reason: "no autocast is active" } as const;
+
+/** A line for each reason, with the operators that it holds for, and one that says what emulated products are. */
+function reasonsOf(rows: readonly CastMapRow[]): string[] {
+  const operators = new Map<string, Set<string>>();
+  for (const { rule, reason, operator } of rows) {
+    const key = `${rule}\t${reason}`;
+    operators.set(key, (operators.get(key) ?? new Set()).add(operator));
+  }
+  const lines = [...operators].map(([key, of]) => key.replace("\t", `: ${[...of].join(", ")}: `));
+  if (rows.some(({ emulated }) => emulated))
+    lines.push("emulated: float32 operands rounded to the dtype, since this CPU has no fast product in it");
+  return lines.sort();
+}
+
+const counted = (count: number, one: string): string => `${count} ${count === 1 ? one : `${one}s`}`;
 
 class TreeNode {
   readonly children = new Map<string, TreeNode>();
@@ -204,7 +237,7 @@ class TreeNode {
       .sort((a, b) => b[1] - a[1])
       .map(([dtype, count]) => `${dtype} ${count}`)
       .join(", ");
-    const own = `${first}${this.name || "all"}  ${calls}${this.casts > 0 ? `; ${this.casts} casts, ${formatBytes(this.bytes)}` : ""}`;
+    const own = `${first}${this.name || "all"}  ${calls}${this.casts > 0 ? `; ${counted(this.casts, "cast")}, ${formatBytes(this.bytes)}` : ""}`;
     const children = [...this.children.values()];
     return [
       own,

@@ -2,7 +2,7 @@
 import type { DType, nn, Operator } from "@rfdetr/torch";
 import type { CastRule, ModuleRule } from "../names.js";
 import { pathPattern } from "./overrides.js";
-import type { Overrides, Policy } from "./policy.js";
+import type { Overrides, Policy, PolicyRow } from "./policy.js";
 
 /** What autocast does with one operator in one module. */
 export interface Plan {
@@ -36,13 +36,13 @@ export interface PlanOptions {
 
 /** The rules that a policy with its overrides gives. */
 export class PolicyRules {
-  readonly #patterns: readonly (readonly [RegExp, ModuleRule])[];
+  readonly #patterns: readonly (readonly [RegExp, ModuleRule, pattern: string])[];
 
   constructor(
     readonly policy: Policy,
     overrides: Overrides,
   ) {
-    this.#patterns = Object.entries(overrides).map(([pattern, rule]) => [pathPattern(pattern), rule] as const);
+    this.#patterns = Object.entries(overrides).map(([pattern, rule]) => [pathPattern(pattern), rule, pattern] as const);
   }
 
   /** Whether modules have rules of their own. */
@@ -57,11 +57,26 @@ export class PolicyRules {
 
   /** The rule of an operator in modules that have a rule. */
   ofOperator(op: Operator, module: ModuleRule): CastRule {
-    if (op.inPlace || op.base === "_to_copy" || op.overload.includes("out")) return "keep";
+    if (op.base === "_to_copy" || writesGiven(op)) return "keep";
     if (module === "policy" || module === "bf16") return this.policy.rows.get(op.base)?.rule ?? "keep";
     return module === "bf16x3" ? "fp32" : module;
   }
+
+  /**
+   * The rule of an operator, and the reason for it.
+   * @param path that of the module that calls the operator; null outside of modules
+   */
+  why(op: Operator, path: string | null): PolicyRow {
+    const [, module, pattern] = this.#patterns.findLast(([matching]) => path !== null && matching.test(path)) ?? [];
+    const rule = this.ofOperator(op, module ?? "policy");
+    if (writesGiven(op)) return { rule, reason: "writes into a tensor that it was given" };
+    if (module !== undefined && module !== "policy" && module !== "bf16")
+      return { rule, reason: `the override ${pattern}=${module}` };
+    return this.policy.rows.get(op.base) ?? { rule, reason: "not in the policy: computed in the dtypes that it gets" };
+  }
 }
+
+const writesGiven = (op: Operator): boolean => op.inPlace || op.overload.includes("out");
 
 /** The plans of one policy with its overrides. Each is decided on the first call of its operator. */
 export class Planner {
@@ -86,6 +101,11 @@ export class Planner {
     let plan = plans.get(op);
     if (plan === undefined) plans.set(op, (plan = this.#decide(op, rule)));
     return plan;
+  }
+
+  /** The rule that a plan follows from, and the reason for it. */
+  why(op: Operator, module: nn.RunningModule | null): PolicyRow {
+    return this.#rules.why(op, module?.path ?? null);
   }
 
   #ruleOf(module: nn.RunningModule): ModuleRule {

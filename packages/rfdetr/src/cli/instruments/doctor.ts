@@ -52,7 +52,7 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .option("--batch <n>", "images in the measured step", numeric)
       .option("--images <n>", "number of images of the valid split to evaluate", numeric, 48)
       .option("--override <pattern=rule>", "precision of modules, as in training; may be repeated", collect)
-      .option("--casts", "show the dtypes of every operator by module, and what the casts cost")
+      .option("--casts", "show the dtypes of every operator by module, the reasons, and what the casts cost")
       .option(
         "--formats [names...]",
         `what number formats would do to the training that this machine may not have: ${either(numberFormatNames)} (default: all)`,
