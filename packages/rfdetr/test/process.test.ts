@@ -1,6 +1,6 @@
 // The command as a process: signals, streams that break, errors that nobody catches.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { closeSync, cpSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { folder, script } from "./command-script.js";
@@ -16,6 +16,15 @@ beforeAll(() => {
   const run = (...args: string[]) => spawnSync(process.execPath, [script, ...args], { cwd: folder });
   run("data", "synth", "data", "--images", "6", "--size", "64");
   expect(run(...training("made", 4)).status).toBe(0);
+});
+
+it("data synth leaves nothing behind at Ctrl-C, which ends it", async () => {
+  const child = spawn(process.execPath, [script, "data", "synth", "new/many", "--images", "100000"], { cwd: folder });
+  const exit = new Promise((resolve) => child.on("exit", (code, signal) => resolve(signal ?? code)));
+  const isWriting = () => existsSync(join(folder, "new")) && readdirSync(join(folder, "new")).length > 0;
+  while (!isWriting()) await new Promise((resolve) => setTimeout(resolve, 2));
+  child.kill("SIGINT");
+  expect([await exit, existsSync(join(folder, "new"))]).toEqual(["SIGINT", false]);
 });
 
 describe("a training", () => {

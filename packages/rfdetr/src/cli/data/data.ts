@@ -5,6 +5,7 @@ import { counted, unbroken } from "../../support/format.js";
 import type { Console } from "../console/console.js";
 import { mendCommand, showTraining } from "../console/next-command.js";
 import { consoleOf, exit, numeric, type OutputFlags, withOutputFlags } from "../context.js";
+import { abortedBySignal } from "../model/interruption.js";
 import { addDataConvert } from "./data-convert.js";
 import { addDataSplit } from "./data-split.js";
 import { addDataStats } from "./data-stats.js";
@@ -55,13 +56,10 @@ async function synth(folder: string, flags: SynthFlags): Promise<number> {
   const { synthesize } = await import("../../data/synth/synth.js");
   const console = consoleOf(flags);
   const { images, size, classes, seed } = flags;
-  const counts = await synthesize(folder, {
-    images,
-    size,
-    classes,
-    seed,
-    onProgress: (done, total) => console.live(`${done}/${total} images`),
-  });
+  const onProgress = (done: number, total: number): void => console.live(`${done}/${total} images`);
+  const counts = await abortedBySignal((signal) =>
+    synthesize(folder, { images, size, classes, seed, onProgress, signal }),
+  );
   console.end();
   if (console.json) console.data({ folder, images: counts });
   const tests = counted(counts.test, "test image");

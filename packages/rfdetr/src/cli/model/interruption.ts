@@ -34,3 +34,14 @@ export class Interruption {
     for (const remove of this.#handlers) remove();
   }
 }
+
+/** Runs a task that a signal aborts, so that it leaves nothing unfinished. Then the signal ends the program. */
+export async function abortedBySignal<T>(task: (abort: AbortSignal) => Promise<T>): Promise<T> {
+  const interruption = new Interruption();
+  try {
+    return await task(interruption.abort);
+  } finally {
+    interruption.close();
+    if (interruption.signal !== null) process.kill(process.pid, interruption.signal);
+  }
+}

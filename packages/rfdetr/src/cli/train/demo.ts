@@ -22,6 +22,7 @@ import {
   wholeNumber,
   withOutputFlags,
 } from "../context.js";
+import { abortedBySignal } from "../model/interruption.js";
 import { checkMasks, type DemoImages, demoEpochs, demoImages, demoNotes, demoPlace } from "./demo-folders.js";
 import { follow } from "./follow.js";
 
@@ -171,10 +172,8 @@ async function provideImages(console: Console, folder: string, asked: DemoImages
   }
   const { synthesize } = await import("../../data/synth/synth.js");
   const seed = asked.seed ?? 0;
-  const { train, valid } = await synthesize(folder, {
-    ...asked,
-    onProgress: (done, total) => console.live(`synthesising images ${done}/${total}`),
-  });
+  const onProgress = (done: number, total: number): void => console.live(`synthesising images ${done}/${total}`);
+  const { train, valid } = await abortedBySignal((signal) => synthesize(folder, { ...asked, onProgress, signal }));
   console.progress(`synthesised ${train} training and ${valid} validation images in ${folder}`);
   return { images: train, seed };
 }

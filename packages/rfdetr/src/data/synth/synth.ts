@@ -7,7 +7,7 @@ import { toCocoRuns } from "../../masks/coco-runs.js";
 import { encodeMask, type Mask } from "../../masks/mask.js";
 import { placeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
-import { makeFolder, writeFailure } from "../../support/files/atomic.js";
+import { makeFolder, removeEmpty, writeFailure } from "../../support/files/atomic.js";
 import { scratchPath } from "../../support/files/scratch.js";
 import {
   abortSignal,
@@ -91,7 +91,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     test: Math.max(1, Math.round(images / 30)),
   };
   const total = counts.train + counts.valid + counts.test;
-  makeFolder(dirname(resolve(folder)));
+  const made = makeFolder(dirname(resolve(folder)));
   const temporary = scratchPath(folder);
   try {
     let done = 0;
@@ -102,6 +102,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
     await rename(temporary, folder);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    removeEmpty(made);
     throw writeFailure(folder, error);
   }
   return counts;
