@@ -162,6 +162,7 @@ describe("recommendation", () => {
       "bf16-mixed",
     );
     expect(best(row("bf16-mixed", { speedup: 2, rounding_cosine: 0.5 }))).toEqual({
+      undecided: false,
       precision: "32-true",
       reason: "measured here: bf16-mixed changes the direction of the gradient (cosine 0.500)",
     });
@@ -174,6 +175,7 @@ describe("recommendation", () => {
   });
   it("is 32-true where low precision gains nothing", () => {
     expect(best(row("bf16-mixed", { speedup: 0.6 }))).toEqual({
+      undecided: false,
       precision: "32-true",
       reason: "measured here: no low precision is worth it; bf16-mixed runs at 0.60 times the speed",
     });
@@ -185,12 +187,21 @@ describe("recommendation", () => {
     const busy = row("bf16-mixed", { speedup: 0.79, speedup_range: [0.66, 0.97], memory_ratio: 0.73 });
     const other = row("16-mixed", { speedup: 1.2, speedup_range: [0.9, 1.3] });
     expect(recommend([row("32-true"), busy], "bf16-mixed")).toEqual({
+      undecided: true,
       precision: "bf16-mixed",
       reason:
-        "measured here: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.0000)",
+        "measured here, but rounds disagree: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.0000)",
     });
     expect(recommend([row("32-true"), busy, other], "bf16-mixed").precision).toBe("bf16-mixed");
     expect(best(busy).precision).toBe("32-true");
+  });
+  it("is undecided only where rounds scatter widely and disagree on whether a precision is worth it", () => {
+    const undecided = (...range: [number, number]) =>
+      best(row("bf16-mixed", { speedup: 1, speedup_range: range, memory_ratio: 0.8 })).undecided;
+    expect(undecided(0.63, 1.49)).toBe(true);
+    expect([undecided(0.94, 1.05), undecided(0.96, 1.6)]).toEqual([false, false]);
+    const wrong = row("bf16-mixed", { speedup_range: [0.63, 1.49], nonfinite: true });
+    expect(best(wrong).undecided).toBe(false);
   });
   it("leaves the default where every round has another faster, or the default not worth it", () => {
     const slow = row("bf16-mixed", { speedup: 0.8, speedup_range: [0.78, 0.81], memory_ratio: 0.7 });

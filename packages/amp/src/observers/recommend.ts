@@ -6,6 +6,8 @@ import type { CalibratedPrecision } from "./calibrated-precision.js";
 export interface Recommendation {
   precision: Precision;
   reason: string;
+  /** Whether single rounds, which scatter widely, have a precision both worth it and not: measure again. */
+  undecided: boolean;
 }
 
 /** Cosine with the exact gradient, at the same choices, below which a precision is rejected. */
@@ -14,6 +16,15 @@ const worstCosine = 0.98;
 /** Whether a precision is worth it at a speed. */
 const pays = (speedup: number, { memory_ratio: memory }: CalibratedPrecision): boolean =>
   speedup >= 1.1 || (speedup >= 0.95 && memory <= 0.9);
+
+/** Whether the rounds of a precision scatter by over a quarter, and do not agree on whether it is worth it. */
+const disagree = (row: CalibratedPrecision): boolean => {
+  const {
+    speedup,
+    speedup_range: [least, largest],
+  } = row;
+  return largest - least > 0.25 * speedup && pays(least, row) !== pays(largest, row);
+};
 
 /** How fast a precision is beside `32-true`, with the rounds where these scatter. */
 function speedInWords({ speedup, speedup_range: [least, largest] }: CalibratedPrecision): string {
@@ -25,6 +36,7 @@ function speedInWords({ speedup, speedup_range: [least, largest] }: CalibratedPr
  * Recommends the fastest precision whose gradient is close to the exact one at the same choices. To be worth it, a
  * precision must be at least 1.1 times as fast as `32-true`, or need at most 90 % of its memory at no less than 0.95
  * times its speed. The default stands where single rounds have it worth it, and none has another faster by all rounds.
+ * Where rounds scatter by over a quarter of the speed and disagree on that, the recommendation is undecided.
  * @param rows what was measured of each precision in one run
  * @param byDefault what `auto` takes on this hardware
  * @returns the precision, and the reason in words to print
@@ -37,19 +49,27 @@ export function recommend(rows: readonly CalibratedPrecision[], byDefault: Preci
   const standing = right.find((row) => row.precision === byDefault && pays(row.speedup_range[1], row));
   const stands = standing !== undefined && (fastest?.speedup_range[0] ?? 0) <= standing.speedup_range[1];
   const best = stands ? standing : fastest;
+  const undecided = right.some(disagree);
+  const measured = undecided ? "measured here, but rounds disagree" : "measured here";
   if (best !== undefined)
     return {
+      undecided,
       precision: best.precision,
-      reason: `measured here: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak tensor memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
+      reason: `${measured}: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak tensor memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
     };
   if (right.length > 0)
     return {
+      undecided,
       precision: "32-true",
-      reason: `measured here: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${speedInWords(row)} the speed`).join(", ")}`,
+      reason: `${measured}: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${speedInWords(row)} the speed`).join(", ")}`,
     };
   const faults = wrong.map((row) => {
     const direction = `changes the direction of the gradient (cosine ${row.rounding_cosine.toFixed(3)})`;
     return `${row.precision} ${row.nonfinite ? "is not finite" : direction}`;
   });
-  return { precision: "32-true", reason: `measured here: ${faults.join(", ") || "no other precision was tried"}` };
+  return {
+    undecided,
+    precision: "32-true",
+    reason: `${measured}: ${faults.join(", ") || "no other precision was tried"}`,
+  };
 }

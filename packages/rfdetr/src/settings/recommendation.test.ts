@@ -26,7 +26,7 @@ const measured = (precision: Precision): Calibration => ({
   exact: { loss: 1, gradient_norm: 1 },
   precisions: [row("32-true"), row("bf16-mixed"), row("16-mixed", 4096)],
   formats: [],
-  recommended: { precision, reason: "measured" },
+  recommended: { precision, reason: "measured", undecided: false },
 });
 
 describe("a recommendation in a config file", () => {

@@ -14,6 +14,7 @@ import {
   sparedIn,
   sparesNothing,
   worstModules,
+  written,
 } from "./doctor-report.js";
 
 type Row = Calibration["precisions"][number];
@@ -24,7 +25,7 @@ const measured = (precision: Precision, ...precisions: Row[]): Calibration => ({
   exact: { loss: 1, gradient_norm: 1 },
   precisions: [row("32-true", 1, 1), ...precisions],
   formats: [],
-  recommended: { precision, reason: "measured here" },
+  recommended: { precision, reason: "measured here", undecided: false },
 });
 
 /** What is printed on a console that is no terminal. */
@@ -198,6 +199,19 @@ describe("the advice of the doctor", () => {
       expect(same).toEqual([`recommended ${resolved.precision}, which training takes by default: measured here`]);
     },
   );
+
+  it("says that rounds scatter too widely to decide", () => {
+    const { recommended, ...others } = measured("bf16-mixed", row("bf16-mixed", 1, 0.7));
+    const undecided = { ...others, recommended: { ...recommended, undecided: true } };
+    const start = "undecided, measure again while nothing else runs; until then bf16-mixed";
+    expect(advice(undecided, byDefault("bf16-mixed"))).toEqual([
+      `${start}, which training takes by default: measured here`,
+    ]);
+    expect(advice(undecided, byDefault("32-true"))).toEqual([`${start}: measured here`]);
+    expect(written("c.json", { precision: "bf16-mixed" }, undecided.recommended)).toBe(
+      'written to c.json, undecided as it is: {"precision":"bf16-mixed"}',
+    );
+  });
 
   it("claims no more than the rounds show", () => {
     const scattered = { ...row("bf16-mixed", 0.95, 0.7), speedup_range: [0.9, 1.1] } as Row;

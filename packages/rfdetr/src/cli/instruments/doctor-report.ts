@@ -214,7 +214,10 @@ export function advice(
 ): string[] {
   const { precision } = recommended;
   const reason = `${recommended.reason}${slower(rows.find((row) => row.precision === precision))}`;
-  if (precision === byDefault) return [`recommended ${precision}, which training takes by default: ${reason}`];
+  const usual = precision === byDefault ? ", which training takes by default" : "";
+  if (recommended.undecided)
+    return [`undecided, measure again while nothing else runs; until then ${precision}${usual}: ${reason}`];
+  if (precision === byDefault) return [`recommended ${precision}${usual}: ${reason}`];
   const [taken, best] = [byDefault, precision].map((name) => rows.find((row) => row.precision === name));
   if (taken === undefined || best === undefined) return [`recommended ${precision}: ${reason}`];
   const figures = `, at ${taken.speedup.toFixed(2)} times the speed of 32-true with ${Math.round(100 * taken.memory_ratio)} % of its peak tensor memory`;
@@ -225,6 +228,10 @@ export function advice(
     `training takes ${byDefault} by default (${why})${gives}: ${keep}train with --precision ${precision}`,
   ];
 }
+
+/** Says what was put into a config file. */
+export const written = (file: string, put: object, { undecided }: Calibration["recommended"]): string =>
+  `written to ${file}${undecided ? ", undecided as it is" : ""}: ${JSON.stringify(put)}`;
 
 /** Why a precision is recommended that is slower than float32. */
 const slower = (row: Calibration["precisions"][number] | undefined): string =>

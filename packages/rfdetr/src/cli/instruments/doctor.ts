@@ -206,7 +206,7 @@ async function measure(
   for (const sentence of report.advice(calibration, resolved)) console.sentence(sentence);
   if (flags.write !== undefined) {
     const { writeRecommendation } = await import("../../settings/recommendation.js");
-    console.sentence(`written to ${flags.write}: ${JSON.stringify(writeRecommendation(flags.write, calibration))}`);
+    console.sentence(report.written(flags.write, writeRecommendation(flags.write, calibration), recommended));
   }
   if (console.json) {
     const byDefault = { precision, reason: resolved.reason };
