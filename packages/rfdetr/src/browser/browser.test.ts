@@ -82,9 +82,9 @@ function difference(found: readonly Detection[], expected: readonly Detection[])
 describe("an exported detector in Node", () => {
   it.each(images)("finds in %s what libtorch finds", async (image) => {
     const pixels = await decode(join(folder, image));
-    const expected = predictor.detectPixels(pixels, { threshold: 0.01 });
+    const expected = predictor.detectPixels(pixels, { threshold: 0.005 });
     expect(expected.detections.length).toBeGreaterThan(20);
-    const [found] = await exported.detectSquares([exported.toSquare(pixels, {})], 0.01);
+    const [found] = await exported.detectSquares([exported.toSquare(pixels, {})], 0.005);
     const { box, score } = difference(found.detections, expected.detections);
     expect(box).toBeLessThan(tolerance.box);
     expect(score).toBeLessThan(tolerance.score);

@@ -123,7 +123,21 @@ describe("listBelow", () => {
 
 describe("rowNames", () => {
   it("names the rows of the classes, and the row without a class", () => {
-    expect(rowNames(["cat", "dog"], 3)).toEqual(["cat", "dog", "__background__"]);
-    expect(rowNames(["cat"], 3)).toEqual(["cat", "class 1", "__background__"]);
+    expect(rowNames(["cat", "dog"], 3)).toEqual(["cat", "dog", null]);
+    expect(rowNames(["cat"], 3)).toEqual(["cat", "class 1", null]);
+    expect(rowNames(["cat", "dog", "toothbrush"], 3)).toEqual(["cat", "dog", "toothbrush"]);
+  });
+
+  it("leave out what is detected of the row without a class, and keep the masks of the others", () => {
+    const found = {
+      boxes: Float32Array.from({ length: 12 }, (_, i) => i),
+      scores: Float32Array.of(0.9, 0.8, 0.2),
+      labels: Int32Array.of(2, 0, 2),
+      masks: [encodeMask([0], 1, 1), encodeMask([1], 1, 1)],
+    };
+    const names = rowNames(["cat", "dog"], 3);
+    const cat = { box: [4, 5, 6, 7], score: Math.fround(0.8), classId: 0, className: "cat", mask: found.masks[1] };
+    expect(listDetections(found, names, 0.5)).toEqual([cat]);
+    expect(listBelow(found, names, 0.85)).toEqual([{ classId: 0, className: "cat", score: Math.fround(0.8) }]);
   });
 });

@@ -3,7 +3,6 @@ import type { Mask } from "../masks/mask.js";
 import { areFinite, resizeMasks } from "../masks/resize-masks.js";
 import type { ScoredBoxes } from "../model/images/postprocess.js";
 import type { Detection } from "../model/types.js";
-import { backgroundName } from "../support/names.js";
 import type { RawMasks, RawOutputs } from "./goldens.js";
 
 /**
@@ -89,13 +88,13 @@ function bestOf(scores: Float32Array, count: number): Uint32Array {
     .subarray(0, count);
 }
 
-/** A name for each row of the class head: those of the classes, and one for the row without a class. */
-export function rowNames(classNames: readonly string[], rows: number): string[] {
-  return Array.from(
-    { length: rows },
-    (_, row) => classNames[row] ?? (row === rows - 1 ? backgroundName : `class ${row}`),
-  );
+/** A name for each row of the class head; null for the last one where it has none, since it belongs to no class. */
+export function rowNames(classNames: readonly string[], rows: number): (string | null)[] {
+  return Array.from({ length: rows }, (_, row) => classNames[row] ?? (row === rows - 1 ? null : `class ${row}`));
 }
+
+const nameOfRow = (names: readonly (string | null)[], row: number): string | null =>
+  row in names ? names[row] : `class ${row}`;
 
 /** A class that was seen with a score that is not above a threshold. */
 export interface Candidate {
@@ -110,23 +109,32 @@ export interface BestBelow extends Candidate {
 }
 
 /** The best of each class whose scores are not above `threshold`, best first. */
-export function listBelow({ scores, labels }: ScoredBoxes, names: readonly string[], threshold: number): Candidate[] {
+export function listBelow(
+  { scores, labels }: ScoredBoxes,
+  names: readonly (string | null)[],
+  threshold: number,
+): Candidate[] {
   const best = new Map<number, Candidate>();
   for (let i = 0; i < scores.length; i++) {
     const classId = labels[i];
-    if (scores[i] > threshold || best.has(classId)) continue;
-    best.set(classId, { classId, className: names[classId] ?? `class ${classId}`, score: scores[i] });
+    const className = nameOfRow(names, classId);
+    if (className === null || scores[i] > threshold || best.has(classId)) continue;
+    best.set(classId, { classId, className, score: scores[i] });
   }
   return [...best.values()];
 }
 
-/** The detections whose score is above `threshold` as objects, best first. Those of a model with masks have theirs. */
-export function listDetections(found: ScoredBoxes, classNames: readonly string[], threshold: number): Detection[] {
+/**
+ * The detections whose score is above `threshold` as objects, best first. Those of a model with masks have theirs.
+ * @param names of the rows of the class head; detections of a row whose name is null are left out
+ */
+export function listDetections(found: ScoredBoxes, names: readonly (string | null)[], threshold: number): Detection[] {
   const { boxes, scores, labels, masks } = found;
   const detections: Detection[] = [];
   for (let i = 0; i < scores.length && scores[i] > threshold; i++) {
+    const className = nameOfRow(names, labels[i]);
+    if (className === null) continue;
     const [x1, y1, x2, y2] = boxes.subarray(i * 4, i * 4 + 4);
-    const className = classNames[labels[i]] ?? `class ${labels[i]}`;
     const mask = masks === undefined ? {} : { mask: masks[i] };
     detections.push({ box: [x1, y1, x2, y2], score: scores[i], classId: labels[i], className, ...mask });
   }

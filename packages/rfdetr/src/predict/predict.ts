@@ -70,8 +70,7 @@ export class Predictor implements HostedModel {
   readonly thresholds: RecordedThresholds | null;
   readonly #name: string;
   readonly #autocast: Autocast;
-  /** A name for each row of the class head. */
-  readonly #names: readonly string[];
+  readonly #names: readonly (string | null)[];
   /** Pixels of a batch that memory suffices for. */
   #checked = 0;
 

@@ -43,10 +43,11 @@ describe("a selection of detections", () => {
   });
 
   it("names classes of the model, rows without a name included", () => {
-    const known = { classes: ["cat", "class 7", "__background__"], threshold: { "*": 0.1, dog: 0.2 } };
+    const known = { classes: ["cat", "class 7"], threshold: { "*": 0.1, dog: 0.2 } };
     expect(() => checkSelection(known, names)).not.toThrow();
     const message = "Expected a class of the model (cat, dog, bird) but received brid: did you mean bird?";
     expect(() => checkSelection({ classes: ["brid"] }, names)).toThrow(message);
     expect(() => checkSelection({ threshold: { brid: 0.5 } }, names)).toThrow(message);
+    expect(() => checkSelection({ classes: ["__background__"] }, names)).toThrow("Expected a class of the model");
   });
 });

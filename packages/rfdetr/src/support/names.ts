@@ -15,5 +15,5 @@ export function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
-/** The name of the row of the class head that stands for no class. */
+/** What the Python package calls the row of the class head that stands for no class. */
 export const backgroundName = "__background__";

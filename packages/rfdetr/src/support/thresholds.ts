@@ -23,7 +23,7 @@ export const namesIn = (threshold: unknown): string[] =>
   typeof threshold === "object" ? Object.keys(threshold ?? {}).filter((name) => name !== "*") : [];
 
 /** What results call classes without a name. */
-const nameless = /^(class \d+|__background__)$/;
+const nameless = /^class \d+$/;
 
 /** The first name that no class of a model has. */
 export const unknownClass = (names: readonly string[], classNames: readonly string[]): string | undefined =>
