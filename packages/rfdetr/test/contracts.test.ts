@@ -161,6 +161,7 @@ describe("JSON of doctor", () => {
     const ways = result.memory.map(({ way }: { way: string }) => way);
     expect(ways).toEqual(["default", "lean", "leanest", "gradient_checkpointing"]);
     expect(result.memory_precision).toBe(result.default.precision);
+    expect(result.trained).toBe(true);
     for (const each of low) {
       expect(each.speedup).toBeCloseTo(exact.step_seconds / each.step_seconds);
       expect(each.memory_ratio).toBeCloseTo(each.peak_tensor_bytes / exact.peak_tensor_bytes);

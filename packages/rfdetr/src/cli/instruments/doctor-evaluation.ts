@@ -15,8 +15,9 @@ const meanings: Record<EvaluatedMode["mode"], (precision: EvaluatedMode["precisi
   whole_model_bfloat16: () => "the same in bfloat16",
 };
 
+const columnsOfDetections =
+  "box px, worst px: mean and largest error of a box's corners; score: mean error; lost: detections of fp32 that are not found";
 const columns = [
-  "box px, worst px: mean and largest error of a box's corners; score: mean error; lost: detections of fp32 that are not found",
   "norms, worst norm: relative error of the outputs of norm layers in encoder and projector, median and largest (later ones follow the ranking of queries, which rounding can change); ms/image: from pixels to raw outputs, median of the batches",
   "dtype: of matrix products; weights: in memory; copies: of them, cast to low precision or packed for the kernels",
 ];
@@ -29,22 +30,22 @@ export function evaluation(
 ): void {
   console.end();
   console.result();
+  const on = seen === null ? "of the training batch" : onImages(seen);
   console.sentence(
-    `Evaluation${seen === null ? " of the training batch" : ` ${onImages(seen)}`}, errors against fp32${trained ? "" : " (random weights: AP is meaningless here, the errors are not)"}:`,
+    `Evaluation ${on}, errors against fp32${trained ? "" : " (random weights: the last box layer is zero and scores tie, so boxes, scores and AP would say nothing; --weights shows them)"}:`,
   );
-  const masks = rows.some(({ mask_iou }) => mask_iou !== undefined);
+  const masks = trained && rows.some(({ mask_iou }) => mask_iou !== undefined);
+  const ifTrained = (...values: string[]): string[] => (trained ? values : []);
   const cells = rows.map((row) => [
     row.mode,
     row.dtype,
-    number(row.box_error_px),
-    number(row.box_error_max_px),
-    number(row.score_error),
+    ...ifTrained(number(row.box_error_px), number(row.box_error_max_px), number(row.score_error)),
     ...(masks ? [row.mask_iou?.mean, row.mask_iou?.least].map((iou) => iou?.toFixed(4) ?? "") : []),
-    `${(100 * row.lost_share).toFixed(1)} %`,
+    ...ifTrained(`${(100 * row.lost_share).toFixed(1)} %`),
     row.mode === "fp32" ? "" : number(row.norm_error.median),
     row.mode === "fp32" ? "" : number(row.norm_error.largest),
     ...(masks ? [fraction(row.mask_AP ?? null)] : []),
-    fraction(row.AP),
+    ...ifTrained(fraction(row.AP)),
     row.milliseconds.toFixed(1),
     formatBytes(row.weight_bytes),
     formatBytes(row.copy_bytes),
@@ -53,14 +54,12 @@ export function evaluation(
   const header = [
     "mode",
     "dtype",
-    "box px",
-    "worst px",
-    "score",
+    ...ifTrained("box px", "worst px", "score"),
     ...(masks ? ["mask IoU", "worst IoU"] : []),
-    "lost",
+    ...ifTrained("lost"),
     "norms",
     "worst norm",
-    ...(masks ? ["mask AP", "box AP"] : ["AP"]),
+    ...(masks ? ["mask AP", "box AP"] : ifTrained("AP")),
     "ms/image",
     "weights",
     "copies",
@@ -68,12 +67,12 @@ export function evaluation(
   ];
   console.table(header, cells, ["copies", "weights", "norms", "worst norm", "worst px", "lost", "worst IoU", "score"]);
   for (const { mode, precision } of rows) console.sentence(console.dim(`${mode}: ${meanings[mode](precision)}`));
-  for (const meaning of columns) console.sentence(console.dim(meaning));
-  console.sentence(obsolete(rows));
+  for (const meaning of [...ifTrained(columnsOfDetections), ...columns]) console.sentence(console.dim(meaning));
+  for (const sentence of ifTrained(obsolete(rows))) console.sentence(sentence);
   const slower = slowerPrediction(rows);
   if (slower !== null) console.sentence(slower);
   for (const dtype of ["float16", "bfloat16"] as const) {
-    const sentence = verdict(rows, dtype);
+    const sentence = verdict(rows, dtype, trained);
     if (sentence !== null) console.sentence(sentence);
   }
 }
@@ -96,10 +95,11 @@ export function slowerPrediction(rows: readonly Pick<EvaluatedMode, "mode" | "mi
 }
 
 /**
- * What the table shows about converting the whole model, in a sentence; null where no autocast has that dtype.
+ * What the table shows about converting the whole model, in a sentence; null where no autocast has that dtype. Of
+ * random weights it speaks of norms only.
  * @internal for tests
  */
-export function verdict(rows: readonly EvaluatedMode[], dtype: "float16" | "bfloat16"): string | null {
+export function verdict(rows: readonly EvaluatedMode[], dtype: "float16" | "bfloat16", trained = true): string | null {
   const isWhole = ({ mode }: EvaluatedMode): boolean => mode.startsWith("whole_model");
   const [whole, autocast] = [true, false].map((converted) =>
     rows.find((row) => row.dtype === dtype && isWhole(row) === converted),
@@ -111,6 +111,7 @@ export function verdict(rows: readonly EvaluatedMode[], dtype: "float16" | "bflo
   const errors = ({ box_error_px, norm_error, mask_iou: iou }: EvaluatedMode) => {
     const off = `boxes are off by ${number(box_error_px)} px`;
     const norms = `norms by ${number(norm_error.median)}`;
+    if (!trained) return `norms are off by ${number(norm_error.median)}`;
     return iou === undefined ? `${off} and ${norms}` : `${off}, ${norms}, and masks overlap by ${iou.mean.toFixed(4)}`;
   };
   return `${title}: ${errors(whole)}; under ${dtype} autocast ${errors(autocast)}`;

@@ -129,6 +129,11 @@ describe("the tables of the doctor", () => {
     expect(others.slice(0, 4).map((line) => line.split(/ {2,}/)[1])).toEqual(rows.slice(1).map(({ dtype }) => dtype));
     expect(text).toContain("Converting the whole model to float16");
     expect(text).toContain("Converting the whole model to bfloat16");
+    const random = printed((console) => evaluation(console, rows, { trained: false, seen: null }));
+    expect(text).toMatch(/box px .* lost .*AP/);
+    expect(random).toMatch(/random weights: the last box layer is zero and scores tie/);
+    expect(random.replace(/^Evaluation.*$/m, "")).not.toMatch(/box|lost|score|\bAP\b|mask/);
+    expect(random).toContain("Converting the whole model to bfloat16: norms are off by 0; under");
   });
 
   it("say that evaluation runs under autocast already, and what fp16_eval would change", () => {

@@ -222,6 +222,7 @@ async function measure(
       memory_precision: spared.precision,
       evaluation,
       evaluated,
+      trained: subject.trained,
     };
     console.data({ ...about, features, ...peaks, ...measured });
   }
