@@ -35,8 +35,8 @@ export interface ScoredBoxes {
 /**
  * Selects the `numSelect` (query, class) pairs of each image with the highest scores, and scales their boxes to pixels.
  * There is no non-maximum suppression, so a query may appear with several labels. The row without a class counts as the
- * others do: what lists detections leaves it out. Equal scores are ordered by query, then by class. Outputs in float16 or
- * bfloat16 are converted to float32 first. Source:
+ * others do: what lists detections leaves it out. Equal scores are ordered by query, then by class. Outputs in float16
+ * or bfloat16 are converted to float32 first. Source:
  * `rfdetr.models.postprocess: PostProcess`.
  * @param outputs logits `[B, N, K]` and boxes `[B, N, 4]`
  * @param sizes height and width in pixels of each original image
