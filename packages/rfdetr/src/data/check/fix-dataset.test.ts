@@ -146,6 +146,21 @@ describe("the repaired copy", () => {
     await expect(fixDataset(folder, join(folder, "train/fixed"))).rejects.toThrow("outside of the dataset");
   });
 
+  it("leaves out images whose labels are all at fault, and names one; images without labels stay", async () => {
+    await writeYolo(folder);
+    for (const name of ["c", "d", "e"]) await writePicture(join(folder, `train/images/${name}.jpg`));
+    yolo("c", "0 0.5 0.5");
+    writeFileSync(join(folder, "train/labels/d.txt"), Buffer.alloc(10e6 + 1, "0"));
+    const { fixed, changes } = await fixDataset(folder, join(root, "fixed"));
+    expect(changes).toEqual([
+      "train: 2 images that have faulty annotations only are left out, not to teach their objects as background: c.jpg and 1 more",
+      "train: 1 of 3 annotations is left out",
+    ]);
+    const [{ images }] = openDatasets(join(root, "fixed"), ["train"]);
+    expect([fixed.train?.images, images.some(({ file }) => /[cd]\.jpg$/.test(file))]).toEqual([images.length, false]);
+    expect(images.some(({ file, labels }) => file.endsWith("e.jpg") && labels.length === 0)).toBe(true);
+  });
+
   it("numbers categories anew where an id is text", async () => {
     await writeCoco(folder);
     for (const edit of [train, valid])

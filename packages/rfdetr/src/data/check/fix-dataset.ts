@@ -54,10 +54,10 @@ export interface FixReport {
 
 /**
  * Checks a dataset and writes a copy of its train, valid and test splits without their faults, in the layout that it
- * has. Images and annotations at fault are left out; boxes are clipped, and scaled where the annotated size has another
- * scale than the file, with their outlines. With `masks`, an object without an outline gets the rectangle of its box.
- * Image files are linked, or copied where the system cannot link them. The copy passes the check, except that it lacks
- * a split that the dataset lacks.
+ * has. Images and annotations at fault are left out, and images whose annotations are all at fault; boxes are clipped,
+ * and scaled where the annotated size has another scale than the file, with their outlines. With `masks`, an object
+ * without an outline gets the rectangle of its box. Image files are linked, or copied where the system cannot link
+ * them. The copy passes the check, except that it lacks a split that the dataset lacks.
  * @throws DataError if the target exists, if a split cannot be read, if a whole class would be left out, or if nothing
  * of a split is left; no copy is written then
  * @throws RunDirectoryError if the copy cannot be written
@@ -149,7 +149,9 @@ function repaired(
   const classNames = ownNames(classes, changes);
   const written: WrittenDataset["splits"] = {};
   for (const [split, own] of Object.entries(splits) as [Split, Listing][]) {
-    const images = goodImages(own).map((image) => imageOf(image, own));
+    const good = goodImages(own);
+    const bared = good.filter((image) => image.annotations > 0 && keptBoxes(image).length === 0);
+    const images = good.filter((image) => !bared.includes(image)).map((image) => imageOf(image, own));
     const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
     const found = findings.filter((finding) => finding.split === split);
     const unnamed = found.filter(({ check }) => check === "unknown categories");
@@ -172,7 +174,8 @@ function repaired(
       changes.push(
         `${split}: ${before - after} of ${counted(before, what)} ${agreeing(before - after, "is", "are")} left out`,
       );
-    less(own.images.length, images.length, "image");
+    less(own.images.length, good.length, "image");
+    if (bared.length > 0) changes.push(`${split}: ${lostAll(bared)}`);
     less(own.annotations, annotations, "annotation");
     written[split] = { images, rest: own.rest ?? {} };
     const misfits = kept.filter((box) => runsOf(box, fileSize(box.image)) === null).length;
@@ -195,6 +198,14 @@ function repaired(
     splits: written,
     yaml: otherYamlKeys(layout.sources.train),
   };
+}
+
+/** Says which images have faulty annotations only. Without these, they would teach their objects as background. */
+function lostAll(images: readonly ListedImage[]): string {
+  const [first, ...others] = images.map(({ name }) => name);
+  const more = others.length === 0 ? first : `${first} and ${others.length} more`;
+  const are = agreeing(images.length, "that has faulty annotations only is", "that have faulty annotations only are");
+  return `${counted(images.length, "image")} ${are} left out, not to teach ${agreeing(images.length, "its", "their")} objects as background: ${more}`;
 }
 
 /** Images whose file is good and has the annotated shape; the first of each id. */

@@ -96,6 +96,26 @@ describe("from COCO to YOLO and back", () => {
 });
 
 describe("to YOLO", () => {
+  it("names images that lose all their annotations", async () => {
+    await writePicture(join(folder, "train", "a.jpg"));
+    await writePicture(join(folder, "train", "b.jpg"));
+    const size = { width: 40, height: 30 };
+    writeTrain({
+      images: [
+        { id: 1, file_name: "a.jpg", ...size },
+        { id: 2, file_name: "b.jpg", ...size },
+      ],
+      categories: [{ id: 0, name: "cat" }],
+      annotations: [
+        { id: 1, image_id: 1, category_id: 0, bbox: [1, 1, 10, 10], iscrowd: 1 },
+        { id: 2, image_id: 2, category_id: 0, bbox: [1, 1, 10, 10] },
+      ],
+    });
+    expect(convertDataset(folder, path("yolo"), "yolo").losses).toContain(
+      "1 × images lose all their annotations: training takes them for background",
+    );
+  });
+
   it("names what it has no place for", async () => {
     await writePicture(join(folder, "train", "a.jpg"));
     const box = { image_id: 1, category_id: 0, bbox: [1, 1, 10, 10] };

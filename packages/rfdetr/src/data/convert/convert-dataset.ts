@@ -79,5 +79,8 @@ export function convertDataset(data: string, target: string, to: "coco" | "yolo"
 
 function imageOf(image: ListedImage, { folders }: Listing, convert: ConvertImage, losses: Losses): WrittenImage {
   const { file, entry } = image;
-  return { file, name: nameUnder(folders, file), entry: entry ?? {}, ...convert(image, losses) };
+  const converted = convert(image, losses);
+  if (image.boxes.length > 0 && converted.boxes.length === 0)
+    losses.add("images lose all their annotations: training takes them for background");
+  return { file, name: nameUnder(folders, file), entry: entry ?? {}, ...converted };
 }

@@ -51,7 +51,7 @@ export interface ListedImage {
   /** Annotated size in pixels; null where none is stated. */
   size: { width: number; height: number } | null;
   boxes: ListedBox[];
-  /** Number of annotations that mean this image, those that cannot be read included. */
+  /** Number of annotations that mean this image, those that cannot be read included; 1 for a file that cannot. */
   annotations: number;
   /** What the file says of itself; null if it cannot be read. */
   header: ImageHeader | null;

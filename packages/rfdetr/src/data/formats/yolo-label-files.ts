@@ -34,8 +34,8 @@ export class LabelFiles {
     this.#stems = new Set(images.map(withoutExtension));
   }
 
-  /** Path of the labels of an image, and their text; null if there are none. */
-  of(image: string, problems: Problem[]): { path: string; text: string | null } {
+  /** Path of the labels of an image, and their text; null if there are none, or they cannot be read. */
+  of(image: string, problems: Problem[]): { path: string; text: string | null; unread?: boolean } {
     const name = `${basename(image, extname(image))}.txt`;
     const folder = this.#folderOf(image);
     const path = this.#fileOf(image, folder, name);
@@ -54,7 +54,7 @@ export class LabelFiles {
       return { path, text: readText(path, "label file", 10e6, dataFail) };
     } catch (error) {
       report("malformed labels", (error as DataError).message);
-      return { path, text: null };
+      return { path, text: null, unread: true };
     }
   }
 

@@ -42,7 +42,8 @@ export function listYolo(
   for (const [id, where] of paths.entries()) {
     const image = withHeader(withoutLabels(id, where), headerOptions);
     images.push(image);
-    const { path, text } = labels.of(where.file, problems);
+    const { path, text, unread = false } = labels.of(where.file, problems);
+    if (unread) image.annotations = 1;
     if (text === null) continue;
     const { lines, faults } = readLabelText(text, names.length, keypointNumbers);
     for (const { label } of [...lines, ...faults]) if (label !== undefined) used.add(label);
