@@ -12,11 +12,12 @@ import { reportFigures } from "./report-figures.js";
 
 const withMasks = reportRun(join(root, "masks"), {
   summary: { AP: 0.3, AP50: 0.6, mask_AP: 0.25, mask_AP50: 0.5, best_epoch: 2 },
+  validImages: 100,
 });
 const header = "epoch,val/AP,val/AP50,val/mask_AP,val/mask_AP50,train/loss";
 writeFileSync(join(withMasks, "metrics.csv"), `${header}\n1,0.4,0.7,0.1,0.2,90\n2,0.3,0.6,0.25,0.5,80\n`);
 writeFileSync(join(withMasks, "evaluation.json"), JSON.stringify(maskedDetails()));
-const withoutMasks = reportRun(join(root, "detector"));
+const withoutMasks = reportRun(join(root, "detector"), { validImages: 100 });
 const [masked, boxed] = [withMasks, withoutMasks].map((folder) => readRun(folder));
 
 describe("the report of a run with masks", () => {

@@ -34,11 +34,16 @@ function classScores(
   const scores = runs.map(
     (run) => new Map((classesOf(run) ?? []).map(({ class_name, AP }) => [String(class_name), AP])),
   );
+  const objects = new Map(
+    runs.flatMap((run) => (classesOf(run) ?? []).map(({ class_name, instances }) => [String(class_name), instances])),
+  );
   const all = [...new Set(scores.flatMap((each) => [...each.keys()]))];
   if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
   const comparable = sameData(runs);
+  const stars =
+    "; the best is bold, with a star, where it is further above another than chance brings it on so many objects";
   return table(
-    `${figure} of each class at ${evaluationWords(runs)}${comparable ? `; the best is bold, with a star, where it is more than ${seedsDiffer} above another` : ""}`,
+    `${figure} of each class at ${evaluationWords(runs)}${comparable ? stars : ""}`,
     [
       { title: "class", cell: (name: string) => nameOf(name) },
       ...names.map(
@@ -48,12 +53,10 @@ function classScores(
           cell: (name) => {
             const values = scores.map((each) => each.get(name) ?? Number.NaN).filter(Number.isFinite);
             const value = scores[i].get(name) ?? null;
+            const likeBest = (each: number): boolean =>
+              alike(each, Math.max(...values), seedsDiffer(objects.get(name)));
             const isBest =
-              comparable &&
-              value !== null &&
-              values.length > 1 &&
-              alike(value, Math.max(...values), seedsDiffer) &&
-              !values.every((each) => alike(each, Math.max(...values), seedsDiffer));
+              comparable && value !== null && values.length > 1 && likeBest(value) && !values.every(likeBest);
             return star(isBest, fraction(value));
           },
         }),

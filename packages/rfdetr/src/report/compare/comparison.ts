@@ -7,12 +7,12 @@ import { type Html, html, nameOf } from "../html/html.js";
 import { type Chapter, page } from "../html/page.js";
 import { subsection } from "../html/subsection.js";
 import { type Column, table } from "../html/table.js";
-import { brief, fraction, listed } from "../html/words.js";
+import { brief, counted, fraction, listed } from "../html/words.js";
 import { judgedByBest } from "../records/judged.js";
 import type { RunRecord } from "../records/run-record.js";
-import { bestEpoch, endNotice } from "../sections/overview.js";
+import { endNotice } from "../sections/overview.js";
 import { type Compared, classes, star } from "./classes.js";
-import { alike, compared, type Fact, numericsFacts, resultFacts, runNames, seedsDiffer } from "./facts.js";
+import { compared, type Fact, numericsFacts, resultFacts, runNames, seedsDiffer, validObjects } from "./facts.js";
 import { dataDifferences, hasMasks, precisionsOf, sameKind } from "./likeness.js";
 import { settings } from "./settings.js";
 
@@ -55,27 +55,28 @@ function sentence({ runs, names }: Compared): Html {
   const how = differences.length === 0 ? "" : ` The data differ: ${differences.join("; ")}.`;
   if (apart.length > 0) return html`The runs are ${listed(apart)}: their AP does not tell which is best.${how}`;
   const of = allOfMasks(runs) ? "mask " : "";
-  const scores = runs.map((run) => {
-    const found = bestEpoch(run);
-    return (of === "" ? (found?.boxes ?? found) : found)?.AP ?? Number.NaN;
-  });
-  const best = scores.reduce(
-    (most, score, i) => (score > (scores[most] ?? Number.NaN) || !Number.isFinite(scores[most]) ? i : most),
-    0,
-  );
-  const rest = scores.filter((score, i) => i !== best && Number.isFinite(score));
-  if (!Number.isFinite(scores[best]) || rest.length === 0) return html`The runs have no figures to compare by.`;
-  if (scores[best] === 0) return html`All runs have ${of}AP 0: no detection was right so far.`;
-  const lead = scores[best] - Math.max(...rest);
-  if (lead === 0) return html`The best runs are equal: ${of}AP ${fraction(scores[best])}.`;
-  const seeds = `two seeds of the same settings are often ${seedsDiffer} apart, and far more on few images`;
-  if (alike(lead, 0, seedsDiffer))
-    return html`No difference beyond that of two seeds: the best ${of}AP is ${fraction(scores[best])}, the next ${fraction(scores[best] - lead)}, and ${seeds}.`;
-  return html`${nameOf(names[best])} is best: <b>${of}AP ${fraction(scores[best])}</b>, ${fraction(lead)} above the next. But ${seeds}.`;
+  // The figure that heads the table, and what the table marks of it.
+  const main = resultFacts(runs).find(({ name }) => name === (of === "" ? "best AP" : "best mask AP")) as Fact;
+  const { values, best } = compared(main, runs);
+  const [most, ...rest] = values.filter((value) => value !== null).sort((a, b) => b - a);
+  if (rest.length === 0) return html`The runs have no figures to compare by.`;
+  if (most === 0) return html`All runs have ${of}AP 0: no detection was right so far.`;
+  if (most === rest[0]) return html`The best runs are equal: ${of}AP ${fraction(most)}.`;
+  const objects = validObjects(runs);
+  const seeds = `two seeds of the same settings are often ${fraction(seedsDiffer(objects))} apart${objects === null ? ", and far more on few objects" : ` on ${counted(objects, "object")}`}`;
+  if (best.length === 0)
+    return html`No difference beyond that of two seeds: the best ${of}AP is ${fraction(most)}, the least ${fraction(rest.at(-1))}, and ${seeds}.`;
+  const others = values.flatMap((value, i) => (value === null || best.includes(i) ? [] : [value]));
+  const least = Math.min(...best.map((i) => values[i] as number));
+  const lead = `${fraction(least - Math.max(...others))} above the next`;
+  const first = html`${best.map((i, n) => html`${n === 0 ? "" : n < best.length - 1 ? ", " : " and "}${nameOf(names[i])}`)}`;
+  return best.length === 1
+    ? html`${first} is best: <b>${of}AP ${fraction(most)}</b>, ${lead}. By chance, ${seeds}.`
+    : html`${first} are best: <b>${of}AP ${fraction(least)} to ${fraction(most)}</b>, no further apart than two seeds, and ${lead}. By chance, ${seeds}.`;
 }
 
 const factsCaption =
-  "Figures of each run; the better ones are bold, with a star, where the difference is more than chance makes";
+  "Figures of each run; the better ones are bold, with a star, where the difference is more than chance makes. Times have none, since what else the machine did is in them";
 
 function facts(caption: string, { runs, names }: Compared, list: readonly Fact[]): Html | null {
   const rows = list

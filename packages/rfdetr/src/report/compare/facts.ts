@@ -7,7 +7,7 @@ import { lostInBfloat16, overallOf, rateSide } from "../numerics/overall.js";
 import type { RunRecord } from "../records/run-record.js";
 import { meanOf, mostOf } from "../records/step-points.js";
 import { type BestEpoch, bestEpoch } from "../sections/overview.js";
-import { hasMasks, sameData, sameKind, sameSteps, stepsOf } from "./likeness.js";
+import { hasMasks, sameData, sameSteps, stepsOf } from "./likeness.js";
 
 /** A figure by which runs are compared. */
 export interface Fact {
@@ -23,11 +23,30 @@ export interface Fact {
   ofFloat16?: boolean;
 }
 
-/** By how much AP often differs between two seeds of the same settings. */
-export const seedsDiffer = 0.01;
-const ofSeeds = { better: "more", chance: seedsDiffer } as const;
-/** What else a machine does changes times and the memory of a process by as much. */
-const ofMachine = { better: "less", chance: { share: 0.1 } } as const;
+/**
+ * By how much AP often differs between two seeds of the same settings: 0.01 on many objects. On few, the standard
+ * deviation of a share that is counted on them, which is 0.5 / √n at most.
+ */
+export const seedsDiffer = (objects: number | null | undefined): number =>
+  Math.max(0.01, objects ? 0.5 / Math.sqrt(objects) : 0);
+const ofSeeds = (objects: number | null | undefined): Pick<Fact, "better" | "chance"> => ({
+  better: "more",
+  chance: seedsDiffer(objects),
+});
+
+/** Objects of the validation split, of which figures are; null where the runs do not tell. */
+export const validObjects = (runs: readonly RunRecord[]): number | null =>
+  finite(smallestOf(runs.flatMap(({ config }) => config?.data?.valid.objects ?? [])));
+
+/** Objects of the test split; null where the runs do not tell. */
+const testObjects = (runs: readonly RunRecord[]): number | null =>
+  finite(
+    smallestOf(
+      runs.flatMap(({ test }) =>
+        test === null ? [] : test.per_class.reduce((sum, { instances }) => sum + (instances ?? 0), 0),
+      ),
+    ),
+  );
 
 /** Whether a value is as good as another: no further from it than chance brings it. */
 export function alike(a: number, b: number, chance: Fact["chance"] = 0): boolean {
@@ -40,7 +59,8 @@ const finite = (value: number | null | undefined): number | null =>
   value === null || value === undefined || !Number.isFinite(value) ? null : value;
 
 /** The figures of the best epoch. @param masks whether a run has masks: then those of boxes are of all runs */
-function bestFigures(masks: boolean): Fact[] {
+function bestFigures(masks: boolean, runs: readonly RunRecord[]): Fact[] {
+  const valid = ofSeeds(validObjects(runs));
   const ofMasks = (run: RunRecord): BestEpoch | null => {
     const found = bestEpoch(run);
     return found?.of === "mask " ? found : null;
@@ -51,15 +71,15 @@ function bestFigures(masks: boolean): Fact[] {
   };
   const box = masks ? "box AP" : "AP";
   return [
-    { name: "best mask AP", value: (run) => finite(ofMasks(run)?.AP), text: fraction, ...ofSeeds },
-    { name: "mask AP50 at that epoch", value: (run) => finite(ofMasks(run)?.AP50), text: fraction, ...ofSeeds },
+    { name: "best mask AP", value: (run) => finite(ofMasks(run)?.AP), text: fraction, ...valid },
+    { name: "mask AP50 at that epoch", value: (run) => finite(ofMasks(run)?.AP50), text: fraction, ...valid },
     {
       name: masks ? "box AP at the best epoch" : "best AP",
       value: (run) => finite(ofBoxes(run).AP),
       text: fraction,
-      ...ofSeeds,
+      ...valid,
     },
-    { name: `${box}50 at that epoch`, value: (run) => finite(ofBoxes(run).AP50), text: fraction, ...ofSeeds },
+    { name: `${box}50 at that epoch`, value: (run) => finite(ofBoxes(run).AP50), text: fraction, ...valid },
   ];
 }
 
@@ -70,21 +90,25 @@ function bestFigures(masks: boolean): Fact[] {
 export function resultFacts(runs: readonly RunRecord[], masks = runs.some(hasMasks)): readonly Fact[] {
   const data = sameData(runs);
   const comparable = (name: string): boolean => {
-    if (name === "training time" || name === "peak memory of the process") return sameSteps(runs);
-    return data && (name !== "loss at the end" || sameKind(runs));
+    return name === "peak memory of the process" ? sameSteps(runs) : data;
   };
-  return figuresOf(masks).map((fact) => (comparable(fact.name) ? fact : { ...fact, better: null }));
+  return figuresOf(masks, runs).map((fact) => (comparable(fact.name) ? fact : { ...fact, better: null }));
 }
 
-const figuresOf = (masks: boolean): readonly Fact[] => [
-  ...bestFigures(masks),
+const figuresOf = (masks: boolean, runs: readonly RunRecord[]): readonly Fact[] => [
+  ...bestFigures(masks, runs),
   { name: "epoch of the best", value: (run) => finite(bestEpoch(run)?.epoch), text: grouped, better: null },
-  { name: "mask AP on the test split", value: ({ test }) => finite(test?.masks?.AP), text: fraction, ...ofSeeds },
+  {
+    name: "mask AP on the test split",
+    value: ({ test }) => finite(test?.masks?.AP),
+    text: fraction,
+    ...ofSeeds(testObjects(runs)),
+  },
   {
     name: `${masks ? "box " : ""}AP on the test split`,
     value: ({ test }) => finite(test?.AP),
     text: fraction,
-    ...ofSeeds,
+    ...ofSeeds(testObjects(runs)),
   },
   { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
   {
@@ -97,20 +121,21 @@ const figuresOf = (masks: boolean): readonly Fact[] => [
     name: "training time",
     value: ({ summary, metrics }) => finite(summary?.train_seconds ?? metrics.rows.at(-1)?.train_seconds),
     text: duration,
-    ...ofMachine,
+    better: null,
   },
   {
     name: "peak memory of the process",
     value: ({ summary, metrics }) => finite(summary?.peak_rss_bytes ?? metrics.rows.at(-1)?.peak_rss_bytes),
     text: formatBytes,
-    ...ofMachine,
+    better: "less",
+    // What else a machine does changes the memory of a process by as much.
+    chance: { share: 0.1 },
   },
   {
     name: "loss at the end",
     value: ({ metrics }) => finite(metrics.rows.at(-1)?.["train/loss"]),
     text: brief,
-    better: "less",
-    chance: { share: 0.05 },
+    better: null,
   },
 ];
 
@@ -130,7 +155,7 @@ export const numericsFacts: readonly Fact[] = [
     text: brief,
     better: null,
   },
-  { name: "time of a step", value: (run) => meanOf(run.numerics.points, "seconds"), text: duration, ...ofMachine },
+  { name: "time of a step", value: (run) => meanOf(run.numerics.points, "seconds"), text: duration, better: null },
   ...phases.map(
     (phase): Fact => ({
       name: `of it ${phase === "load" ? "waiting for images" : phase}`,

@@ -26,6 +26,8 @@ export interface ReportRun {
   /** Steps of the run, forty if absent; the first two and the thirtieth are skipped. */
   steps?: number;
   precision?: Precision;
+  /** Images of the validation split, with two objects each; three if absent. */
+  validImages?: number;
 }
 
 /** Writes the run into a folder that is made for it. @returns the folder */
@@ -52,7 +54,7 @@ export function reportRun(folder: string, example: ReportRun = {}): string {
     reason: "measured here: as fast, in half of the memory",
     hardware: "2 × Processor, 8 GiB",
     versions: { rfdetr: "0.1.0", node: "v20.19.0", libtorch: "2.15.0" },
-    data: { path: "/data/birds", relative: "../birds", train: split(30), valid: split(3) },
+    data: { path: "/data/birds", relative: "../birds", train: split(30), valid: split(example.validImages ?? 3) },
   });
   if (example.summary !== null)
     put("summary.json", {
