@@ -59,8 +59,7 @@ export function openPredictOutput(
   const labels = labelNames(files);
   const names: string[] = [];
   if (draw) append(names, pictures);
-  // How many there will be is not known, so that the folder must be new.
-  if (crops) names.push("crops");
+  if (crops) names.push("crops/");
   if (format === "yolo") append(names, ["classes.txt", ...labels]);
   else if (format !== null && out !== null) names.push(resultsFile(format));
   const folder = names.length === 0 ? null : OutputFolder.open(out, names, files.filter(isLocal));
@@ -87,6 +86,7 @@ export function openPredictOutput(
       if (images.length > 0 || errors.length === 0) {
         if (format === "yolo") folder?.write("classes.txt", classList(classNames, images));
         else if (format !== null && out !== null) folder?.write(resultsFile(format), text);
+        if (crops) folder?.removeLeft("crops");
       }
       folder?.close();
       return text;

@@ -141,6 +141,31 @@ describe("OutputFolder", () => {
     expect(readFileSync("original", "utf8")).toBe("second b.jpg");
   });
 
+  it("replaces a folder of files that earlier predictions made, unless anything else is in it", () => {
+    const [a, b, c] = ["a.jpg", "b.jpg", "c.jpg"].map((name) => join("crops", name[0], name));
+    const write = (...names: readonly string[]) => {
+      const out = OutputFolder.open("out", ["crops/"], []);
+      for (const name of names) out.write(name, `${names}`);
+      out.removeLeft("crops");
+      out.close();
+    };
+    write(a, b);
+    write(b, c);
+    expect(readdirSync(join("out", "crops"))).toEqual(["b", "c"]);
+    expect(readFileSync(join("out", b), "utf8")).toBe(`${b},${c}`);
+
+    const open = () => OutputFolder.open("out", ["crops/"], []);
+    const mine = join("crops", "b", "mine.txt");
+    writeFileSync(join("out", mine), "");
+    expect(open).toThrow(`has ${mine}: choose`);
+    rmSync(join("out", mine));
+    symlinkSync("b", join("out", "crops", "linked"));
+    expect(open).toThrow(`has ${join("crops", "linked")}: choose`);
+    rmSync(join("out", "crops"), { recursive: true });
+    symlinkSync("..", join("out", "crops"));
+    expect(open).toThrow("has crops: choose");
+  });
+
   it("knows its files again whose names have line breaks and backslashes, and lists them as sha256sum does", () => {
     const names = ["a\nb.jpg", "c\\nd.jpg", "e\r.jpg", "f.jpg"].filter((name) => sep === "/" || !/[\n\r\\]/.test(name));
     for (const content of ["first", "second"]) {

@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -16,7 +17,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, sep } from "node:path";
 import { RunDirectoryError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, syncFile, writeFailure } from "../../support/files/atomic.js";
 import { FileLock, type Holder } from "../../support/files/file-lock.js";
@@ -35,6 +36,9 @@ export class OutputFolder {
   /** Files of earlier predictions, which may be replaced. */
   readonly #own: ReadonlySet<string>;
 
+  /** Those of them that were not replaced yet. */
+  readonly #left: Set<string>;
+
   /** Folders that were made here, each before those that it lies in. */
   readonly #made: string[];
 
@@ -44,6 +48,7 @@ export class OutputFolder {
   private constructor(path: string | null, own: ReadonlySet<string>, made: string[], lock: FileLock | null) {
     this.#path = path;
     this.#own = own;
+    this.#left = new Set(own);
     this.#made = made;
     this.#lock = lock;
   }
@@ -53,7 +58,8 @@ export class OutputFolder {
    * `predictions`, `predictions-2`, … that does not exist. Files that earlier predictions made there, and that nobody
    * changed since, are replaced. Refuses all other names that are in use, whether by a file, a folder or a link.
    * Until it is closed, nobody else opens it.
-   * @param names of the files to write, relative to the folder
+   * @param names of the files to write, relative to the folder; one that ends in `/` is a folder of files whose names
+   *   are not known yet
    * @param images that are read: none of them is replaced, even if a prediction made it
    * @throws RunDirectoryError before anything is written
    */
@@ -112,10 +118,21 @@ export class OutputFolder {
       if (this.#own.has(name)) renameSync(temporary, path);
       else renameToNew(temporary, path);
       this.#list(name, hash);
+      this.#left.delete(name);
     } catch (error) {
       throw writeFailure(path, error);
     }
     return path;
+  }
+
+  /** Removes what earlier predictions made in a folder and this one did not make again. */
+  removeLeft(folder: string): void {
+    for (const name of this.#left) {
+      if (!name.startsWith(join(folder, sep))) continue;
+      const path = join(this.#folder(), name);
+      rmSync(path, { force: true });
+      removeEmpty([dirname(path)]);
+    }
   }
 
   /**
@@ -201,7 +218,9 @@ function lockOf(folder: string): FileLock {
 
 /** Those of the names that are in use and may be replaced. @throws RunDirectoryError if others are in use */
 function replaceable(folder: string, names: readonly string[], images: readonly string[]): Set<string> {
-  const used = names.filter((name) => isUsed(folder, name));
+  const used = names
+    .flatMap((name) => (name.endsWith("/") ? filesBelow(folder, name.slice(0, -1)) : [name]))
+    .filter((name) => isUsed(folder, name));
   const own = used.length === 0 ? new Set<string>() : ownFiles(folder, used, images);
   const foreign = used.filter((name) => !own.has(name));
   if (foreign.length === 0) return own;
@@ -257,6 +276,12 @@ function renameToNew(from: string, to: string): void {
     writeFileSync(to, "", { flag: "wx" });
     renameSync(from, to);
   }
+}
+
+/** The files below a folder, and what stands in its place, relative to `root`. */
+function filesBelow(root: string, name: string): string[] {
+  if (exists(join(root, name))?.isDirectory() !== true) return [name];
+  return readdirSync(join(root, name)).flatMap((child) => filesBelow(root, join(name, child)));
 }
 
 /** Whether a name exists below a folder, or a part of its path is a link, which may lead to the images. */
