@@ -1,5 +1,5 @@
 // The page as a static server gives it, in Chromium.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -123,6 +123,29 @@ describe("a page that cannot be made", () => {
   ])("is refused in one sentence for %j, and nothing is written", (options, message) => {
     expect(() => writeDemoPage({ file, out, ...options })).toThrow(message);
     expect(existsSync(out)).toBe(false);
+  });
+
+  it("leaves nothing behind, and of an earlier page all, where a file cannot be copied", () => {
+    const old = join(folder, "old");
+    const example = join(folder, "example.png");
+    writeDemoPage({ file, out: old });
+    const before = readdirSync(old, { recursive: true });
+    const long = join(folder, `e.${"x".repeat(253)}`);
+    cpSync(example, long);
+    // The copy in examples/ is called 12.xxx…, which no file system takes.
+    const examples = [...Array<string>(11).fill(example), long];
+    for (const folder of [out, old])
+      expect(() => writeDemoPage({ file, out: folder, examples })).toThrow("the name is too long");
+    expect(existsSync(out)).toBe(false);
+    expect(readdirSync(old, { recursive: true })).toEqual(before);
+  });
+
+  it("can be made in a folder where one was interrupted", () => {
+    const killed = join(folder, "killed");
+    const leftover = ".rfdetr.partial-999999-00000000-00000000-00000000";
+    mkdirSync(join(killed, leftover), { recursive: true });
+    writeDemoPage({ file, out: killed });
+    expect(readdirSync(killed)).toContain("index.html");
   });
 
   it("names the file that stands in its way, and can be made afterwards", () => {

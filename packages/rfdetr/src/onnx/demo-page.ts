@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -12,7 +13,8 @@ import {
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../support/errors.js";
-import { makeFolder, writeFailure } from "../support/files/atomic.js";
+import { makeFolder, removeEmpty, writeFailure } from "../support/files/atomic.js";
+import { discard, isScratch, scratchBeside } from "../support/files/scratch.js";
 import { workerScript } from "../support/machine/worker-path.js";
 import { checkOptions, differentTexts, filePath, type OptionKinds, text, texts } from "../support/options.js";
 import type { ExportMetadata } from "./metadata.js";
@@ -98,18 +100,30 @@ export function writeDemoPage(options: DemoPageOptions): number {
   return write(out, copies, `${JSON.stringify(model, null, 2)}\n`);
 }
 
-/** @returns the bytes of the copies. @throws RunDirectoryError */
+/**
+ * Puts the files into the folder when all of them are whole.
+ * @returns the bytes of the copies
+ * @throws RunDirectoryError
+ */
 function write(out: string, copies: ReadonlyMap<string, string>, model: string): number {
+  const made = makeFolder(out);
   let [bytes, path] = [0, join(out, modelFile)];
+  const unfinished = scratchBeside(path);
   try {
-    makeFolder(out);
-    // First, so that a page that was interrupted can be written again.
-    writeFileSync(path, model);
+    mkdirSync(unfinished);
+    writeFileSync(join(unfinished, modelFile), model);
     for (const [name, from] of copies) {
       path = join(out, name);
+      const copy = join(unfinished, name);
+      mkdirSync(dirname(copy), { recursive: true });
+      copyFileSync(from, copy);
+      bytes += statSync(copy).size;
+    }
+    // First what marks the folder, so that a page that was interrupted can be written again.
+    for (const name of [modelFile, ...copies.keys()]) {
+      path = join(out, name);
       mkdirSync(dirname(path), { recursive: true });
-      copyFileSync(from, path);
-      bytes += statSync(path).size;
+      renameSync(join(unfinished, name), path);
     }
     // Nobody shall find a picture that this page does not show.
     const sources = new Set([...copies.values()].map((from) => resolve(from)));
@@ -120,6 +134,9 @@ function write(out: string, copies: ReadonlyMap<string, string>, model: string):
     return bytes;
   } catch (error) {
     throw writeFailure(path, error);
+  } finally {
+    discard(unfinished);
+    removeEmpty(made);
   }
 }
 
@@ -161,7 +178,8 @@ function titleOf(file: string): string {
 function checkFolder(out: string): void {
   if (!existsSync(out)) return;
   if (!statSync(out).isDirectory()) throw new UsageError(`Expected a folder for the page but ${out} is a file`);
-  if (readdirSync(out).length > 0 && !existsSync(join(out, modelFile)))
+  const isEmpty = readdirSync(out).every(isScratch);
+  if (!isEmpty && !existsSync(join(out, modelFile)))
     throw new UsageError(
       `Expected a new folder, or that of an earlier page, for the page but ${out} holds other files`,
     );
