@@ -89,7 +89,7 @@ describe("the folder of a page", () => {
     writeDemoPage({ file, out: again, examples: [example] });
     expect(readdirSync(join(again, "examples"))).toEqual(["1.png", "mine.png"]);
     expect(readdirSync(again)).not.toContain("model.gather.onnx");
-    writeFileSync(join(again, "examples", "7.png"), "");
+    cpSync(example, join(again, "examples", "7.png"));
     writeDemoPage({ file, out: again, examples: [join(again, "examples", "7.png")] });
     expect(readdirSync(join(again, "examples"))).toEqual(["1.png", "7.png", "mine.png"]);
   });
@@ -115,7 +115,17 @@ describe("a page that cannot be made", () => {
   const other = join(folder, "other.onnx");
   writeSmallOnnx(other, { ...detector, metadata: metadataEntries({ ...metadata, classNames: ["cat", "dog"] }) });
 
+  const [text, empty, tiff] = ["LICENSES.txt", "zero.jpg", "scan.tif"].map((name) => join(folder, name));
+  beforeAll(async () => {
+    writeFileSync(text, "CC0");
+    writeFileSync(empty, "");
+    await sharp(join(folder, "example.png")).tiff().toFile(tiff);
+  });
+
   it.each([
+    [{ examples: [text] }, "LICENSES.txt is of no known kind"],
+    [{ examples: [empty] }, "zero.jpg is empty"],
+    [{ examples: [tiff] }, "Expected a picture that browsers show but"],
     [{ examples: [join(folder, "none.png")] }, "none.png does not exist"],
     [{ examples: [folder] }, "is no file"],
     [{ gatherForm: other }, "other.onnx has another variant, resolution or classes"],

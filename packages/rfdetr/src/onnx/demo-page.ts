@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readImageHeader } from "../data/images/image-header.js";
 import { UsageError } from "../support/errors.js";
 import { makeFolder, removeEmpty, writeFailure } from "../support/files/atomic.js";
 import { discard, isScratch, scratchBeside } from "../support/files/scratch.js";
@@ -64,6 +65,7 @@ const runtimeFiles = [
  * Writes the page.
  * @returns the bytes of its files
  * @throws CheckpointError if the file is no exported detector
+ * @throws DataError if a picture is none
  * @throws UsageError if the folder holds something else, if a picture is missing, if the gather form is of another
  * detector, or if onnxruntime-web is not installed
  * @throws RunDirectoryError if the folder cannot be written
@@ -159,12 +161,16 @@ function checkSameDetector(file: string, own: ExportMetadata | null, gatherForm:
     );
 }
 
-/** @throws UsageError */
+/** @throws UsageError, DataError */
 function checkPicture(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false });
   if (!found?.isFile())
     throw new UsageError(
       `Expected a picture for the page but ${path} ${found === undefined ? "does not exist" : "is no file"}`,
+    );
+  if (readImageHeader(path).format === "TIFF")
+    throw new UsageError(
+      `Expected a picture that browsers show but ${path} is a TIFF image: convert it to JPEG or PNG`,
     );
 }
 
