@@ -85,7 +85,7 @@ export const autoTable: readonly AutoRow[] = [
 ];
 
 const emulationNote =
-  "This CPU has no float16 matrix units. Products are computed as a tensor core computes them: operands rounded to float16, sums in float32, result rounded to float16. This is slower than 32-true.";
+  "This CPU has no float16 matrix units. Products are computed as a tensor core computes them: operands rounded to float16, sums in float32, result rounded to float16. This is slower than 32-true and needs more memory.";
 
 /**
  * Resolves a request to a precision.

@@ -94,6 +94,20 @@ describe("a command line that the parser refuses", () => {
     ["convert a b c", "Expected 2 arguments for rfdetr convert but received c"],
     ["trian", "Expected a command of rfdetr but received trian: did you mean train?"],
     ["evaluate", "Expected a command of rfdetr but received evaluate: did you mean val?"],
+    [
+      "bench predict --model tiny",
+      "Expected a command of rfdetr bench but received predict: did you mean infer?\nIts commands are train, infer, ops, eval, load. See rfdetr bench --help\n",
+    ],
+    ["bench --model tiny train", "Expected a known option of rfdetr bench"],
+    ["trian --data x", "Expected a command of rfdetr but received trian: did you mean train?\nSee rfdetr --help\n"],
+    [
+      "train --data x --override head=fp99",
+      'Expected one of "lower", "fp32", "widest", "keep", "bf16", "bf16x3", "policy" for head in override but received "fp99"',
+    ],
+    [
+      'train --data x --set precision_operators={"gelu":"fp23"}',
+      'for gelu in precision_operators but received "fp23": did you mean fp32?',
+    ],
     ["data chekc", "Expected a command of rfdetr data but received chekc: did you mean check?"],
   ])("rfdetr %s", async (line, message) => {
     expect(await refusal(line)).toContain(message);

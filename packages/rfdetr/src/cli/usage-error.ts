@@ -53,6 +53,8 @@ const neighbours: Readonly<Record<string, string>> = {
 const unnamedImages = "Images are given without an option, such as rfdetr predict photos/ --weights runs/nano";
 /** Commands that are named where another one has the option. */
 const few = 3;
+/** Commands of a command that are listed where it was given another. */
+const fewCommands = 6;
 
 const ownSize = "Weights are evaluated at the resolution that they were trained with";
 const oneOpset = `Files are written in opset ${opset}: ${whyOpset}`;
@@ -92,6 +94,8 @@ const neighbourCommands: Readonly<Record<string, string>> = {
   install: "setup",
   config: "settings",
   version: "--version",
+  "bench predict": "infer",
+  "bench val": "eval",
 };
 
 /** Commands of other tools that there are none of here, and what to do instead. */
@@ -115,18 +119,14 @@ export async function usageError(
   const hint = `See ${name} --help`;
   const quoted = /'(.*?)'/.exec(error.message)?.[1] ?? "";
   switch (error.code) {
-    case "commander.unknownOption":
-      return await unknownOption(quoted, command);
-    case "commander.unknownCommand": {
-      const names = command.commands.map((known) => known.name());
-      const neighbour = textOf(neighbourCommands, quoted);
-      const isKnown = neighbour !== undefined && [...names, ...longOptions(command)].includes(neighbour);
-      const explanation = textOf(explainedCommands, `${command.name()} ${quoted}`);
-      const meant = isKnown ? neighbour : explanation === undefined ? suggest(quoted, names) : undefined;
-      return new UsageError(`Expected a command of ${name} but received ${quoted}${orMeant(meant)}`, {
-        hint: explanation ?? hint,
-      });
+    case "commander.unknownOption": {
+      // The parser meets the options of a command that is not known before its name.
+      const next = argv[command.parent === null ? 0 : argv.indexOf(command.name()) + 1] ?? "-";
+      const isCommand = command.commands.length > 0 && !next.startsWith("-");
+      return isCommand ? unknownCommand(next, command) : await unknownOption(quoted, command);
     }
+    case "commander.unknownCommand":
+      return unknownCommand(quoted, command);
     case "commander.excessArguments": {
       const most = command.registeredArguments.length;
       const extra = command.args[most];
@@ -155,6 +155,19 @@ export async function usageError(
     default:
       return new UsageError(sentence(error.message), { hint });
   }
+}
+
+function unknownCommand(word: string, command: Command): UsageError {
+  const name = fullName(command);
+  const names = command.commands.map((known) => known.name());
+  const neighbour = textOf(neighbourCommands, `${command.name()} ${word}`) ?? textOf(neighbourCommands, word);
+  const isKnown = neighbour !== undefined && [...names, ...longOptions(command)].includes(neighbour);
+  const explanation = textOf(explainedCommands, `${command.name()} ${word}`);
+  const meant = isKnown ? neighbour : explanation === undefined ? suggest(word, names) : undefined;
+  const all = names.length > fewCommands ? "" : `Its commands are ${names.join(", ")}. `;
+  return new UsageError(`Expected a command of ${name} but received ${word}${orMeant(meant)}`, {
+    hint: explanation ?? `${all}See ${name} --help`,
+  });
 }
 
 /** The innermost command that a command line names. */

@@ -112,6 +112,13 @@ describe("an export", () => {
     });
   });
 
+  it("says that a file is exported already, whatever it would be written to", async () => {
+    const { out } = await exported();
+    await expect(exportOnnx({ weights: out, out, precision: "fp32", batch: 1 })).rejects.toThrow(
+      `Expected weights but received ${out}, an exported file`,
+    );
+  });
+
   it("never replaces a file", async () => {
     const { out } = await exported();
     const bytes = readFileSync(out);

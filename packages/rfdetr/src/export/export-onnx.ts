@@ -14,7 +14,7 @@ import { packageVersion } from "../support/machine/version.js";
 import { sidesOf } from "../support/shape.js";
 import { policyOf } from "../weights/trained-precision.js";
 import type { ReadOptions } from "../weights/types.js";
-import { loadModel } from "../weights/weights.js";
+import { isPython, loadModel } from "../weights/weights.js";
 import { ExportFolder } from "./export-folder.js";
 import { type ExportPrecision, refuseBfloat16, tolerances } from "./export-precisions.js";
 import type { Graph } from "./graph/graph.js";
@@ -98,6 +98,8 @@ export interface ExportResult {
 export async function exportOnnx(options: ExportOptions): Promise<ExportResult> {
   const { out, precision, batch } = options;
   refuseBfloat16(precision);
+  // Before the file to write: of an exported file, that is the file itself.
+  isPython(options.weights);
   const folder = new ExportFolder(out, options.report ?? false);
   folder.check();
   const { model, ...loaded } = loadModel(options.weights, options.reading);

@@ -234,16 +234,24 @@ export function checkSetting(name: SettingName, value: unknown, shown: string = 
     typeof value === "string" && without !== undefined && Object.hasOwn(without, value) ? without[value] : undefined;
   if (reason !== undefined)
     throw new ConfigError(`The setting ${shown} = ${JSON.stringify(value)} is not supported: ${reason}`);
-  const meant = valueMeant(name, value);
-  throw new ConfigError(
-    `${expected(kindOf(name), shown, value)}${meant === undefined ? "" : `: did you mean ${meant}?`}`,
-  );
+  const wrong = wrongEntry(settings[name], value);
+  const [kind, what, received] = wrong === null ? [kindOf(name), shown, value] : wrong(shown);
+  const meant = valueMeant(settings[name], received);
+  throw new ConfigError(`${expected(kind, what, received)}${meant === undefined ? "" : `: did you mean ${meant}?`}`);
+}
+
+/** What the first wrong entry of an object may be, what it is called, and its value; null where the whole is wrong. */
+function wrongEntry({ type }: Setting, value: unknown): ((shown: string) => [string, string, unknown]) | null {
+  const { additionalProperties: each } = type.toJSONSchema() as JsonSchema;
+  const path = type.safeParse(value).error?.issues[0].path ?? [];
+  if (typeof each !== "object" || path.length !== 1) return null;
+  const [key] = path;
+  return (shown) => [describe(each), `${String(key)} in ${shown}`, (value as Record<PropertyKey, unknown>)[key]];
 }
 
 /** The value that was probably meant by a text which the setting does not accept. */
-function valueMeant(name: SettingName, value: unknown): string | undefined {
+function valueMeant({ type, means = {} }: Setting, value: unknown): string | undefined {
   if (typeof value !== "string") return undefined;
-  const { type, means = {} }: Setting = settings[name];
   const word = value.toLowerCase();
   if (Object.hasOwn(means, word)) return means[word];
   const words = valuesOf(type.toJSONSchema() as JsonSchema);
@@ -254,7 +262,8 @@ function valueMeant(name: SettingName, value: unknown): string | undefined {
 }
 
 /** The values that a setting accepts by name. */
-function valuesOf({ type, enum: values, const: value, anyOf }: JsonSchema): string[] {
+function valuesOf({ type, enum: values, const: value, anyOf, additionalProperties: each }: JsonSchema): string[] {
+  if (typeof each === "object") return valuesOf(each);
   if (values !== undefined) return values.map(String);
   if (value !== undefined) return [String(value)];
   return type === "boolean" ? ["true", "false"] : type === "null" ? ["null"] : (anyOf ?? []).flatMap(valuesOf);
@@ -271,6 +280,7 @@ interface JsonSchema {
   enum?: unknown[];
   const?: unknown;
   anyOf?: JsonSchema[];
+  additionalProperties?: JsonSchema | boolean;
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;

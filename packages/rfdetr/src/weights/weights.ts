@@ -51,7 +51,7 @@ const pythonFiles = new Set([".pth", ".pt", ".ckpt"]);
  * Whether a file is a checkpoint of the Python package, by its name.
  * @throws CheckpointError if it is no weights file
  */
-function isPython(path: string): boolean {
+export function isPython(path: string): boolean {
   const extension = extname(path).toLowerCase();
   if (extension === ".onnx")
     throw new CheckpointError(

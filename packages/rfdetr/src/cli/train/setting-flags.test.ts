@@ -16,7 +16,7 @@ describe("settings as text", () => {
   it("read precision overrides, and name a pair or a rule that is wrong", () => {
     expect(parseOverrides(["backbone.*=fp32", "a=b=keep"])).toEqual({ "backbone.*": "fp32", "a=b": "keep" });
     expect(() => parseOverrides(["fp32"])).toThrow('Expected pattern=rule for override but received "fp32"');
-    expect(() => parseOverrides(["a=fp8"])).toThrow("for override but received");
+    expect(() => parseOverrides(["a=fp8"])).toThrow('for a in override but received "fp8"');
   });
 });
 

@@ -84,7 +84,7 @@ export function addTrain(program: Command, finish: (code: number) => void): void
       .option("--set <key=value>", "any other setting, see rfdetr settings; may be repeated", collect)
       .option(
         "--resume <run>",
-        "continue the run in this folder; --epochs, --time-budget, --lr, --data and --processes may change",
+        "continue the run in this folder; --epochs, --time-budget, --lr and --data may change, and --processes to fewer",
       )
       .option(
         "--dry-run",

@@ -150,8 +150,8 @@ function repaired(
   const written: WrittenDataset["splits"] = {};
   for (const [split, own] of Object.entries(splits) as [Split, Listing][]) {
     const good = goodImages(own);
-    const bared = good.filter((image) => image.annotations > 0 && keptBoxes(image).length === 0);
-    const images = good.filter((image) => !bared.includes(image)).map((image) => imageOf(image, own));
+    const bared = new Set(good.filter((image) => image.annotations > 0 && keptBoxes(image).length === 0));
+    const images = good.filter((image) => !bared.has(image)).map((image) => imageOf(image, own));
     const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
     const found = findings.filter((finding) => finding.split === split);
     const unnamed = found.filter(({ check }) => check === "unknown categories");
@@ -175,7 +175,7 @@ function repaired(
         `${split}: ${before - after} of ${counted(before, what)} ${agreeing(before - after, "is", "are")} left out`,
       );
     less(own.images.length, good.length, "image");
-    if (bared.length > 0) changes.push(`${split}: ${lostAll(bared)}`);
+    if (bared.size > 0) changes.push(`${split}: ${lostAll([...bared])}`);
     less(own.annotations, annotations, "annotation");
     written[split] = { images, rest: own.rest ?? {} };
     const misfits = kept.filter((box) => runsOf(box, fileSize(box.image)) === null).length;

@@ -11,6 +11,7 @@ import { requestedPrecision } from "../../settings/precision.js";
 import { presetOf } from "../../settings/resolve.js";
 import type { ReadySettings, TrainSettings } from "../../settings/settings.js";
 import { ConfigError } from "../../support/errors.js";
+import { agreeing, counted } from "../../support/format.js";
 import { append } from "../../support/lists.js";
 import { resolveDevice } from "../../support/machine/device.js";
 import { type Shape, shapeOf, sidesOf } from "../../support/shape.js";
@@ -154,6 +155,14 @@ async function buildSession(opened: OpenedRun): Promise<Session> {
   return session;
 }
 
+/** Says that a run cannot be shared out among so many processes. @internal for tests */
+export function processesMismatch(whole: number, size: number, isResumed: boolean): string {
+  const wanted = `${counted(whole, "process", "processes")}${isResumed ? ", as the run began with" : ""}`;
+  const parts = whole > 1 ? ", or a number that divides it" : "";
+  const why = isResumed ? ": a run can go on in fewer processes, and not in more" : "";
+  return `Expected ${wanted}${parts}, but ${size} ${agreeing(size, "was", "were")} started${whole < size ? why : ""}`;
+}
+
 /**
  * The settings for so many processes: a new run is cut for them, one that is continued must be divided by them.
  * @throws ConfigError where it is not
@@ -162,11 +171,7 @@ function withProcesses(settings: TrainSettings, size: number, before: RunConfig 
   if (before === null && settings.processes === 1 && size > 1)
     return { ...settings, processes: size, boxNormaliser: "step" };
   if (settings.processes % size === 0) return settings;
-  throw new ConfigError(
-    before === null
-      ? `Expected ${settings.processes} processes, or a number that divides it, but ${size} were started`
-      : `Expected the ${settings.processes} processes that the run began with, or a number that divides it, but ${size} were started`,
-  );
+  throw new ConfigError(processesMismatch(settings.processes, size, before !== null));
 }
 
 /** Loads the weights that training starts from. @throws CheckpointError */
