@@ -18,6 +18,9 @@ export const ranges = {
   float32: { top: 128, normal: -126, zero: -150 },
 };
 
+/** Operators that ran while no module did. */
+const outsideOfModules = "(outside of modules)";
+
 /** What the server sends for a value that is not finite. */
 const notFinite = 32767;
 
@@ -176,8 +179,8 @@ export function leastBits(modules, side, at, measure) {
 }
 
 /**
- * The module with the least headroom at a watched step; null where nothing was seen. Against float16, only values
- * count that 16-mixed has in float16.
+ * The module with the least headroom at a watched step; null where nothing was seen. As in the report, only what is in
+ * the narrowest dtype of the run counts: a wider one tells nothing of it, unless its own end is near.
  * @param {ModuleSeries[]} modules @param {number} at @param {Measure} measure
  * @returns {{path: string, side: Side, bits: number} | null}
  */
@@ -185,13 +188,15 @@ export function tightest(modules, at, measure) {
   /** @type {{path: string, side: Side, bits: number} | null} */
   let found = null;
   const narrow = narrowest(modules);
-  for (const { path, forward, gradient } of modules)
-    for (const [side, series] of /** @type {[Side, SideSeries | null][]} */ ([
-      ["forward", forward],
-      ["gradient", gradient],
-    ])) {
-      if (series === null || (measure === "float16" && !isIn(series, narrow))) continue;
+  const sides = /** @type {Side[]} */ (["forward", "gradient"]);
+  for (const module of modules)
+    for (const side of sides) {
+      const { path, [side]: series } = module;
+      if (series === null) continue;
       const bits = bitsAt(series, at, measure);
+      const isNarrow = byLetter[series.letters[at]] === narrow && path !== outsideOfModules;
+      const isNearOwnEnd = bits === Number.NEGATIVE_INFINITY || (measure === "as-run" && levelOf(bits) < steps.length);
+      if (!isNarrow && !isNearOwnEnd) continue;
       if (bits < (found?.bits ?? Number.POSITIVE_INFINITY)) found = { path, side, bits };
     }
   return found;

@@ -89,6 +89,20 @@ describe("a run in bfloat16 or float32", () => {
     expect(flushedText({ count: 0, of: 2 }, "16-mixed")).toBe("");
   });
 
+  it("has its least headroom in the narrowest dtype, as the report says: float32 tells nothing of bfloat16", () => {
+    const modules = [
+      module("(outside of modules)", side("bfloat16", 9)),
+      module("held", side("float32", 8), side("float32", 7)),
+      module("low", side("bfloat16", 3), side("bfloat16", 4)),
+    ];
+    for (const measure of ["as-run", "bfloat16", "float16"] as const)
+      expect(tightest(modules, 0, measure)).toMatchObject({ path: "low", side: "gradient" });
+    const near = [...modules, module("near", side("float32", 124))];
+    expect(tightest(near, 0, "as-run")).toMatchObject({ path: "near", side: "forward" });
+    const broken = [...modules, module("broken", { ...side("float32", 1), top: [notFinite] })];
+    expect(tightest(broken, 0, "as-run")).toMatchObject({ path: "broken" });
+  });
+
   it("is measured against float16 by the figures of the report", () => {
     const modules = [
       module("low", side("bfloat16", 6.8), { ...side("bfloat16", 2), flushed16: [600] }),

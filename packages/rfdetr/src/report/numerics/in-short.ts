@@ -32,8 +32,9 @@ function list(sentences: readonly (Html | null)[]): Html | null {
 }
 
 /** How far the values of a run without float16 stayed from the end of their dtype, and what the dtype costs instead. */
-function ownRange({ modules, narrow }: Overall): Html | null {
-  const nearest = nearestToEnd(modules, narrow);
+function ownRange(overall: Overall): Html | null {
+  const { narrow } = overall;
+  const nearest = nearestToEnd(overall);
   if (nearest === null) return null;
   const { path, side, left } = nearest;
   const what = html`${side === "forward" ? "the outputs" : "the gradients"} of ${pathOf(path)}`;

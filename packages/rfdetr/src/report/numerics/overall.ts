@@ -110,18 +110,22 @@ export const muchFlushed = 0.05;
 /** Whether a module has values in a dtype. */
 export const isIn = ({ dtype }: ModuleRecord, wanted: Dtype): boolean => dtype.split(" ").includes(wanted);
 
-/** The side of a module that came closest to the end of a dtype with the range of float32; null where none was seen. */
-export function nearestToEnd(
-  modules: readonly ModuleSides[],
-  dtype: Dtype,
-): { path: string; side: Side; left: number } | null {
+/** The path under which operators stand that ran while no module did. */
+export const outsideOfModules = "(outside of modules)";
+
+/**
+ * The side of a module that came closest to the end of the narrowest dtype of the run, of those whose largest value is
+ * in it; null where none was seen. A wider dtype that holds a value tells nothing of a narrower one.
+ */
+export function nearestToEnd({ modules, narrow }: Overall): { path: string; side: Side; left: number } | null {
   let nearest: ReturnType<typeof nearestToEnd> = null;
   for (const module of modules)
     for (const side of ["forward", "gradient"] as const) {
       const record = module[side];
-      if (record === null || !isIn(record, dtype) || !Number.isFinite(record.amax)) continue;
+      if (record === null || record.largest.dtype !== narrow || !Number.isFinite(record.amax)) continue;
+      if (module.path === outsideOfModules) continue;
       // Bfloat16 and float32 end at the same power of two.
-      const left = headroomOf(record).bf16.overflow;
+      const left = headroomOf(record)[narrow === "float16" ? "fp16" : "bf16"].overflow;
       if (Number.isFinite(left) && left < (nearest?.left ?? Number.POSITIVE_INFINITY))
         nearest = { path: module.path, side, left };
     }

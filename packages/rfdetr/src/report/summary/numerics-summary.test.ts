@@ -76,6 +76,21 @@ describe("the summary of a run's numerics", () => {
     expect(tell([headerRecord(), stepRecord(1, { clip_factor: 1 })]).text).not.toContain('"clipped to"');
   });
 
+  it("names the module of the report as the nearest to overflow: what is in the narrowest dtype, and in a module", () => {
+    const record = (path: string, amax: number, dtype: string) => moduleRecord(path, amax, { dtype });
+    const forward = [
+      record("(outside of modules)", 900, "bfloat16"),
+      record("held", 800, "float32"),
+      record("low", 64, "bfloat16"),
+    ];
+    const told = tell([headerRecord({ precision: "bf16-mixed" }), stepRecord(1), monitorRecord(1, { forward })]);
+    expect(told.summary.worst[0].path).toBe("(outside of modules)");
+    expect(told.summary.nearest).toMatchObject({ path: "low", side: "forward", dtype: "bfloat16" });
+    expect(told.text).toContain(
+      "Nearest to the end of bfloat16, of what is held in it, were the outputs of low: 122.0 bits were left.",
+    );
+  });
+
   it("counts steps and skips, follows the scale, ranks modules", () => {
     const { summary, text } = tell(records);
     expect(summary).toMatchObject({ steps: 3, applied: 2, skipped: 1, faults: [], processes: null });

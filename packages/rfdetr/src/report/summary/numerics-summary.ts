@@ -9,7 +9,7 @@ import type {
 import { median } from "../../support/statistics.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
-import { lostInBfloat16, muchFlushed, type Overall, overallOf, type Side } from "../numerics/overall.js";
+import { lostInBfloat16, muchFlushed, nearestToEnd, type Overall, overallOf, type Side } from "../numerics/overall.js";
 import type { Excerpt, NumericsRecord } from "../records/numerics-record.js";
 import type { RankSummary } from "../records/ranks.js";
 import { meanOf, mostOf } from "../records/step-points.js";
@@ -37,7 +37,12 @@ export interface NumericsSummary {
   }[];
   /** The first step of the run, and the first with each new loss scale. */
   scale_changes: Excerpt<{ step: number; scale: number }>;
-  /** The ten modules that come closest to the limit of float16 or exceed it, worst first. */
+  /**
+   * The side of a module that came closest to overflow in the narrowest dtype of the run, of those whose largest value
+   * is in it, and the bits that were left; null where none was watched.
+   */
+  nearest: { path: string; side: Side; dtype: string; bits: number } | null;
+  /** The ten modules that come closest to the limit of float16 or exceed it, worst first, whatever dtype holds them. */
   worst: WorstModule[];
   /** The ten modules of which float16 makes most zero, more than 5 % of the values, worst first. */
   flushed: WorstModule[];
@@ -134,6 +139,7 @@ export function summarizeNumerics(record: NumericsRecord): NumericsSummary {
     skipped,
     spans: spansOf(record),
     scale_changes: record.scaleChanges,
+    nearest: overall === null ? null : nearestOf(overall),
     worst: overall === null ? [] : worstOf(overall),
     flushed: overall === null ? [] : flushedOf(overall),
     forecasts: foreseen.map(({ first: _, last: __, ...forecast }) => forecast).sort((a, b) => a.steps - b.steps),
@@ -160,6 +166,11 @@ function spansOf({ points }: NumericsRecord): NumericsSummary["spans"] {
     grad_norm: mean("grad_norm", i),
     clip_factor: points.courses.clip_factor?.min[i] ?? Number.NaN,
   }));
+}
+
+function nearestOf(overall: Overall): NumericsSummary["nearest"] {
+  const nearest = nearestToEnd(overall);
+  return nearest && { path: nearest.path, side: nearest.side, dtype: overall.narrow, bits: nearest.left };
 }
 
 function sidesOf({ modules }: Overall): WorstModule[] {

@@ -7,7 +7,7 @@ import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import { formatOverflowReport, type OverflowReport } from "../../train/measure/overflow-report.js";
 import { counted, duration } from "../html/words.js";
 import { placeOf } from "../numerics/faults.js";
-import { float16Elsewhere } from "../numerics/overall.js";
+import { float16Elsewhere, outsideOfModules } from "../numerics/overall.js";
 import type { Excerpt } from "../records/numerics-record.js";
 import type { NumericsMemory, NumericsSummary, WorstModule } from "./numerics-summary.js";
 
@@ -33,6 +33,7 @@ export function numericsText(summary: NumericsSummary): string {
   );
   if (summary.spans.length > 0) parts.push(spansText(summary.spans));
   if (summary.scale_changes.total > 1) parts.push(scalesText(summary.scale_changes));
+  if (summary.nearest !== null) parts.push(nearestText(summary.nearest));
   if (summary.worst.length > 0) parts.push(worstText(summary.worst, summary));
   if (summary.flushed.length > 0) parts.push(flushedText(summary.flushed, summary));
   if (summary.forecasts.length > 0)
@@ -111,6 +112,9 @@ const inPrecision = ({ header }: NumericsSummary): { gradients: string; makes: s
     ? { gradients: "gradients with the loss scale", makes: "makes" }
     : { gradients: `this run is ${header.precision} and scales no loss`, makes: "would make" };
 
+const nearestText = ({ path, side, dtype, bits }: NonNullable<NumericsSummary["nearest"]>): string =>
+  `Nearest to the end of ${dtype}, of what is held in it, were the ${side === "forward" ? "outputs" : "gradients"} of ${path}: ${bits.toFixed(1)} bits were left.`;
+
 function worstText(worst: readonly WorstModule[], summary: NumericsSummary): string {
   const elsewhere = outOfFloat16(summary);
   const bits = (value: number): string => (Number.isFinite(value) ? value.toFixed(1) : value > 0 ? "–" : "none");
@@ -126,7 +130,7 @@ function worstText(worst: readonly WorstModule[], summary: NumericsSummary): str
     ...(worst.some(({ headroom, dtype }) => headroom.overflow < 0 && dtype !== "float16")
       ? ["Below 0 bits a value is beyond float16; the dtype that holds it is wider, and nothing overflowed."]
       : []),
-    ...(worst.some(({ path }) => path === "(outside of modules)")
+    ...(worst.some(({ path }) => path === outsideOfModules)
       ? ['"(outside of modules)" are the operators that ran while no module did.']
       : []),
   ];

@@ -56,7 +56,7 @@ export const moduleRecord = (path: string, amax: number, changes: Partial<Module
   fp16_saturate: 0,
   bf16_flush: 0,
   exponents: { first: 0, counts: [] },
-  largest: { value: amax, dtype: "float16", index: [0], image: null },
+  largest: { value: amax, dtype: changes.dtype?.split(" ")[0] ?? "float16", index: [0], image: null },
   ...changes,
 });
 
