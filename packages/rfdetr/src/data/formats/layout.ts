@@ -60,7 +60,8 @@ export function findLayout(data: string): Layout {
     if (source !== null) layout.sources[split] ??= source;
   }
   const train = layout.sources.train;
-  const unsplit = train === undefined || isLost(train) ? findUnsplit(data, yolo) : null;
+  const named = Object.values(layout.sources);
+  const unsplit = train === undefined || named.every(isLost) ? findUnsplit(data, yolo) : null;
   // An exported file that names folders of splits, beside one folder of images: the splits are not there.
   if (train !== undefined && unsplit !== null) layout.sources = {};
   layout.unsplit = unsplit;
@@ -162,7 +163,9 @@ function findUnsplit(root: string, yolo: YoloFile | null): SplitSource | null {
     return { layout: "coco", annotations: file, folders };
   }
   const images = join(root, "images");
-  if (yolo === null || !isFolder(images)) return null;
+  const inside = entriesOf(images);
+  const hasSplits = splits.some((split) => splitWords[split].some((word) => inside.has(word)));
+  if (yolo === null || !isFolder(images) || hasSplits) return null;
   return { layout: "yolo", yolo, folders: [images], lists: [], lost: null };
 }
 

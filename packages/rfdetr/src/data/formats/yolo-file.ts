@@ -78,9 +78,15 @@ export function readYoloContent(file: YoloFile): YoloContent {
   if (content.nc !== undefined && Number(content.nc) !== names.length)
     remarks.push(`${path} says nc: ${String(content.nc)} but names ${names.length} classes; the names count`);
   const [base] = basesOf(file, content.path);
+  const named = (["train", "valid", "test"] as const).flatMap((split) => namedEntries(file, split));
+  const elsewhere = named.filter((entry) => locate([base], entry) === null && locate([file.root], entry) !== null);
   if (!isFolder(base))
     remarks.push(
       `${path} says path: ${String(content.path)}, which does not exist; its folders are those in ${file.root}`,
+    );
+  else if (elsewhere.length > 0)
+    remarks.push(
+      `${path} says path: ${String(content.path)}, which has no ${elsewhere.join(", ")}; taken from ${file.root}`,
     );
   const shape = content.kpt_shape;
   const keypointNumbers = Array.isArray(shape) ? Number(shape[0]) * Number(shape[1]) : 0;
@@ -120,24 +126,22 @@ export interface YoloFolders {
 }
 
 /**
- * Folders and lists of images of a split: those that the file names, else those with the usual names. Names are
- * relative to the file's `path`, or to the dataset folder, because datasets are moved and their `path` is not.
+ * Folders and lists of images of a split: those that the file names, or those with the usual names if it names none.
+ * Names are relative to the file's `path`, or to the dataset folder: datasets are moved, and their `path` is not.
  * @returns null if there is no such split; `lost` says what is named and not there
  */
 export function yoloFolders(file: YoloFile, split: Split): YoloFolders | null {
-  const { content } = file;
-  const value = split === "valid" ? (content.val ?? content.valid ?? content.validation) : content[split];
-  const entries = value === undefined || value === null || value === "" ? [] : Array.isArray(value) ? value : [value];
-  const bases = basesOf(file, content.path);
-  const named = entries.map((entry) => [entry, locate(bases, entry)] as const);
-  const found = named.flatMap(([, path]) => path ?? []);
-  const usual = split === "valid" ? ["valid", "val", "validation"] : [split];
-  const fallback = usual
+  const entries = namedEntries(file, split);
+  const words = split === "valid" ? ["valid", "val", "validation"] : [split];
+  const usual = words
     .flatMap((name) => [join(file.root, name, "images"), join(file.root, "images", name)])
     .filter(isFolder);
-  if (found.length === 0 && fallback.length > 0) return { folders: fallback, lists: [], lost: null };
+  if (entries.length === 0) return usual.length > 0 ? { folders: usual, lists: [], lost: null } : null;
+  const bases = basesOf(file, file.content.path);
+  const named = entries.map((entry) => [entry, locate(bases, entry)] as const);
+  const found = named.flatMap(([, path]) => path ?? []);
   // Exports name a test split although they hold none.
-  if (found.length === 0 && (entries.length === 0 || split === "test")) return null;
+  if (split === "test" && found.length + usual.length === 0) return null;
   const lost = named.filter(([, path]) => path === null).map(([entry]) => JSON.stringify(entry));
   const folders = found.filter(isFolder).map((folder) => {
     const inner = join(folder, "images");
@@ -146,6 +150,12 @@ export function yoloFolders(file: YoloFile, split: Split): YoloFolders | null {
   const there = bases.filter(isFolder).join(" or ");
   const sentence = `${file.path} names ${lost.join(", ")} for the ${split} images, but there is no such folder or list (.txt) in ${there}: correct the name, or remove it`;
   return { folders, lists: found.filter((path) => !isFolder(path)), lost: lost.length > 0 ? sentence : null };
+}
+
+/** What the file names for a split. */
+function namedEntries({ content }: YoloFile, split: Split): unknown[] {
+  const value = split === "valid" ? (content.val ?? content.valid ?? content.validation) : content[split];
+  return value === undefined || value === null || value === "" ? [] : [value].flat();
 }
 
 function basesOf(file: YoloFile, path: unknown): string[] {

@@ -1,9 +1,10 @@
 // The folders and files that YOLO datasets come in, as the Python package reads them (`rfdetr.datasets.yolo`).
-import { symlinkSync } from "node:fs";
+import { rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { folder, picture, put } from "../../testing/layout-files.js";
 import { hasSplit, openDataset } from "../open-dataset.js";
+import { findLayout } from "./layout.js";
 
 describe("YOLO folders", () => {
   const box = "0 0.5 0.5 0.5 0.5\n";
@@ -45,6 +46,49 @@ describe("YOLO folders", () => {
     split("two/images", "two/labels");
     expect(openDataset(folder, "train").images.length).toBe(2);
     expect(counts()).toEqual([1, 1]);
+  });
+
+  it.each([
+    ["train: trian.txt\n", "train", '"trian.txt"'],
+    ["path: .\ntrain: train.txt\nval: holdout/images\n", "valid", '"holdout/images"'],
+    ["val: /mnt/holdout/images\n", "valid", '"/mnt/holdout/images"'],
+    ["test: /mnt/holdout/images\n", "test", '"/mnt/holdout/images"'],
+  ] as const)("takes no other folder for one that is not there: %j", (yaml, name, entry) => {
+    put("data.yaml", `${yaml}names: [cat]\n`);
+    for (const each of ["train", "valid", "test"]) split(`${each}/images`, `${each}/labels`);
+    expect(() => openDataset(folder, name)).toThrow(`names ${entry} for the ${name} images, but there is no such`);
+  });
+
+  it("of a split are not those of a dataset without splits", () => {
+    put("data.yaml", "train: trian\nval: images/val\nnames: [cat]\n");
+    split("images/train", "labels/train");
+    split("images/val", "labels/val");
+    expect(findLayout(folder)).toMatchObject({ unsplit: null, sources: { train: { folders: [] } } });
+    put("data.yaml", "train: trian\nval: lav\nnames: [cat]\n");
+    expect(findLayout(folder)).toMatchObject({ unsplit: null, sources: { train: { folders: [] } } });
+    put("data.yaml", "names: [cat]\n");
+    rmSync(join(folder, "images/train"), { recursive: true });
+    expect(findLayout(folder).unsplit).toBe(null);
+  });
+
+  it("that the path of the file lacks are taken from beside the file, and a finding says so", () => {
+    put("data.yaml", "path: sub\ntrain: train/images\nval: valid/images\nnames: [cat]\n");
+    split("sub/train/images", "sub/train/labels");
+    split("valid/images", "valid/labels");
+    expect(openDataset(folder, "train").warnings).toEqual([
+      `${join(folder, "data.yaml")} says path: sub, which has no valid/images; taken from ${folder}`,
+    ]);
+  });
+
+  it("named by a list in another way are taken if only one name means them, and a finding says so", () => {
+    put("data.yaml", "train: train.txt\nval: valid/images\nnames: [cat]\n");
+    split("train/images", "train/labels");
+    put("train.txt", "/mnt/holdout/a.jpg\n");
+    expect(openDataset(folder, "train").warnings).toEqual([
+      "/mnt/holdout/a.jpg is taken for the file train/images/a.jpg",
+    ]);
+    put("train.txt", "/mnt/holdout/a.jpg\ntrain/images/a.jpg\n");
+    expect(() => openDataset(folder, "train")).toThrow(/holdout.a\.jpg .*several images may mean it/);
   });
 
   it("inside another folder that is called images", () => {

@@ -113,13 +113,8 @@ interface ImagePath {
 
 /** The images of the folders, then those of the lists, each once. */
 function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: Problem[]): ImagePath[] {
-  const seen = new Set<string>();
-  const images: ImagePath[] = [];
-  const add = (image: ImagePath): void => {
-    if (seen.has(image.file)) return;
-    seen.add(image.file);
-    images.push(image);
-  };
+  const images = new Map<string, ImagePath>();
+  const add = (image: ImagePath): unknown => images.has(image.file) || images.set(image.file, image);
   const other = new Map<string, number>();
   for (const folder of folders)
     for (const file of filesUnder(folder)) {
@@ -127,19 +122,20 @@ function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: 
       if (imageExtensions.has(extension)) add({ name: relative(folder, file), file, missing: null });
       else if (otherImageExtensions.has(extension)) other.set(extension, (other.get(extension) ?? 0) + 1);
     }
+  const respelt = new Map<string, ImagePath>();
   for (const list of lists) {
     const finder = new FileFinder(yolo.root, [dirname(list)], split);
     for (const line of readText(list, "list of images", 1e9, dataFail).split(/\r?\n/)) {
-      if (line.trim() === "") continue;
-      const own = resolve(dirname(list), line.trim());
-      const found = finder.find(line.trim());
-      add(
-        "file" in found
-          ? { name: line.trim(), file: found.file, missing: null }
-          : { name: line.trim(), file: own, missing: found.reason },
-      );
+      const name = line.trim();
+      if (name === "") continue;
+      const own = resolve(dirname(list), name);
+      const found = finder.find(name);
+      if (!("file" in found)) add({ name, file: own, missing: found.reason });
+      else if (found.respelt) respelt.set(own, { name, file: found.file, missing: null });
+      else add({ name, file: found.file, missing: null });
     }
   }
+  addRespelt(images, respelt, yolo.root, problems);
   for (const [extension, count] of other)
     problems.push({
       check: "images of other kinds",
@@ -147,5 +143,27 @@ function imagesOf({ folders, lists, yolo }: YoloSource, split: Split, problems: 
       id: null,
       message: `${counted(count, `${extension} file`)} of ${folders.join(", ")} cannot be decoded: convert ${agreeing(count, "it", "them")} to JPEG or PNG`,
     });
-  return images;
+  return [...images.values()];
+}
+
+/** A file that is found by another spelling of its name is taken, unless other names mean the same file. */
+function addRespelt(
+  images: Map<string, ImagePath>,
+  respelt: ReadonlyMap<string, ImagePath>,
+  root: string,
+  problems: Problem[],
+): void {
+  const uses = new Map<string, number>([...images.keys()].map((file) => [file, 1]));
+  for (const { file } of respelt.values()) uses.set(file, (uses.get(file) ?? 0) + 1);
+  for (const [own, image] of respelt) {
+    const shown = relative(root, image.file);
+    if (uses.get(image.file) === 1) {
+      images.set(image.file, image);
+      const message = `${image.name} is taken for the file ${shown}`;
+      problems.push({ check: "names in another spelling", file: image.file, id: null, message });
+    } else {
+      const missing = `there is no such file; ${shown} is there, but several images may mean it`;
+      images.set(own, { name: image.name, file: own, missing });
+    }
+  }
 }
