@@ -47,7 +47,9 @@ describe("a precision asked for by name", () => {
       reason: "as requested",
       note: null,
     });
-    expect(resolvePrecision("16-mixed", machine({})).note).toMatch(/as a tensor core computes them.* slower than 32-true and needs more memory/);
+    expect(resolvePrecision("16-mixed", machine({})).note).toMatch(
+      /as a tensor core computes them.* slower than 32-true and needs more memory/,
+    );
     expect(resolvePrecision("bf16-mixed", machine({})).note).toMatch(/no bfloat16 matrix units/);
     expect(resolvePrecision("32-true", machine({})).note).toBeNull();
   });

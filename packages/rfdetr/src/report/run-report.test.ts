@@ -32,6 +32,22 @@ describe("the report of a run", () => {
     expect(pageOf(folder).text()).not.toContain("Modules of their own precision");
   });
 
+  it("lists rules of modules that were set while the run trained", () => {
+    const folder = reportRun(join(root, "changed"));
+    const file = join(folder, "config.json");
+    const config = JSON.parse(readFileSync(file, "utf8"));
+    config.settings.precision_changes = [
+      { step: 2, pattern: "class_embed", rule: "fp32" },
+      { step: 3, pattern: "bbox_embed", rule: "fp32" },
+      { step: 4, undo: true },
+      { step: 1e9, pattern: "backbone", rule: "fp32" },
+    ];
+    writeFileSync(file, JSON.stringify(config));
+    const changed = pageOf(folder).text();
+    expect(changed).toContain("*.norm in fp32, class_embed in fp32, set while it trained");
+    expect(changed).not.toMatch(/bbox_embed in fp32|backbone in fp32/);
+  });
+
   it("says of bf16x3 what it comes to on a machine without units for it", () => {
     const folder = reportRun(join(root, "split"));
     const file = join(folder, "numerics.jsonl");

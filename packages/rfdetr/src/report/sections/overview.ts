@@ -1,10 +1,12 @@
 // What was trained on what, and how it ended.
+import type { Overrides } from "@rfdetr/amp";
 import { lowPrecisionOf, type Precision } from "@rfdetr/amp/names";
 import { formatBytes } from "@rfdetr/amp/text";
 import { type CocoSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import { mainColumns } from "../../eval/figures/main-columns.js";
 import { endInWords } from "../../run/transcript/ending.js";
 import { randomWeightsAdvice } from "../../run/transcript/header.js";
+import { overridesAt, precisionChanges } from "../../settings/precision-changes.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { definitions } from "../html/table.js";
 import { counted, duration, fraction, grouped } from "../html/words.js";
@@ -143,7 +145,10 @@ export function trainedOnWhat(run: RunRecord): Html | null {
   const { settings, data, versions, class_names: classes } = config;
   const header = numerics.header;
   const weights = text(settings.weights);
-  const overrides = actingOverrides(header?.precision ?? config.precision ?? null, header?.overrides ?? {});
+  const changes = precisionChanges.safeParse(settings.precision_changes ?? []).data ?? [];
+  const atStart = (header?.overrides ?? {}) as Overrides;
+  const atEnd = overridesAt({ precisionOverrides: atStart, precisionChanges: changes }, numerics.lastStep + 1);
+  const overrides = actingOverrides(header?.precision ?? config.precision ?? null, atEnd);
   const started = config.started ?? summary?.started ?? null;
   const lost = summary?.bad_images ?? 0;
   return definitions([
@@ -167,7 +172,7 @@ export function trainedOnWhat(run: RunRecord): Html | null {
       "Modules of their own precision",
       overrides.length === 0
         ? null
-        : html`${overrides.map(([pattern, rule], i) => html`${i > 0 && ", "}${pathOf(pattern)} in ${ruleWords(rule, header)}`)}`,
+        : html`${overrides.map(([pattern, rule], i) => html`${i > 0 && ", "}${pathOf(pattern)} in ${ruleWords(rule, header)}${atStart[pattern] !== rule && ", set while it trained"}`)}`,
     ],
     ["Processes", processesOf(run) > 1 ? String(processesOf(run)) : null],
     ["Hardware", config.hardware ?? header?.hardware ?? null],

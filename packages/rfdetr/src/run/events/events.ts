@@ -48,6 +48,8 @@ export interface StartEvent {
   reason: string;
   /** What this precision costs on this hardware, in words; null where nothing is to be said. */
   precisionNote: string | null;
+  /** Rules of modules that the next step follows, by pattern, as `precision_overrides` and its changes give them. */
+  overrides: Readonly<Record<string, string>>;
   device: string;
   /** Name of the GPU; null on a CPU. */
   deviceName: string | null;

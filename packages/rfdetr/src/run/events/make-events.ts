@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readHardware } from "@rfdetr/amp";
 import { getNumThreads } from "@rfdetr/torch";
 import type { CocoFigures } from "../../eval/coco/coco-summary.js";
+import { overridesAt } from "../../settings/precision-changes.js";
 import { machineLine, peakRss } from "../../support/machine/machine.js";
 import type { StepResult } from "../../train/step/step.js";
 import { readSummary } from "../files/read-summary.js";
@@ -50,6 +51,7 @@ export function startEvent({
     precision: session.precision,
     reason: session.reason,
     precisionNote: session.precisionNote,
+    overrides: { ...overridesAt(settings, progress.step + 1) },
     device: parts.device,
     deviceName: nameOf(parts.device),
     threads: getNumThreads(),

@@ -34,6 +34,14 @@ describe("the header of a run", () => {
     );
   });
 
+  it("shows the precision of single modules, where the precision casts anything", () => {
+    const overrides = { class_embed: "fp32", "backbone.*": "bf16" };
+    expect(field("precision", { overrides })).toBe(
+      "16-mixed: as requested\nmodules of their own precision: class_embed in fp32, backbone.* in bf16",
+    );
+    expect(field("precision", { overrides, precision: "32-true" })).toBe("32-true: as requested");
+  });
+
   it("names the GPU", () => {
     const gpu = { device: "cuda:0", deviceName: "NVIDIA H100", threads: 16 };
     expect(field("device", gpu)).toBe("cuda:0 (NVIDIA H100), 16 threads; 2 × EPYC");

@@ -1,6 +1,7 @@
 // The header of a run in words: what is trained on what, from which weights, where, and in which precision.
 
 import { basename, dirname } from "node:path";
+import { lowPrecisionOf, type Precision } from "@rfdetr/amp/names";
 import { counted, type Field, grouped, hms, unbroken, wholePath } from "../../support/format.js";
 import { pixelsOf, shapeInWords } from "../../support/shape.js";
 import { publishedWeights } from "../../weights/published/published-weights.js";
@@ -25,9 +26,21 @@ export function headerFields(event: StartEvent): Field[] {
     ["weights", weightsInWords(event)],
     ["schedule", scheduleInWords(event), ratesInWords(event), ...sizesInWords(event)],
     ["device", deviceInWords(event)],
-    ["precision", `${precision}: ${reason}`, ...(precisionNote === null ? [] : [precisionNote])],
+    [
+      "precision",
+      `${precision}: ${reason}`,
+      ...(precisionNote === null ? [] : [precisionNote]),
+      ...overridesInWords(event),
+    ],
     ["run", wholePath(event.dir)],
   ];
+}
+
+/** The rules that modules have of their own; none where the precision casts nothing, and so reads no rule. */
+function overridesInWords({ precision, overrides }: StartEvent): string[] {
+  const rules = Object.entries(overrides).map(([pattern, rule]) => `${pattern} in ${rule}`);
+  const casts = lowPrecisionOf[precision as Precision] !== null;
+  return rules.length === 0 || !casts ? [] : [`modules of their own precision: ${rules.join(", ")}`];
 }
 
 function deviceInWords({ device, deviceName, threads, processes, hardware }: StartEvent): string {

@@ -27,6 +27,7 @@ export const startEvent: StartEvent = {
   precision: "16-mixed",
   reason: "as requested",
   precisionNote: null,
+  overrides: {},
   device: "cpu",
   deviceName: null,
   threads: 1,
