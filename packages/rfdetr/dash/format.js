@@ -18,6 +18,13 @@ export const bestText = (value, ofMasks) => (ofMasks ? `${score(value)} mask` : 
 /** Which epoch a figure is of. @param {number | null} epoch */
 export const epochText = (epoch) => (epoch === null ? "" : `epoch ${whole(epoch)}`);
 
+/**
+ * Says that something is of the last evaluation, which is seldom that of the best epoch.
+ * @param {string} what @param {{epoch: number | null} | null} origin
+ */
+export const lastEvaluationText = (what, origin) =>
+  `${what} of the last evaluation${typeof origin?.epoch === "number" ? `, that of ${epochText(origin.epoch)}` : ""}.`;
+
 /** @param {number | null | undefined} value */
 export const brief = (value) => {
   if (value === null || value === undefined) return "–";

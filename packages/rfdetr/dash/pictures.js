@@ -3,7 +3,7 @@
 import { ask, Latest } from "./client.js";
 import { fill, h, picture, s } from "./dom.js";
 import { kindWords } from "./error-words.js";
-import { epochText, whole } from "./format.js";
+import { epochText, lastEvaluationText, whole } from "./format.js";
 import { LabelPlaces } from "./label-places.js";
 import { Tag } from "./label-tag.js";
 
@@ -99,8 +99,7 @@ export class Pictures {
     this.#body.hidden = isEmpty;
     this.#none.textContent = isEmpty ? "No images were kept of an evaluation. They come with the first one." : "";
     if (view === null || isEmpty) return;
-    const epoch = epochText(view.origin?.epoch ?? null);
-    this.#whose.textContent = `Detections of the last evaluation${epoch === "" ? "" : `, that of ${epoch}`}.`;
+    this.#whose.textContent = lastEvaluationText("Detections", view.origin);
     if (!this.#isSet) {
       this.#threshold = view.threshold ?? 0.5;
       this.#isSet = true;

@@ -6,7 +6,7 @@ import { ask, Latest } from "./client.js";
 import { Controls } from "./controls.js";
 import { Curves } from "./curves.js";
 import { fill, h } from "./dom.js";
-import { ago, epochText, score, whole } from "./format.js";
+import { ago, epochText, lastEvaluationText, score, whole } from "./format.js";
 import { Microscope } from "./microscope.js";
 import { Pictures } from "./pictures.js";
 import { Processes } from "./processes.js";
@@ -184,7 +184,9 @@ class Classes {
     if (evaluation === this.#version) return;
     this.#version = evaluation;
     const view = await ask(`/api/runs/${this.run}/evaluation`);
-    fill(this.element, view === null ? h("p", { class: "quiet" }, "No epoch was evaluated yet.") : classTable(view));
+    const quiet = (/** @type {string} */ text) => h("p", { class: "quiet whose" }, text);
+    if (view === null) fill(this.element, quiet("No epoch was evaluated yet."));
+    else fill(this.element, quiet(lastEvaluationText("Figures", view.origin)), classTable(view));
   }
 }
 

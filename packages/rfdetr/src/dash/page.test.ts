@@ -219,7 +219,7 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     await page.close();
   });
 
-  it("names the epoch of its best figure, and that of the detections that it shows", async () => {
+  it("names the epoch of its best figure, and that of the detections and of the classes that it shows", async () => {
     const page = await open();
     await page.locator("tr", { hasText: "planted" }).locator(".of").waitFor();
     expect(await page.locator("tr", { hasText: "planted" }).locator(".of").textContent()).toMatch(/^epoch \d+$/);
@@ -229,6 +229,11 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     await page.locator(".boxes .detection").first().waitFor();
     expect(await page.locator('[role="tabpanel"]').textContent()).toContain(
       "Detections of the last evaluation, that of epoch 7.",
+    );
+    await page.getByRole("tab", { name: "Classes" }).click();
+    await page.locator("table", { hasText: "Threshold" }).waitFor();
+    expect(await page.locator('[role="tabpanel"]').textContent()).toContain(
+      "Figures of the last evaluation, that of epoch 7.",
     );
     await page.close();
   });
