@@ -1,8 +1,9 @@
 // Finds and reads the label file of each image of a YOLO dataset.
+import { lstatSync, readdirSync } from "node:fs";
 import { basename, dirname, extname, join, resolve, sep } from "node:path";
 import type { DataError } from "../../support/errors.js";
 import { dataFail, readText } from "../../support/files/text-file.js";
-import { filesIn, isFolder, isInside, spellingKey } from "./find-file.js";
+import { isClutter, isFolder, isInside, spellingKey } from "./find-file.js";
 import type { Problem } from "./listing.js";
 
 /** Text files beside labels that are none. */
@@ -39,8 +40,13 @@ export class LabelFiles {
     const name = `${basename(image, extname(image))}.txt`;
     const folder = this.#folderOf(image);
     const path = this.#fileOf(image, folder, name);
-    if (path === null) return { path: join(folder, name), text: null };
-    const report = (check: string, message: string): unknown => problems.push({ check, file: path, id: null, message });
+    const file = path ?? join(folder, name);
+    const report = (check: string, message: string): unknown => problems.push({ check, file, id: null, message });
+    if (path === null) {
+      const blocked = this.#notFolder(folder);
+      if (blocked !== null) report("malformed labels", `the labels of ${image} are missing: ${blocked} is no folder`);
+      return { path: file, text: null, unread: blocked !== null };
+    }
     const other = this.#used.get(path);
     if (other !== undefined)
       report("labels of two images", `${path} is taken for the labels of ${image} and of ${other}`);
@@ -104,10 +110,22 @@ export class LabelFiles {
     return beside !== null ? own : (folders[0] ?? own);
   }
 
+  /** What stands in the place of a folder of labels, such as a file, or a link that leads nowhere. */
+  #notFolder(folder: string): string | null {
+    for (let path = resolve(folder); isInside(this.#root, path); path = dirname(path)) {
+      if (isFolder(path)) return null;
+      if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return path;
+    }
+    return null;
+  }
+
   #filesIn(folder: string): LabelFolder {
     const known = this.#folders.get(folder);
     if (known !== undefined) return known;
-    const paths = isFolder(folder) ? filesIn(folder).filter((file) => extname(file).toLowerCase() === ".txt") : [];
+    // A folder called like a label file counts, to be named.
+    const names = isFolder(folder) ? readdirSync(folder).filter((name) => !isClutter(name)) : [];
+    const texts = names.filter((name) => extname(name).toLowerCase() === ".txt").sort();
+    const paths = texts.map((name) => join(folder, name));
     const files: LabelFolder = { byName: new Map(paths.map((path) => [basename(path), path])), bySpelling: new Map() };
     for (const path of paths) {
       const key = spellingKey(basename(path));

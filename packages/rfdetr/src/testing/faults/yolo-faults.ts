@@ -1,5 +1,5 @@
 // What can be wrong with labels of YOLO.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { folder, type Kind, yolo } from "../checked-dataset.js";
 import { writePicture } from "../dataset-files.js";
@@ -19,6 +19,23 @@ export const yoloFaults: Kind[] = [
     "no labels folder",
     () => rmSync(join(folder, "train/labels"), { recursive: true }),
     ["train images without annotations: kept ×2", "train no annotations: refused"],
+    false,
+  ],
+  [
+    "a folder called like a label file",
+    () => {
+      rmSync(join(folder, "train/labels/a.txt"));
+      mkdirSync(join(folder, "train/labels/a.txt"));
+    },
+    ["train malformed labels: refused"],
+  ],
+  [
+    "a link that leads nowhere for the folder of labels",
+    () => {
+      rmSync(join(folder, "valid/labels"), { recursive: true });
+      symlinkSync("/nowhere/labels", join(folder, "valid/labels"));
+    },
+    ["valid malformed labels: refused ×2", "valid no annotations: kept"],
     false,
   ],
   ["a label without its image", () => yolo("z", "0 0.5 0.5 0.2 0.2"), ["train labels without an image: kept"]],
