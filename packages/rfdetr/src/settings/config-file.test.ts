@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { reasonOf } from "../support/files/system-error.js";
 import { defineConfig, loadConfig } from "./config-file.js";
 import { configSchema } from "./config-schema.js";
 import { resolveSettings } from "./resolve.js";
@@ -18,6 +19,31 @@ describe("a config file", () => {
     expect(await loadConfig(file("a.json", '{ "lr": 0.1 }'))).toEqual({ lr: 0.1 });
     expect(await loadConfig(file("a.yaml", "lr: 0.1\n"))).toEqual({ lr: 0.1 });
     expect(await loadConfig(file("a.mjs", "export default { lr: 0.1 };\n"))).toEqual({ lr: 0.1 });
+  });
+
+  it("may name its data as detector.train does", async () => {
+    for (const path of [
+      file("data.json", '{ "data": "birds" }'),
+      file("data.mjs", 'export default { data: "birds" };\n'),
+    ])
+      expect(await loadConfig(path)).toEqual({ dataset_dir: "birds" });
+    await expect(loadConfig(file("both.json", '{ "data": "a", "dataset_dir": "b" }'))).rejects.toThrow(
+      "Expected data or dataset_dir but received both: leave one out",
+    );
+  });
+
+  it("may be that of a run, whose settings are taken without its folder", async () => {
+    const run = { started: "2026-11-27T10:00:00Z", settings: { lr: 0.1, output_dir: "runs/a" }, seed: 3 };
+    expect(await loadConfig(file("config.json", JSON.stringify(run)))).toEqual({ lr: 0.1 });
+  });
+
+  it("in TypeScript says what an older Node can read", () => {
+    const error = Object.assign(new TypeError('Unknown file extension ".ts" for /x/s.ts'), {
+      code: "ERR_UNKNOWN_FILE_EXTENSION",
+    });
+    expect(reasonOf(error)).toBe(
+      `Node ${process.versions.node} reads no TypeScript: write it as JavaScript (.mjs), or take Node 22.18 or later`,
+    );
   });
 
   it("that cannot be used is named", async () => {
@@ -66,6 +92,7 @@ describe("the schema of config files", () => {
     }
     expect(properties.lr).toMatchObject({ type: "number", minimum: 0, default: 1e-4 });
     expect(properties.batchSize).toEqual({ $ref: "#/properties/batch_size" });
+    expect(properties.data).toEqual({ $ref: "#/properties/dataset_dir" });
     expect(properties.pretrain_weights).toEqual({ $ref: "#/properties/weights" });
     expect(properties.optimizer.description).toMatch(/^No setting here: /);
     expect(properties.$schema).toMatchObject({ type: "string" });

@@ -6,11 +6,14 @@ import type { GivenData } from "../data/custom/data-path.js";
 import { ConfigError } from "../support/errors.js";
 import { reasonOf } from "../support/files/system-error.js";
 import { shown } from "../support/shown.js";
-import { readConfigFile } from "./resolve.js";
+import { readConfigFile, settingsIn } from "./resolve.js";
 import type { TrainOptions } from "./settings.js";
 
-/** The settings of a config file, whose `datasetDir` may also be a custom dataset, or several datasets. */
-export type ConfigFile = Omit<TrainOptions, "datasetDir"> & { datasetDir?: string | GivenData };
+/** The settings of a config file, whose `data` (or `datasetDir`) may also be a custom dataset, or several datasets. */
+export type ConfigFile = Omit<TrainOptions, "datasetDir"> & {
+  data?: string | GivenData;
+  datasetDir?: string | GivenData;
+};
 
 /**
  * The settings of a config file, with their types checked while they are typed. It changes nothing.
@@ -33,7 +36,7 @@ export async function loadConfig(path: string): Promise<Record<string, unknown>>
   try {
     ({ default: config } = await import(pathToFileURL(resolve(path)).href));
     // Getters are code of the user too.
-    if (typeof config === "object" && config !== null && !Array.isArray(config)) return { ...config };
+    if (typeof config === "object" && config !== null && !Array.isArray(config)) return settingsIn({ ...config });
   } catch (error) {
     throw new ConfigError(`The config file ${path} cannot be loaded: ${reasonOf(error)}`, { cause: error });
   }

@@ -48,6 +48,7 @@ export function configSchema(): Schema {
   }
   const { type, minLength, ...named } = properties.dataset_dir as Schema;
   properties.dataset_dir = { ...named, anyOf: [{ type, minLength }, severalDatasets] };
+  properties.data = { $ref: "#/properties/dataset_dir" };
   properties.lr_scheduler_kwargs = {
     type: "object",
     description: "lr_drop and min_factor, as in the Python package",

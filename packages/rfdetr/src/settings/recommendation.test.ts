@@ -56,6 +56,14 @@ describe("a recommendation in a config file", () => {
     });
   });
 
+  it("refuses the record of a run, and leaves it alone", () => {
+    const path = join(folder, "config.json");
+    const record = '{"started": "2026-11-27T10:00:00Z", "settings": {"lr": 1}}';
+    writeFileSync(path, record);
+    expect(() => writeRecommendation(path, measured("bf16-mixed"))).toThrow(/is the record of a run$/);
+    expect(readFileSync(path, "utf8")).toBe(record);
+  });
+
   it("refuses a file that holds no settings, and leaves it alone", () => {
     const path = join(folder, "config.json");
     writeFileSync(path, "epochs: 7");

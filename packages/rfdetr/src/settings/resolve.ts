@@ -300,24 +300,43 @@ function describe(schema: JsonSchema): string {
 }
 
 /**
- * Reads a config file (JSON, or YAML if it is called so; snake_case or camelCase names), or a `training_config.json` of
- * the package.
+ * Reads a config file (JSON, or YAML if it is called so; snake_case or camelCase names), the `config.json` of a run, or
+ * a `training_config.json` of the package.
  * @throws ConfigError naming the file
  */
 export function readConfigFile(path: string): Record<string, unknown> {
+  return settingsIn(readObject(path));
+}
+
+/** What a config file holds, as it is. @throws ConfigError naming the file */
+export function readObject(path: string): Record<string, unknown> {
   const fail: Fail = (message, cause) => new ConfigError(message, { cause });
   const value = /\.ya?ml$/i.test(path) ? readYaml(path, fail) : readJson(path, fail);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new ConfigError(`Expected an object of settings in ${path} but received ${shown(value)}`);
-  return flatten(value as Record<string, unknown>);
+  return value as Record<string, unknown>;
+}
+
+/** Whether it is what the `config.json` of a run holds. */
+export function isRunConfig(file: object): file is { started: string; settings: Record<string, unknown> } {
+  const { started, settings: own } = file as Record<string, unknown>;
+  return typeof started === "string" && typeof own === "object" && own !== null && isPlain(own);
 }
 
 /**
- * The package's `training_config.json` holds the settings of training and model in two objects, and names the variant
- * by its class.
+ * The settings in what a config file holds. `data` is `dataset_dir`, as in `detector.train`. A run's `config.json`
+ * holds its settings in an object; its folder is not taken, since a run never writes over another. The package's
+ * `training_config.json` holds those of training and model in two objects, and names the variant by its class.
  */
-function flatten(file: Record<string, unknown>): Record<string, unknown> {
-  const { train_config: train, model_config: model, model_config_type: type } = file;
+export function settingsIn({ data, ...rest }: Record<string, unknown>): Record<string, unknown> {
+  if (isRunConfig(rest)) {
+    const { output_dir: _, ...settings } = rest.settings;
+    return settings;
+  }
+  if (data !== undefined && rest.dataset_dir !== undefined)
+    throw new ConfigError("Expected data or dataset_dir but received both: leave one out");
+  const file = data === undefined ? rest : { ...rest, dataset_dir: data };
+  const { train_config: train, model_config: model, model_config_type: type } = file as Record<string, unknown>;
   if (typeof train !== "object" || typeof model !== "object") return file;
   const { model_name: name, amp, ...sizes } = (model ?? {}) as Record<string, unknown>;
   const { amp_dtype: dtype = "auto" } = (train ?? {}) as Record<string, unknown>;

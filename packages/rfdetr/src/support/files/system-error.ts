@@ -43,6 +43,8 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (isSystemError(error) && error.code === "ENOENT" && error.path?.includes("\ufffd") === true)
     return "its name is not valid UTF-8, so that it cannot be opened: rename it";
+  if ((error as NodeJS.ErrnoException).code === "ERR_UNKNOWN_FILE_EXTENSION" && /\.[cm]?ts\b/.test(error.message))
+    return `Node ${process.versions.node} reads no TypeScript: write it as JavaScript (.mjs), or take Node 22.18 or later`;
   const reason = isSystemError(error) ? reasons[error.code ?? ""] : undefined;
   return reason ?? error.message;
 }
