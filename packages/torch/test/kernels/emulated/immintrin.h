@@ -21,6 +21,7 @@ using __mmask32 = uint32_t;
 #define _MM_FROUND_TO_NEAREST_INT 0
 #define _MM_FROUND_NO_EXC 8
 #define _CMP_GE_OQ 0x1d
+#define _CMP_NLT_UQ 0x15
 #define _mm_prefetch(address, hint) static_cast<void>(address)
 
 namespace emulated {
@@ -175,8 +176,9 @@ inline __m512 _mm512_abs_ps(__m512 a) {
 inline __m512 _mm512_roundscale_ps(__m512 a, int) {
   return emulated::floats([&](int i) { return std::nearbyint(a[i]); });
 }
-inline __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
+inline __m512 _mm512_maskz_scalef_ps(__mmask16 mask, __m512 a, __m512 b) {
   return emulated::floats([&](int i) {
+    if (!(mask >> i & 1)) return 0.0f;
     if (std::isnan(a[i]) || std::isnan(b[i])) return a[i] + b[i];
     return std::ldexp(a[i], static_cast<int>(std::fmax(-400, std::fmin(400, std::floor(b[i])))));
   });
@@ -210,9 +212,9 @@ inline __m512 _mm512_mask_sub_ps(__m512 otherwise, __mmask16 mask, __m512 a, __m
 }
 inline __m512 _mm512_maskz_mul_ps(__mmask16 mask, __m512 a, __m512 b) { return _mm512_maskz_mov_ps(mask, a * b); }
 inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int how) {
-  if (how != _CMP_GE_OQ) std::abort();
+  if (how != _CMP_GE_OQ && how != _CMP_NLT_UQ) std::abort();
   __mmask16 mask = 0;
-  for (int i = 0; i < 16; ++i) mask |= static_cast<__mmask16>((a[i] >= b[i]) << i);
+  for (int i = 0; i < 16; ++i) mask |= static_cast<__mmask16>((how == _CMP_GE_OQ ? a[i] >= b[i] : !(a[i] < b[i])) << i);
   return mask;
 }
 inline __mmask16 _mm256_cmpgt_epi16_mask(__m256i a, __m256i b) {
