@@ -32,7 +32,7 @@ inline Scratch& attention_scratch() {
   return scratch;
 }
 
-/// The statistics of a query: the largest power of two, and the inverse of the sum of its weights before division.
+/// The statistics of a query: the largest score, and the inverse of the sum of its weights before division.
 constexpr int64_t statistics_count = 2;
 
 // --- forward --------------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ struct ForwardScratch {
   Panels values;          // [keys × width]
   float* queries;         // [width][block]
   float* weights;         // [keys][block]: scores, then weights before division by their sum
-  float *peaks, *totals;  // [block]: the largest score in powers of two, the sum of the weights
+  float *peaks, *totals;  // [block]: the largest score, the sum of the weights
   float* sums;            // [block][width]
 
   ForwardScratch(ScratchPieces& pieces, const Problem& p)
@@ -59,7 +59,7 @@ struct ForwardScratch {
 inline float power_scale(const Problem& p) { return std::fabs(p.scale) * log2_e; }
 inline float sign_of_scale(const Problem& p) { return p.scale < 0 ? -1.0f : 1.0f; }
 
-/// weights[key][query] = key · query, and peaks = the largest of each query in powers of two.
+/// weights[key][query] = key · query, and peaks = the largest of each query.
 inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& keys, int64_t columns) {
   for_panels(columns, [&]<int V>(int64_t n) {
     Vector peaks[V];
@@ -72,13 +72,17 @@ inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& 
                        store(s.weights + (t + r) * query_block + n + lanes * v, tile[r][v]);
                      }
                  });
-    for (int v = 0; v < V; ++v) store(s.peaks + n + lanes * v, peaks[v] * power_scale(p));
+    for (int v = 0; v < V; ++v) store(s.peaks + n + lanes * v, peaks[v]);
   });
 }
 
+/// A score as a weight. The difference comes before the scale: scaled first, and fused with the subtraction, the
+/// largest score would differ from its own rounded value, by more than exp takes where scores are large.
+ALWAYS_INLINE Vector weight_of(Vector score, Vector peak, float scale) { return exp2((score - peak) * scale); }
+
 /// The score at `place` becomes a weight.
 ALWAYS_INLINE Vector weigh(float* place, float scale, Vector peak) {
-  const Vector weight = exp2(load(place) * scale - peak);
+  const Vector weight = weight_of(load(place), peak, scale);
   store(place, weight);
   return weight;
 }
@@ -184,7 +188,7 @@ ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, c
   const auto weigh = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < V; ++v)
-        store(s.weights + (t + r) * query_block + n + lanes * v, exp2(tile[r][v] * scale - peaks[v]) * inverses[v]);
+        store(s.weights + (t + r) * query_block + n + lanes * v, weight_of(tile[r][v], peaks[v], scale) * inverses[v]);
   };
   const auto differentiate = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
@@ -222,8 +226,8 @@ void differentiate(const BackwardScratch& s, const Problem& p, const Rows& keys,
                    const Block<T>& block, const int64_t (&strides)[3], bool add) {
   const int64_t rows = block.rows, columns = round_up(rows, lanes), padded = round_up(p.width, lanes);
   for (int64_t r = 0; r < columns; ++r) {
-    // Queries past the end get weights of zero.
-    s.peaks[r] = r < rows ? block.statistics[r * statistics_count] : INFINITY;
+    // Queries past the end are zeros, and get weights of zero.
+    s.peaks[r] = r < rows ? block.statistics[r * statistics_count] : 0;
     s.inverses[r] = r < rows ? block.statistics[r * statistics_count + 1] : 0;
   }
   pack_columns(block.query, strides[0], rows, p.width, sign_of_scale(p), s.queries, query_block);

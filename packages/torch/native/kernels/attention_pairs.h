@@ -143,7 +143,10 @@ ALWAYS_INLINE void write_score_gradients(const BackwardScratch& s, const Problem
     for (int r = 0; r < 2; ++r) {
       const __mmask16 mask = r == 0 || has_second ? 0xFFFF : 0;
       const int64_t place = (key + r) * block + 16 * v;
-      const __m512 weight = _mm512_maskz_mov_ps(mask, exp2(_mm512_fmsub_ps(score(r, v), power_scale, lse)));
+      // Of large scores the log-sum-exp is rounded by more than exp takes. min returns its second operand when that is
+      // NaN.
+      const __m512 power = _mm512_min_ps(_mm512_setzero_ps(), _mm512_fmsub_ps(score(r, v), power_scale, lse));
+      const __m512 weight = _mm512_maskz_mov_ps(mask, exp2(power));
       const __m512 unscaled = _mm512_mul_ps(weight, _mm512_sub_ps(weight_gradient(r, v), delta));
       gradients[r] = to_bf16(_mm512_maskz_mul_ps(mask, unscaled, scale));
       store_bf16(s.weights + place, weight);

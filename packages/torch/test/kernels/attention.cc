@@ -81,7 +81,7 @@ struct Call {
   /// The logarithm of the sum of exp(scaled score).
   double lse(int64_t row) const {
     if (kernel.statistics == 1) return statistics[row];
-    return (statistics[2 * row] - std::log2(statistics[2 * row + 1])) * std::log(2.0);
+    return statistics[2 * row] * std::fabs(p.scale) - std::log(statistics[2 * row + 1]);
   }
   void run(int64_t first, int64_t last) {
     forward(first, last);
@@ -252,6 +252,20 @@ const AddForKernels large_test("attention of large scores", []<class T>(const Ke
         expect_close(call.out.get(0, i, 0, d), exact.out[i * call.p.width + d], sizeof(T) == 2 ? 0.06 : 1e-2,
                      text("scale ", scale, ", row ", i, ", element ", d));
   }
+});
+
+const AddForKernels finite_test("attention of huge scores is finite", []<class T>(const Kernel<T>& kernel) {
+  Call<T> call(kernel, {1, 1, 20, 40, 32, 1e8f});
+  call.run(0, 1);
+  const auto expect_finite = [&](const char* what, Heads<T>& heads, int64_t rows) {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t d = 0; d < call.p.width; ++d)
+        if (!std::isfinite(heads.get(0, i, 0, d))) throw text(what, ", row ", i, ", element ", d);
+  };
+  expect_finite("out", call.out, call.p.queries);
+  expect_finite("the gradient of the queries", call.query_gradient, call.p.queries);
+  expect_finite("the gradient of the keys", call.key_gradient, call.p.keys);
+  expect_finite("the gradient of the values", call.value_gradient, call.p.keys);
 });
 
 const AddForKernels nan_test("NaN in a query spoils its row alone, in a value its element alone",
