@@ -112,7 +112,7 @@ function modelAlone(predictor, batch) {
 
 /** Images a second of the library's predict, from the second batch on: the first waits for the model to be loaded. */
 async function predictFiles(weights, files, batch) {
-  const detector = await RFDETR.load(weights, { precision });
+  const detector = await RFDETR.load(weights, { precision, device: "cpu" });
   try {
     await detector.predict(files.slice(0, batch), { batch });
     const start = performance.now();
