@@ -29,9 +29,9 @@ struct InTiles {
       const bool in_place = left.step == 1 && rows == square && size.depth == padded;
       const Left part = in_place ? left.from_row(m) : Left{copy_of(left.from_row(m), rows, size.depth), padded, 1};
       for (int64_t n = 0; n < size.columns; n += square)
-        gemm::sum_square({part.data, part.row, tile_size, tile_size * part.row},
-                         {right.data + n, right.stride, tile_size * right.stride, tile_size}, padded / tile_size,
-                         {sums.data + m * sums.stride + n, sums.stride, sums.add});
+        gemm::sum_square<false>({part.data, part.row, tile_size, tile_size * part.row},
+                                {right.data + n, right.stride, tile_size * right.stride, tile_size}, padded / tile_size,
+                                rows, {sums.data + m * sums.stride + n, sums.stride, sums.add}, [](int64_t) {});
     }
   }
 

@@ -103,10 +103,11 @@ const Kernels* avx512_pair_kernels();
 const Kernels* avx512_f32_kernels();
 const Kernels* avx2_f32_kernels();
 
-/// Packs panels first…last of a weight as the right operand of an input from split_rows, in kernels of pairs: its
-/// rounded values, what rounding left, itself rounded, and the rounded values again. A column has `cells`.
-void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t cells, int64_t first, int64_t last,
-                Cell* packed);
+/// Packs panels first…last, of `width` columns, of a weight as the right operand of an input from split_rows, in
+/// kernels of pairs: its rounded values, what rounding left, itself rounded, and the rounded values again. A column has
+/// `cells`.
+void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t width, int64_t cells, int64_t first,
+                int64_t last, Cell* packed);
 
 /// Splits float32 rows [rows × depth] into bfloat16 rows [rows × 3·depth]: [hi, hi, lo], where hi is the rounded value
 /// and lo the rounded rest. Against panels [hi, lo, hi] one product sums hi·hi + hi·lo + lo·hi: 16 bits of each.

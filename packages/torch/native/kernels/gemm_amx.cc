@@ -16,56 +16,78 @@ namespace rfdetr::gemm {
 
 namespace {
 
-constexpr int64_t packed_rows = 2 * left_width;  // of a panel of the left operand
-static_assert(packed_rows == square && right_width % square == 0);
+/// Columns of a packed panel of the right operand, and of the left one. So the tiles of a panel lie one after the
+/// other.
+constexpr int64_t panel_width = square;
+static_assert(panel_width == 2 * left_width);
 
 thread_local Scratch scratch;
 
-/// Writes at most 32 rows of one panel: of its `columns`, from column `column` of the output on.
-void multiply_panel(const Tiles& left, const Pair* panel, int64_t count, const Output& output, const Tile& part) {
-  alignas(64) float sums[square * square];
-  for (int64_t c = 0; c < part.columns; c += square) {
-    const Tile tile{part.row, part.column + c, part.rows, std::min(square, part.columns - c)};
-    prefetch_tile(output, tile.row, tile.column, tile.rows, tile.columns);
-    sum_square(left, {panel + c, right_width, tile_size * right_width, tile_size}, count, {sums, square, false});
-    write_tile(sums, square, output, tile);
-  }
-}
+/// Writes squares of the output. The sums of one wait in memory until the next is being summed: the vector units then
+/// write it while the matrix units multiply.
+class Squares {
+ public:
+  explicit Squares(const Output& output) : output_(output) {}
 
+  /// At most 32 rows and columns of the output = left · right over `count` tiles.
+  void multiply(const Tiles& left, const Tiles& right, int64_t count, const Tile& tile) {
+    prefetch_tile(output_, tile.row, tile.column, tile.rows, tile.columns);
+    const int64_t rows_at_once = (waiting_.rows + count - 1) / count;
+    float* const sums = sums_[turn_ ^= 1];
+    sum_square<true>(left, right, count, tile.rows, {sums, square, false},
+                     [&](int64_t i) { write(sums_[turn_ ^ 1], i * rows_at_once, (i + 1) * rows_at_once); });
+    waiting_ = tile;
+  }
+  /// Writes the last one.
+  void finish() { write(sums_[turn_], 0, waiting_.rows); }
+
+ private:
+  void write(float* sums, int64_t first, int64_t last) {
+    write_rows(sums, square, output_, waiting_, first, std::min(last, waiting_.rows));
+  }
+
+  const Output& output_;
+  Tile waiting_{};
+  int turn_ = 0;
+  alignas(64) float sums_[2][square * square];
+};
+
+/// A square of rows stays in L1 while the panels of the right operand stream by.
 void multiply_rows(const Source& source, int64_t rows, int64_t columns, int64_t depth, const Pair* right,
                    const Output& output) {
-  // These rows stay in L2 while all panels pass.
-  constexpr int64_t block = 4 * square;
   const TileRegisters registers;
+  Squares squares(output);
   const int64_t pairs = depth / 2, padded = whole_tiles(pairs);
-  for (int64_t begin = 0; begin < rows; begin += block) {
-    const int64_t count = std::min(block, rows - begin);
-    const Pair* left = static_cast<const Pair*>(source.data) + begin * pairs;
-    if (count % square != 0 || pairs != padded) left = copy_to_squares(left, pairs, count, pairs, scratch);
-    for (int64_t n = 0; n < columns; n += right_width)
-      for (int64_t m = 0; m < count; m += square)
-        multiply_panel({left + m * padded, padded, tile_size, tile_size * padded}, right + n * padded,
-                       padded / tile_size, output,
-                       {begin + m, n, std::min(square, count - m), std::min(right_width, columns - n)});
+  for (int64_t m = 0; m < rows; m += square) {
+    const int64_t count = std::min(square, rows - m);
+    const Pair* left = static_cast<const Pair*>(source.data) + m * pairs;
+    if (count < square || pairs != padded) left = copy_to_squares(left, pairs, count, pairs, scratch);
+    for (int64_t n = 0; n < columns; n += panel_width)
+      squares.multiply({left, padded, tile_size, tile_size * padded},
+                       {right + n * padded, panel_width, tile_size * panel_width, tile_size}, padded / tile_size,
+                       {m, n, count, std::min(panel_width, columns - n)});
   }
+  squares.finish();
 }
 
 void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t columns, int64_t depth,
                      const Output& output) {
   const TileRegisters registers;
+  Squares squares(output);
   const int64_t pairs = whole_tiles((depth + 1) / 2);
-  for (int64_t n = 0; n < columns; n += right_width)
-    for (int64_t m = 0; m < rows; m += packed_rows)
-      multiply_panel({left + m * pairs, tile_size, tile_size * tile_size, tile_size * pairs}, right + n * pairs,
-                     pairs / tile_size, output,
-                     {m, n, std::min(packed_rows, rows - m), std::min(right_width, columns - n)});
+  for (int64_t m = 0; m < rows; m += panel_width)
+    for (int64_t n = 0; n < columns; n += panel_width)
+      squares.multiply({left + m * pairs, tile_size, tile_size * tile_size, tile_size * pairs},
+                       {right + n * pairs, panel_width, tile_size * panel_width, tile_size}, pairs / tile_size,
+                       {m, n, std::min(panel_width, rows - m), std::min(panel_width, columns - n)});
+  squares.finish();
 }
 
 /// A panel is two panels of the kernels in vectors, in which each square of 16 × 16 pairs is transposed.
 void pack_left_tiles(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
                      Pair* packed, float* sums) {
   pack_left(matrix, columns, depth, pairs, 2 * first, 2 * last, packed, sums);
-  const int64_t panel = pairs * packed_rows;
+  const int64_t panel = pairs * panel_width;
   for (Pair* at = packed + first * panel; at < packed + last * panel; at += tile_size * tile_size) {
     __m512i rows[tile_size];
     for (int r = 0; r < tile_size; ++r) rows[r] = _mm512_load_si512(at + r * tile_size);
@@ -79,13 +101,13 @@ void pack_left_tiles(const Source& matrix, int64_t columns, int64_t depth, int64
 const Kernels* amx_pair_kernels() {
   static constexpr Kernels kernels{
       .name = "amx_bf16",
-      .right_width = right_width,
-      .left_width = packed_rows,
+      .right_width = panel_width,
+      .left_width = panel_width,
       .cell_elements = 2,
       .cell_unit = tile_size,
       .row_unit = square,
-      .pack_transposed = pack_transposed,
-      .pack_right = pack_right,
+      .pack_transposed = pack_transposed<panel_width>,
+      .pack_right = pack_right<panel_width>,
       .pack_left = pack_left_tiles,
       .multiply_rows = multiply_rows,
       .multiply_packed = multiply_packed,

@@ -46,7 +46,7 @@ void multiply_tile(const Left& left, const Pair* right, int64_t pairs, const Out
   alignas(64) float stored[R * V * 16];
   for (int r = 0; r < R; ++r)
     for (int v = 0; v < V; ++v) _mm512_store_ps(stored + (r * V + v) * 16, sums[r][v]);
-  write_tile(stored, 16 * V, output, tile);
+  write_rows(stored, 16 * V, output, tile, 0, R);
 }
 
 /// One tile of the output = left · one panel of the right operand.
@@ -113,8 +113,8 @@ const Kernels* avx512_pair_kernels() {
       .cell_elements = 2,
       .cell_unit = 1,
       .row_unit = tile_rows,
-      .pack_transposed = pack_transposed,
-      .pack_right = pack_right,
+      .pack_transposed = pack_transposed<right_width>,
+      .pack_right = pack_right<right_width>,
       .pack_left = pack_left,
       .multiply_rows = multiply_rows,
       .multiply_packed = multiply_packed,

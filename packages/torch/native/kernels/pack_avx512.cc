@@ -98,41 +98,49 @@ void pack(const Source& matrix, int64_t columns, int64_t depth, int64_t first, i
   clear_rest(packed, width, (depth + 1) / 2, pairs, first, last);
 }
 
-/// Packs weights to panels of `pairs` pairs, from pair `begin` of each on. With `residual`, packs the rounding error of
-/// each weight, itself rounded to bfloat16.
-void pack_transposed_part(const Source& weight, int64_t columns, int64_t depth, int64_t first, int64_t last,
-                          int64_t pairs, int64_t begin, bool residual, Pair* packed) {
+/// Packs weights to panels of `width` columns and `pairs` pairs, from pair `begin` of each on. With `residual`, packs
+/// the rounding error of each weight, itself rounded to bfloat16.
+void pack_transposed_part(const Source& weight, int64_t columns, int64_t depth, int64_t width, int64_t first,
+                          int64_t last, int64_t pairs, int64_t begin, bool residual, Pair* packed) {
   const int64_t count = (depth + 1) / 2;
   for (int64_t panel = first; panel < last; ++panel) {
-    Pair* to = packed + (panel * pairs + begin) * right_width;
-    for (int64_t c = 0; c < right_width; c += 16)
+    Pair* to = packed + (panel * pairs + begin) * width;
+    for (int64_t c = 0; c < width; c += 16)
       for (int64_t k = 0; k < count; k += 16) {
         __m512i rows[16];
         for (int r = 0; r < 16; ++r) {
-          const int64_t column = panel * right_width + c + r;
+          const int64_t column = panel * width + c + r;
           rows[r] =
               column < columns ? load_pairs(weight, column, 2 * k, depth - 2 * k, residual) : _mm512_setzero_si512();
           prefetch(weight, column + 16, 2 * k, 32);
         }
         transpose(rows);
         for (int64_t i = 0; i < std::min<int64_t>(16, count - k); ++i)
-          _mm512_store_si512(to + (k + i) * right_width + c, rows[i]);
+          _mm512_store_si512(to + (k + i) * width + c, rows[i]);
       }
   }
 }
 
 }  // namespace
 
+template <int64_t width>
 void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
                      Pair* packed) {
-  pack_transposed_part(weight, columns, depth, first, last, pairs, 0, false, packed);
-  clear_rest(packed, right_width, (depth + 1) / 2, pairs, first, last);
+  pack_transposed_part(weight, columns, depth, width, first, last, pairs, 0, false, packed);
+  clear_rest(packed, width, (depth + 1) / 2, pairs, first, last);
 }
 
+template <int64_t width>
 void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
                 Pair* packed) {
-  pack<false>(matrix, columns, depth, first, last, right_width, pairs, packed, nullptr);
+  pack<false>(matrix, columns, depth, first, last, width, pairs, packed, nullptr);
 }
+
+// For vectors, and for matrix units.
+template void pack_transposed<64>(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, Pair*);
+template void pack_transposed<32>(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, Pair*);
+template void pack_right<64>(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, Pair*);
+template void pack_right<32>(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, Pair*);
 
 void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
                Pair* packed, float* sums) {
@@ -140,12 +148,12 @@ void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t pai
        : pack<false>(matrix, columns, depth, first, last, left_width, pairs, packed, nullptr);
 }
 
-void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t cells, int64_t first, int64_t last,
-                Cell* packed) {
+void pack_split(const Source& weight, int64_t columns, int64_t depth, int64_t width, int64_t cells, int64_t first,
+                int64_t last, Cell* packed) {
   const int64_t pairs = (depth + 1) / 2;
   for (int64_t part = 0; part < 3; ++part)
-    pack_transposed_part(weight, columns, depth, first, last, cells, part * pairs, part == 1, packed);
-  clear_rest(packed, right_width, 3 * pairs, cells, first, last);
+    pack_transposed_part(weight, columns, depth, width, first, last, cells, part * pairs, part == 1, packed);
+  clear_rest(packed, width, 3 * pairs, cells, first, last);
 }
 
 void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
@@ -172,6 +180,6 @@ void split_rows(const float* from, int64_t rows, int64_t depth, uint16_t* to) {
 #include "gemm.h"
 
 // Nobody calls these without kernels of pairs.
-void rfdetr::gemm::pack_split(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, Cell*) {}
+void rfdetr::gemm::pack_split(const Source&, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, Cell*) {}
 void rfdetr::gemm::split_rows(const float*, int64_t, int64_t, uint16_t*) {}
 #endif

@@ -4,9 +4,11 @@
 
 namespace rfdetr::gemm {
 
-// The functions of Kernels, for panels of `pairs` cells.
+// The functions of Kernels, for panels of `pairs` cells, and of the right operand of `width` columns: 64 or 32.
+template <int64_t width>
 void pack_transposed(const Source& weight, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
                      Pair* packed);
+template <int64_t width>
 void pack_right(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,
                 Pair* packed);
 void pack_left(const Source& matrix, int64_t columns, int64_t depth, int64_t pairs, int64_t first, int64_t last,

@@ -118,7 +118,7 @@ at::Tensor pack_split_weight(const at::Tensor& weight) {
   const int64_t outputs = weight.size(0), inputs = weight.size(1), width = kernels.right_width;
   at::Tensor packed = packed_memory(packed_weight_size(kernels, outputs, 3 * inputs));
   parallel_for(0, panels_of(outputs, width), grain(24 * width * inputs), [&](int64_t first, int64_t last) {
-    gemm::pack_split(source_of(weight, true), outputs, inputs, kernels.cells(3 * inputs), first, last,
+    gemm::pack_split(source_of(weight, true), outputs, inputs, width, kernels.cells(3 * inputs), first, last,
                      cells_of(packed));
   });
   return packed;

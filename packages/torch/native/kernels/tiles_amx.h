@@ -50,11 +50,23 @@ inline const Pair* copy_to_squares(const Pair* rows, int64_t stride, int64_t cou
 }
 
 /// sums [32 × 32] = or += left · right, over `count` tiles: rows of the left operand are rows of pairs, rows of the
-/// right one hold a pair of each column. Denormal values count as zero. A tile sums the first and the second values of
-/// its pairs apart, and adds both to the sum (Intel, Architecture Instruction Set Extensions, TDPBF16PS).
-inline void sum_square(const Tiles& left, const Tiles& right, int64_t count, const Sums& sums) {
+/// right one hold a pair of each column. With at most sixteen `rows`, only the upper half. Denormal values count as
+/// zero. A tile sums the first and the second values of its pairs apart, and adds both to the sum (Intel, Architecture
+/// Instruction Set Extensions, TDPBF16PS). `meanwhile(i)` runs beside the products of tile i, which need no vectors.
+///
+/// With `streams`, the tiles that follow are fetched to L1: an operand that is read once comes from L2, and there the
+/// processor foresees little, since a tile is sixteen pieces of a cache line.
+template <bool streams, class Meanwhile>
+ALWAYS_INLINE void sum_square(const Tiles& left, const Tiles& right, int64_t count, int64_t rows, const Sums& sums,
+                              Meanwhile&& meanwhile) {
   float *const top = sums.data, *const bottom = top + tile_size * sums.stride;
   const int64_t bytes = 4 * sums.stride, left_bytes = 4 * left.row, right_bytes = 4 * right.row;
+  const bool whole = rows > tile_size;
+  // Lines 4 KiB apart share one set of L1: it does not hold those of the next tile beside those of this one.
+  const bool fetches_left = streams && left_bytes % 4096 != 0;
+  const auto fetch = [](const Pair* first, int64_t row) {
+    for (int64_t r = 0; r < tile_size; ++r) _mm_prefetch(reinterpret_cast<const char*>(first + r * row), _MM_HINT_T0);
+  };
   __asm__ volatile("" ::: "memory");  // GCC does not know that loads of tiles read memory
   if (sums.add) {
     _tile_loadd(0, top, bytes);
@@ -67,19 +79,29 @@ inline void sum_square(const Tiles& left, const Tiles& right, int64_t count, con
     _tile_zero(2);
     _tile_zero(3);
   }
-  const Pair *rows = left.data, *columns = right.data;
-  for (int64_t i = 0; i < count; ++i, rows += left.next, columns += right.next) {
-    _tile_loadd(4, rows, left_bytes);
+  const Pair *from = left.data, *columns = right.data;
+  for (int64_t i = 0; i < count; ++i, from += left.next, columns += right.next) {
+    _tile_loadd(4, from, left_bytes);
     _tile_loadd(6, columns, right_bytes);
     _tile_dpbf16ps(0, 4, 6);
+    if (fetches_left) fetch(from + left.next, left.row);
     _tile_loadd(7, columns + right.beside, right_bytes);
     _tile_dpbf16ps(1, 4, 7);
-    _tile_loadd(5, rows + left.beside, left_bytes);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    if (streams) {
+      fetch(columns + 2 * right.next, right.row);
+      fetch(columns + 2 * right.next + right.beside, right.row);
+    }
+    if (whole) {
+      _tile_loadd(5, from + left.beside, left_bytes);
+      _tile_dpbf16ps(2, 5, 6);
+      if (fetches_left) fetch(from + left.next + left.beside, left.row);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+    meanwhile(i);
   }
   _tile_stored(0, top, bytes);
   _tile_stored(1, top + tile_size, bytes);
+  if (!whole) return;
   _tile_stored(2, bottom, bytes);
   _tile_stored(3, bottom + tile_size, bytes);
 }

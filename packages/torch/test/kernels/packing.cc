@@ -195,7 +195,8 @@ const AddForFamilies split_weight_test("pack_split", [](const Family& family) {
       const Matrix weight(columns, depth, 2, true, true);
       Array<Cell> packed(family.kernels->packed_size(columns, width, 3 * depth), 77);
       for (int64_t panel = 0; panel * width < columns; ++panel)
-        pack_split(weight.source(), columns, depth, family.kernels->cells(3 * depth), panel, panel + 1, packed.data());
+        pack_split(weight.source(), columns, depth, width, family.kernels->cells(3 * depth), panel, panel + 1,
+                   packed.data());
       expect_panels(family, packed, width, 3 * depth, [&](int64_t k, int64_t column) {
         return k < 3 * depth ? weight.packed(column, k % depth, k / depth == 1) : 0;
       });
