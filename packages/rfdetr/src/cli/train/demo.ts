@@ -7,7 +7,7 @@ import { readRankPlace } from "../../run/launch/rank-place.js";
 import { checkProcesses } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { makeFolder } from "../../support/files/atomic.js";
-import { hms, unbroken, wholePath } from "../../support/format.js";
+import { hms, thresholdText, unbroken, wholePath } from "../../support/format.js";
 import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import { serveCommand, watchCommand } from "../console/next-command.js";
@@ -116,7 +116,7 @@ async function showDetector(
   weights: string,
   { data, out, began, trained }: { data: string; out: string; began: number; trained: number },
 ): Promise<{ seconds: number; pictures: string; page: string | null }> {
-  const { pictures, count, objects } = await draw(weights, join(data, "valid"), join(out, "predictions"));
+  const { pictures, count, objects, threshold } = await draw(weights, join(data, "valid"), join(out, "predictions"));
   const { imageFiles } = await import("../../predict/inputs/inputs.js");
   const { writeRunPage } = await import("../runs/run-page.js");
   const examples = imageFiles([join(data, "valid")]).slice(0, 4);
@@ -126,7 +126,7 @@ async function showDetector(
   const report = join(out, "report.html");
   console.result();
   console.fields([
-    ["images", wholePath(pictures), whatIsSeen(count, objects)],
+    ["images", wholePath(pictures), whatIsSeen(count, objects, threshold)],
     ["time", timeText(seconds, trained)],
     ...(existsSync(report)
       ? [["open", `${console.bold(wholePath(report))} in a browser: how it learnt, what it still gets wrong`] as const]
@@ -155,11 +155,11 @@ function sharedBatch(batch: number, processes: number): { processes: number; bat
   return { processes, batchSize: Math.max(1, Math.floor(batch / processes)) };
 }
 
-/** What the pictures of the detections show. */
-function whatIsSeen(images: number, objects: number): string {
+/** What the pictures of the detections show. @param threshold null where the weights recorded none */
+function whatIsSeen(images: number, objects: number, threshold: number | null): string {
   const where = `${images} images that training never saw`;
   return objects > 0
-    ? `what the detector finds on ${where}`
+    ? `what the detector finds on ${where}${threshold === null ? "" : `, at its best threshold, ${thresholdText(threshold)}`}`
     : `nothing is found yet on ${where}: it needs more steps to be sure of anything`;
 }
 
@@ -179,24 +179,27 @@ async function provideImages(console: Console, folder: string, asked: DemoImages
 }
 
 /**
- * Draws the detections of at most twelve validation images, one by one and together.
- * @returns the path of the picture of all, and the numbers of images and of objects
+ * Draws the detections of at most twelve validation images, one by one and together, at the threshold that the training
+ * found best, as its report and the live page do.
+ * @internal for tests
+ * @returns the path of the picture of all, the numbers of images and of objects, and that threshold
  */
-async function draw(
+export async function draw(
   weights: string,
   folder: string,
   out: string,
-): Promise<{ pictures: string; count: number; objects: number }> {
+): Promise<{ pictures: string; count: number; objects: number; threshold: number | null }> {
   const { Predictor } = await import("../../predict/predict.js");
   const { drawDetections } = await import("../../pictures/drawing/draw.js");
   const { mosaic } = await import("../../pictures/drawing/mosaic.js");
   const { imageFiles } = await import("../../predict/inputs/inputs.js");
   const predictor = Predictor.load(weights);
+  const threshold = predictor.thresholds?.["*"] ?? null;
   makeFolder(out);
   const drawn: Buffer[] = [];
   let objects = 0;
   for (const file of imageFiles([folder]).slice(0, 12)) {
-    const { detections } = await predictor.detect(file);
+    const { detections } = await predictor.detect(file, threshold === null ? {} : { threshold });
     objects += detections.length;
     const name = `${basename(file).replace(/\.\w+$/, "")}.jpg`;
     const { classNames } = predictor;
@@ -204,5 +207,5 @@ async function draw(
   }
   const together = join(out, "all.jpg");
   await mosaic(drawn, { columns: 4, out: together });
-  return { pictures: together, count: drawn.length, objects };
+  return { pictures: together, count: drawn.length, objects, threshold };
 }
