@@ -2,7 +2,7 @@
 import { type Dirent, existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { RunDirectoryError } from "../../support/errors.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { absence, hidden } from "../../support/files/near-path.js";
 import { sha256 } from "../../support/files/sha256.js";
 
 /** A run in the folder of the runs. */
@@ -39,8 +39,8 @@ export class RunFolders {
       this.root = join(realpathSync(dirname(root)), basename(root));
       return;
     }
-    if (!existsSync(root))
-      throw new RunDirectoryError(`Expected a folder of runs but ${root} does not exist${orNearPath(root)}`);
+    if (!existsSync(root) || hidden(root) !== null)
+      throw new RunDirectoryError(`Expected a folder of runs but ${root} ${absence(root)}`);
     if (!statSync(root).isDirectory()) throw new RunDirectoryError(`Expected a folder of runs but ${root} is a file`);
     this.root = realpathSync(root);
   }

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { dirname, extname, join, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { absence } from "../../support/files/near-path.js";
 import { checkArgument, filePath } from "../../support/options.js";
 import { readDatasetList } from "../several/dataset-list.js";
 import { type Split, splitWords } from "./dataset.js";
@@ -47,7 +47,7 @@ const splitFiles = ["_annotations.coco.json", "annotations.json", "_annotations.
 export function findLayout(data: string): Layout {
   checkArgument("data", data, filePath);
   if (isFile(data)) return findFileLayout(data);
-  if (!isFolder(data)) throw new DataError(`Expected a dataset folder but ${data} does not exist${orNearPath(data)}`);
+  if (!isFolder(data)) throw new DataError(`Expected a dataset folder but ${data} ${absence(data)}`);
   const layout: Layout = { root: data, sources: {}, unsplit: null };
   for (const split of splits) {
     const source = findCoco(data, split);

@@ -4,7 +4,8 @@ import { basename, dirname, extname, join, normalize, resolve, sep } from "node:
 import { filesIn, isClutter, isFile, isFolder } from "../../data/formats/find-file.js";
 import { imageExtensions, otherImageExtensions } from "../../data/images/image-kinds.js";
 import { DataError } from "../../support/errors.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { absence } from "../../support/files/near-path.js";
+import { isSystemError, reasonOf } from "../../support/files/system-error.js";
 import { checkArgument, texts } from "../../support/options.js";
 import { isFetched, isForeign, pathOf } from "./address.js";
 
@@ -159,6 +160,15 @@ interface Candidate {
 }
 
 function resolveOne(input: string): Candidate[] {
+  try {
+    return candidatesOf(input);
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    throw new DataError(`Expected readable images but ${input} cannot be read: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+function candidatesOf(input: string): Candidate[] {
   if (isFetched(input)) return [{ path: input, named: true }];
   if (isForeign(input))
     throw new DataError(
@@ -169,9 +179,7 @@ function resolveOne(input: string): Candidate[] {
     if (exists(path)) return [{ path, named: true }];
   }
   if (!isPattern(input))
-    throw new DataError(
-      `Expected an image, a video, a folder, a pattern or an address but ${input} does not exist${orNearPath(input)}`,
-    );
+    throw new DataError(`Expected an image, a video, a folder, a pattern or an address but ${input} ${absence(input)}`);
   const matches = alternatives(input).flatMap(matching);
   return [...new Set(matches)].sort().map((path) => ({ path, named: false }));
 }

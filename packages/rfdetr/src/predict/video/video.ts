@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { readImageHeader } from "../../data/images/image-header.js";
 import type { RawImage } from "../../pictures/picture.js";
 import { UsageError, VideoError } from "../../support/errors.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { absence } from "../../support/files/near-path.js";
 import { checkOptions, count, flag, type OptionKind } from "../../support/options.js";
 import { everyFrame, type Ffmpeg, startFfmpeg } from "./ffmpeg.js";
 import { type FrameNote, frameNotes, newest, ppmPictures } from "./frame-stream.js";
@@ -68,7 +68,7 @@ export class Video implements AsyncIterable<VideoFrame> {
   async *#read(signal: AbortSignal): AsyncGenerator<VideoFrame> {
     const { every = 1, start = 0 } = this.options;
     if (isVideoFile(this.name) && !existsSync(this.name))
-      throw new VideoError(`Expected a video but ${this.name} does not exist${orNearPath(this.name)}`);
+      throw new VideoError(`Expected a video but ${this.name} ${absence(this.name)}`);
     const picture = isVideoFile(this.name) ? pictureFormat(this.name) : null;
     if (picture !== null)
       throw new VideoError(`Expected a video but ${this.name} is a ${picture} picture: give it the extension of one`);

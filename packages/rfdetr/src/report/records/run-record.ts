@@ -11,7 +11,7 @@ import type { RunSummary } from "../../run/files/run-directory.js";
 import { holderOf } from "../../run/files/run-lock.js";
 import { RunDirectoryError } from "../../support/errors.js";
 import { readJson } from "../../support/files/json.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { absence, hidden } from "../../support/files/near-path.js";
 import { fraction, schemaFault } from "../../support/files/schema-fault.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import { type MetricsTable, metricsOf } from "./metrics-table.js";
@@ -196,9 +196,8 @@ export function readRun(folder: string, options: ReadOptions = {}): RunRecord {
 }
 
 function checkFolder(folder: string): void {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found === undefined)
-    throw new RunDirectoryError(`Expected the folder of a run but ${folder} does not exist${orNearPath(folder)}`);
+  const found = hidden(folder) === null ? statSync(folder, { throwIfNoEntry: false }) : undefined;
+  if (found === undefined) throw new RunDirectoryError(`Expected the folder of a run but ${folder} ${absence(folder)}`);
   if (!found.isDirectory())
     throw new RunDirectoryError(`Expected the folder of a run but ${folder} is a file`, {
       ...(isRun(dirname(folder)) ? { hint: `Give the folder ${dirname(folder)}` } : {}),

@@ -73,6 +73,7 @@ export async function requestControl(
   checkOptions("requestControl", options, controlOptions);
   const { patience = 120, signal } = options;
   const { path } = RunDirectory.at(folder);
+  if (RunLock.isHeld(path)) refuseForeign(path);
   const state = controlState(path);
   if (state === null)
     throw new RunDirectoryError(
@@ -122,12 +123,17 @@ async function answered(
   }
 }
 
+/** @throws RunDirectoryError for the run of another user, whose state only that user can read */
+function refuseForeign(path: string): void {
+  const owner = statSync(controlFile(path), { throwIfNoEntry: false })?.uid;
+  if (process.getuid !== undefined && owner !== undefined && owner !== process.getuid())
+    throw new RunDirectoryError(`The run ${path} is that of another user, who alone can control it`);
+}
+
 /** Puts a command where the run finds it. */
 function ask(path: string, request: ControlRequest): void {
   const temporary = controlFile(path, `${request.id}.partial`);
   try {
-    if (process.getuid !== undefined && statSync(controlFile(path)).uid !== process.getuid())
-      throw new RunDirectoryError(`The run ${path} is that of another user, who alone can control it`);
     writeFileSync(temporary, JSON.stringify(request), { mode: 0o600, flag: "wx" });
     renameSync(temporary, requestFile(path, request.id));
   } catch (error) {

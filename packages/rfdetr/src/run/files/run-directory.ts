@@ -13,7 +13,7 @@ import {
   writeFailure,
 } from "../../support/files/atomic.js";
 import { readJson } from "../../support/files/json.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { absence, hidden } from "../../support/files/near-path.js";
 import { discard } from "../../support/files/scratch.js";
 import { shellWord } from "../../support/format.js";
 import { keepRanges, linesOf, type Range, useOwnLineBreaks } from "./log-file.js";
@@ -112,10 +112,8 @@ export class RunDirectory {
   /** The folder of a run, to look at: it may be in progress. @throws RunDirectoryError when it is not that of a run */
   static at(path: string): RunDirectory {
     const folder = resolve(path);
-    if (!existsSync(folder))
-      throw new RunDirectoryError(
-        `Expected the folder of a run to continue but ${folder} does not exist${orNearPath(folder)}`,
-      );
+    if (!existsSync(folder) || hidden(folder) !== null)
+      throw new RunDirectoryError(`Expected the folder of a run to continue but ${folder} ${absence(folder)}`);
     if (existsSync(join(folder, "config.json"))) return new RunDirectory(folder);
     const run = [dirname(folder), dirname(dirname(folder))].find((above) => existsSync(join(above, "config.json")));
     if (run !== undefined)

@@ -260,8 +260,7 @@ function writeReason(folder: string, error: NodeJS.ErrnoException): string {
       return "another program has made it meanwhile; choose another name";
     case "EACCES":
     case "EPERM":
-    case "EROFS":
-      return "the folder is read-only; choose another";
+      return `${reasonOf(error)}, or the folder is read-only; choose another`;
     case "ENOENT":
       return existsSync(folder)
         ? "the system takes no new files in this folder; choose another"

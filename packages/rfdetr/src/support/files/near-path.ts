@@ -1,7 +1,8 @@
 // "Did you mean …?" for paths that do not exist.
-import { existsSync, readdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, dirname, join, sep } from "node:path";
 import { suggest } from "../suggest.js";
+import { isSystemError, reasonOf } from "./system-error.js";
 
 /** So many names of a folder are compared. */
 const compared = 2000;
@@ -34,6 +35,25 @@ function namesIn(folder: string): string[] {
   } catch {
     return [];
   }
+}
+
+/**
+ * Why nobody can look into a folder, or what keeps it from being seen, such as missing rights; null where one can, and
+ * where there is none. What is in such a folder seems not to exist.
+ */
+export function hidden(folder: string): string | null {
+  try {
+    statSync(`${folder}${sep}.`);
+    return null;
+  } catch (error) {
+    return isSystemError(error) && !["ENOENT", "ENOTDIR"].includes(error.code as string) ? reasonOf(error) : null;
+  }
+}
+
+/** `does not exist: did you mean PATH?`, or why that cannot be known. @param path that seems not to exist */
+export function absence(path: string): string {
+  const reason = hidden(path);
+  return reason === null ? `does not exist${orNearPath(path)}` : `cannot be read: ${reason}`;
 }
 
 /** `: did you mean PATH?`, or nothing. @param path a path that does not exist */

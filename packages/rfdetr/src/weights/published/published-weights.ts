@@ -5,7 +5,7 @@ import { homedir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { CheckpointError } from "../../support/errors.js";
-import { orNearPath } from "../../support/files/near-path.js";
+import { hidden, orNearPath } from "../../support/files/near-path.js";
 import { isFileError, isFull, reasonOf } from "../../support/files/system-error.js";
 import {
   abortSignal,
@@ -146,6 +146,8 @@ export async function resolveWeights(name: string, options: DownloadOptions = {}
     return weightsOfRun(name, options);
   if (found !== undefined && !found.isDirectory()) return name;
   if (entry === undefined) {
+    const reason = hidden(name);
+    if (reason !== null) throw new CheckpointError(`The weights ${name} cannot be read: ${reason}`);
     const variant = suggest(name, Object.keys(published));
     const kinds = ": expected a file, the folder of a run, or a published name such as nano";
     const meant = orNearPath(name) || (variant === undefined ? kinds : `: did you mean ${variant}?`);
@@ -232,6 +234,8 @@ function weightsOfRun(folder: string, { note }: DownloadOptions): string {
   const run = ["weights", "checkpoint"].includes(basename(folder)) ? dirname(folder) : folder;
   const [best, last] = ["best", "last"].map((name) => join(run, "weights", `${name}.safetensors`));
   if (existsSync(best)) return best;
+  const reason = hidden(dirname(best));
+  if (reason !== null) throw new CheckpointError(`The weights of ${run} cannot be read: ${reason}`);
   if (!existsSync(last))
     throw new CheckpointError(
       `Expected weights in ${run} but found neither weights/best.safetensors nor weights/last.safetensors: give a file, or the folder of a run`,
