@@ -76,7 +76,13 @@ describe("rfdetr", () => {
 
   it("tries a training out whose weights would be downloaded, without the download", () => {
     const flags = ["--data", data, "--model", "nano", "--resolution", "64", "--dry-run", ...common];
-    const { status, stdout } = rfdetr("train", ...flags);
+    const { status, stdout, stderr } = rfdetr("train", ...flags);
+    expect(stderr.split("\n").slice(0, 4)).toEqual([
+      "opening the data and building the model",
+      "reading the first batch",
+      "taking the first step",
+      "measuring the second step",
+    ]);
     expect(stdout).toMatch(
       /^weights +nano as published, trained on COCO: would be downloaded from http\S+ to \S+\.pth$/m,
     );

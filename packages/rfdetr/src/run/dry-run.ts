@@ -50,17 +50,23 @@ export interface DryRun {
   seconds: { step: number; epoch: number };
 }
 
+/** Hears of a dry run. */
+export interface DryRunListener {
+  warn: (message: string) => void;
+  progress: (what: string) => void;
+}
+
 /**
  * Prepares a run as `TrainRun` would, takes two steps on its first batch and more where they are quick, and takes
  * everything back. Nothing is downloaded; the folder of the run is not kept.
- * @param warn is called with what takes long
+ * @param tell.warn is called with what takes long, `tell.progress` with what is done next
  * @throws what the run would fail with before its second step
  */
 export async function dryRun(
   settings: TrainSettings,
   openData: OpenTrainData,
   maxRestarts = 0,
-  warn = (_message: string): void => {},
+  { warn, progress }: DryRunListener = { warn: () => {}, progress: () => {} },
 ): Promise<DryRun> {
   whoTrains(settings, { maxRestarts });
   const available = availableMemory();
@@ -74,10 +80,11 @@ export async function dryRun(
       resume: null,
       stop: new Int32Array(new SharedArrayBuffer(4)),
     };
+    progress("opening the data and building the model");
     const session = await prepareRun(request, null, openData, new Leader(new Ranks(null), request.stop));
     session.waits.listen(warn);
     try {
-      return { ...(await firstStep(session, available)), ...described(session, settings), download };
+      return { ...(await firstStep(session, available, progress)), ...described(session, settings), download };
     } finally {
       session.directory.release();
       await session.data.close();
@@ -99,18 +106,25 @@ function described(
   };
 }
 
-async function firstStep(session: Session, available: number): Promise<Pick<DryRun, "step" | "memory" | "seconds">> {
+async function firstStep(
+  session: Session,
+  available: number,
+  progress: DryRunListener["progress"],
+): Promise<Pick<DryRun, "step" | "memory" | "seconds">> {
   const { parts, ema, stepsPerEpoch } = session;
+  progress("reading the first batch");
   const microBatches = await firstBatch(session);
+  progress("taking the first step");
   // It makes the moments and prepares what later steps use: the second one is as they are.
   const { loss, applied, fault } = trainingStep(parts, microBatches, { ema });
   resetPeakMemory(parts.device);
+  progress("measuring the second step");
   const began = performance.now();
   trainingStep(parts, microBatches, { ema });
   const largest = (performance.now() - began) / 1000;
   const peak = memory(parts.device).peakBytes;
   const [{ height, width }] = microBatches;
-  const step = await secondsOfStep(session, largest);
+  const step = await secondsOfStep(session, largest, progress);
   return {
     step: { size: shapeOf(height, width), loss, applied, fault: fault?.what ?? null },
     memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
@@ -132,10 +146,11 @@ const [leastTimed, mostTimed] = [2, 10];
  * Seconds of a step of average size. Slow steps take what the largest one does by their pixels. Quick ones are taken
  * with the loading beside them, which holds them up, and at every size, since much of their time depends on no size.
  */
-async function secondsOfStep(session: Session, largest: number): Promise<number> {
+async function secondsOfStep(session: Session, largest: number, progress: DryRunListener["progress"]): Promise<number> {
   const { parts, ema, data, settings, waits } = session;
   const sizes = session.scales ?? [null];
   if (largest * sizes.length > mostTimed) return largest * shareOfLargest(session.scales);
+  progress("timing steps with the loading beside them");
   const began = performance.now();
   let taken = 0;
   for (let epoch = 0; ; epoch++)

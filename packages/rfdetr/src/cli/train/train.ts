@@ -127,8 +127,11 @@ async function tryOut(flags: TrainFlags, maxRestarts: number): Promise<number> {
   const { showDryRun } = await import("./dry-run.js");
   const console = consoleOf(flags);
   const settings = await toTry(flags, console);
-  console.progress("opening the data, building the model and taking a few steps");
-  const dry = await dryRun(settings, openTrainData, maxRestarts, (message) => console.warning(message));
+  const dry = await dryRun(settings, openTrainData, maxRestarts, {
+    warn: (message) => console.warning(message),
+    progress: (what) => console.doing(what),
+  });
+  console.end();
   showDryRun(dry, console);
   return exit.done;
 }

@@ -34,6 +34,8 @@ export interface StartEvent {
   /** Seconds that the run may take; null for any. */
   timeBudget: number | null;
   epochs: number;
+  /** Epochs between evaluations; the last epoch is always evaluated. */
+  evalInterval: number;
   /** Learning rates of the settings: of the encoder, and of all else. */
   lrEncoder: number;
   lr: number;

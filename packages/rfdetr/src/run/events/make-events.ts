@@ -42,6 +42,7 @@ export function startEvent({
     stepsPerEpoch: session.stepsPerEpoch,
     totalSteps: session.totalSteps,
     epochs: settings.epochs,
+    evalInterval: settings.evalInterval,
     lr: settings.lr,
     lrEncoder: settings.lrEncoder,
     timeBudget: settings.timeBudget,

@@ -65,6 +65,13 @@ describe("the header of a run", () => {
     );
   });
 
+  it("says why epochs have no AP", () => {
+    expect(field("schedule", { evalInterval: 2 })).toMatch(
+      /\none epoch in 2 is evaluated, and the last \(eval_interval\): the others have no AP$/,
+    );
+    expect(field("schedule", { evalInterval: 2, epochs: 1, totalSteps: 94 })).not.toContain("AP");
+  });
+
   it("says when max_steps ends the run before its epochs do", () => {
     expect(field("schedule", { timeBudget: 600 })).toMatch(/^at most 50 epochs of 94 steps.*, ends within 10:00; /);
     expect(field("schedule", { totalSteps: 97 })).toMatch(/^2 epochs of 94 steps.*, ends after 97 steps; seed 3\n/);

@@ -24,7 +24,7 @@ export function headerFields(event: StartEvent): Field[] {
     ["model", `${model} at ${shapeInWords(resolution)} px, ${grouped(parameters)} parameters`],
     ["data", dataInWords(event), classesInWords(event.classes)],
     ["weights", weightsInWords(event)],
-    ["schedule", scheduleInWords(event), ratesInWords(event), ...sizesInWords(event)],
+    ["schedule", scheduleInWords(event), ratesInWords(event), ...sizesInWords(event), ...evaluationsInWords(event)],
     ["device", deviceInWords(event)],
     [
       "precision",
@@ -96,6 +96,13 @@ function scheduleInWords(event: StartEvent): string {
 /** Both learning rates: changing the one leaves the other, as in the Python package. */
 const ratesInWords = ({ lr, lrEncoder }: StartEvent): string =>
   `learning rate ${lr} (lr), of the encoder ${lrEncoder} (lr_encoder)`;
+
+/** Why epochs have no AP. */
+function evaluationsInWords(event: StartEvent): string[] {
+  const { evalInterval: interval } = event;
+  if (interval === 1 || epochsWithSteps(event) === 1) return [];
+  return [`one epoch in ${interval} is evaluated, and the last (eval_interval): the others have no AP`];
+}
 
 /** What the size beside each step means. */
 function sizesInWords({ scales }: StartEvent): string[] {

@@ -19,6 +19,7 @@ export const startEvent: StartEvent = {
   totalSteps: 4700,
   timeBudget: null,
   epochs: 50,
+  evalInterval: 1,
   lr: 2e-4,
   lrEncoder: 1.5e-4,
   batch: 16,
