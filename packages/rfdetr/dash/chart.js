@@ -1,7 +1,7 @@
 // @ts-check
 // A chart of the page, which grows while a run trains, with the same figures as a table.
 import { asTable, fill, h, styleValue } from "./dom.js";
-import { brief, score, whole } from "./format.js";
+import { axisTexts, brief, score, whole } from "./format.js";
 import uPlot from "./uplot.js";
 
 /** @typedef {(number | null)[]} Column */
@@ -110,7 +110,7 @@ export class Chart {
 
   /** @param {number} width @returns {uPlot.Options} */
   #options(width) {
-    const { text = brief, log = false, sync, band = false, distances, across = false } = this.options;
+    const { text, log = false, sync, band = false, distances, across = false } = this.options;
     const axis = {
       stroke: styleValue("--quiet"),
       grid: { stroke: styleValue("--line"), width: 1 },
@@ -129,7 +129,8 @@ export class Chart {
           ...axis,
           size: 68,
           ...(distances === undefined ? {} : { incrs: distances }),
-          values: (_, values) => values.map((value) => (value === null ? "" : text(value))),
+          values: (_, values) =>
+            text === undefined ? axisTexts(values) : values.map((value) => (value === null ? "" : text(value))),
         },
       ],
       series: [

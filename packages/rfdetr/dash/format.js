@@ -35,6 +35,14 @@ export const brief = (value) => {
   return grouped.format(Number(value.toPrecision(4)));
 };
 
+/** The numbers of an axis: all in powers of ten where all are small. @param {(number | null)[]} values */
+export const axisTexts = (values) => {
+  const areSmall = values.every((value) => Math.abs(value ?? 0) < 5e-3);
+  const text = (/** @type {number} */ value) =>
+    areSmall && value !== 0 ? Number(value.toPrecision(3)).toExponential().replaceAll("-", "−") : brief(value);
+  return values.map((value) => (value === null ? "" : text(value)));
+};
+
 /** Bits with one decimal. @param {number} bits */
 export const bitsText = (bits) => {
   if (!Number.isFinite(bits)) return bits > 0 ? "∞" : "over";

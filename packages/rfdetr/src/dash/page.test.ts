@@ -382,6 +382,12 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
       const page = await open("", { width, dark });
       const wide = (): Promise<number> => page.evaluate("document.documentElement.scrollWidth");
       expect(await wide()).toBe(width);
+      // Where the list has no head, each figure has its name.
+      const named = (cell: string): Promise<string> =>
+        page.evaluate(`getComputedStyle(document.querySelector("${cell}"), "::before").content`);
+      expect(await Promise.all([".progress", ".number.strong"].map(named))).toEqual(
+        width === 360 ? ['"epoch "', '"AP "'] : ["none", "none"],
+      );
       await page.getByRole("link", { name: "planted" }).click();
       for (const [part, content] of Object.entries(parts)) {
         await page.getByRole("tab", { name: part }).click();

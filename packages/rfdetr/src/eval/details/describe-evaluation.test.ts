@@ -67,6 +67,8 @@ describe("the details of an evaluation", () => {
     const f1 = precision.map((p, i) => (p + recall[i] === 0 ? 0 : (2 * p * recall[i]) / (p + recall[i])));
     expect(cat.best?.f1).toBeCloseTo(Math.max(...f1), 3);
     expect(details.curves.points[f1.indexOf(Math.max(...f1))]).toBe(cat.best?.threshold);
+    expect(String(cat.best?.threshold)).toMatch(/^0(\.\d\d?)?$/);
+    expect(String(details.best_threshold.threshold)).toMatch(/^0(\.\d\d?)?$/);
     expect(absent).toMatchObject({ AP: null, best: null });
     expect(details.curves.classes.map(({ label }) => label)).toEqual([0, 1]);
     expect(details.curves.points).toHaveLength(101);

@@ -63,7 +63,8 @@ function explain(
 ): { explanation: Explanation; diagnosis: Diagnosis } {
   const { diagnosis, ...analysis } = errorAnalysis(evaluator, iouType);
   const sweep = f1Sweep(evaluator, iouType);
-  const { threshold, precision, recall, f1 } = sweep.best;
+  const { precision, recall, f1 } = sweep.best;
+  const threshold = hundredths(sweep.best.threshold);
   return {
     explanation: {
       per_class: figures.per_class.map((each, label) => ({
@@ -97,10 +98,14 @@ function figuresByDataset(evaluator: CocoEvaluator, iouType: IouType): { dataset
   };
 }
 
+/** A threshold as people write it: 0.35 for 0.35000000000000003 of numpy's steps. No float32 score lies between. */
+const hundredths = (threshold: number): number => Number(threshold.toFixed(2));
+
 /** The first threshold of highest F1; null where F1 is zero at all. */
 function bestOf({ thresholds }: F1Sweep, { precision, recall, f1 }: ConfidenceCurve): OperatingFigures | null {
   const at = f1.indexOf(Math.max(...f1));
-  return f1[at] === 0 ? null : { threshold: thresholds[at], precision: precision[at], recall: recall[at], f1: f1[at] };
+  const figures = { precision: precision[at], recall: recall[at], f1: f1[at] };
+  return f1[at] === 0 ? null : { threshold: hundredths(thresholds[at]), ...figures };
 }
 
 function sizesOf(evaluator: CocoEvaluator, figures: CocoFigures, iouType: IouType): SizeDetails[] {
