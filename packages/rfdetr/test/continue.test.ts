@@ -1,5 +1,5 @@
 // A run that the library continues.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -31,5 +31,18 @@ describe("RFDETR.resume", () => {
     await expect(RFDETR.resume(outputDir, { seed: 2 } as object)).rejects.toThrow(
       "for RFDETR.resume but received seed",
     );
+  });
+
+  it("fails where the folder of the run is moved before its report", async () => {
+    const [data, outputDir] = [join(folder, "data-moved"), join(folder, "moved")];
+    await synthesize(data, { images: 6, size: 64, classes: 2, seed: 1 });
+    const settings = { epochs: 1, batchSize: 2, seed: 1, resolution: 64, multiScale: "off", numWorkers: 0 } as const;
+    const detector = await RFDETR.create("tiny");
+    const run = detector.train({ data, outputDir, ...settings, precision: "32-true", monitorInterval: 0 });
+    const move = async (): Promise<void> => {
+      for await (const event of run) if (event.type === "done") renameSync(outputDir, `${outputDir}-away`);
+    };
+    await expect(move()).rejects.toThrow(`${outputDir} is missing: it was moved or removed during the run`);
+    expect(existsSync(outputDir)).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadSafetensors, type Tensor } from "@rfdetr/torch";
@@ -250,5 +250,40 @@ describe("skip_best_epochs of all epochs", () => {
       expect.stringMatching(/^run_test did not run/),
     ]);
     expect(events.at(-1)).toMatchObject({ best: null, last: expect.stringContaining("last.safetensors") });
+  });
+});
+
+describe("a run whose files another program takes away", () => {
+  /** Runs to the end, with an act after the epoch of that number. */
+  async function disturbed(name: string, epoch: number, act: (dir: string) => void): Promise<Outcome> {
+    const outcome: Outcome = { events: [], warnings: [], error: null };
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    try {
+      for await (const event of train({ settings: settings(name), resume: null, stop }, squares(10))) {
+        outcome.events.push(event);
+        if (event.type === "epoch" && event.epoch === epoch) act(join(folder, name));
+      }
+    } catch (error) {
+      outcome.error = error as Error;
+    }
+    return outcome;
+  }
+
+  it.each(["best", "last"])("names the %s weights, and does not call that divergence", async (which) => {
+    const name = `no-${which}`;
+    const { error, events } = await disturbed(name, 2, () => rmSync(path(name, `weights/${which}.safetensors`)));
+    expect(error?.code).toBe("ERR_RUN_DIRECTORY");
+    expect(error?.message).toBe(
+      `${path(name, `weights/${which}.safetensors`)} is missing: it was moved or removed during the run`,
+    );
+    expect(events.some(({ type }) => type === "done")).toBe(false);
+  });
+
+  it.each([1, 2])("makes no folder anew that was moved away after epoch %i, and advises no resume", async (epoch) => {
+    const name = `moved-${epoch}`;
+    const { error } = await disturbed(name, epoch, (dir) => renameSync(dir, `${dir}-away`));
+    expect(error?.code).toBe("ERR_RUN_DIRECTORY");
+    expect(error?.hint ?? "").not.toContain("resume");
+    expect(existsSync(join(folder, name))).toBe(false);
   });
 });

@@ -1,5 +1,6 @@
 // A training run as its caller sees it: an async iterable of events and a result. A worker thread does the work, or
 // several processes.
+import { existsSync } from "node:fs";
 import type { GivenData } from "../data/custom/data-path.js";
 import type { TrainSettings } from "../settings/settings.js";
 import { InternalError, UsageError } from "../support/errors.js";
@@ -7,6 +8,7 @@ import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
 import { StopRequest, type StopSignal } from "./control/stop-request.js";
 import type { DoneEvent, TrainEvent } from "./events/events.js";
+import { mustExist } from "./files/run-directory.js";
 import { trainInProcesses } from "./launch/launcher.js";
 import type { RankPlace } from "./launch/rank-place.js";
 import { trainingRank } from "./launch/rank-process.js";
@@ -103,20 +105,26 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     this.#folder.catch(() => {});
     let folder: string | null = null;
     const leave = (): void => {
-      const message = folder === null ? null : (left?.(folder) ?? null);
+      const message = folder === null || !existsSync(folder) ? null : (left?.(folder) ?? null);
       if (message !== null) this.#push({ type: "warning", message });
     };
+    const isFirst = (place?.rank ?? 0) === 0;
     const worked = work((event) => {
       if (event.type === "start") begun(event.dir);
       if (event.type === "done") done = event;
       if (event.type === "start" || event.type === "done") folder = event.dir;
       this.#push(event);
     });
-    this.result = worked.finally(leave).then(
-      () => {
+    const finished = worked.finally(leave).then((): TrainResult => {
+      if (done === null) throw new InternalError("The training thread ended without a result");
+      const { type: _, ...result } = done as DoneEvent;
+      // The folder may be moved while the report is written.
+      if (isFirst && !result.endedBefore) mustExist([result.dir, result.best ?? result.dir, result.last ?? result.dir]);
+      return result;
+    });
+    this.result = finished.then(
+      (result) => {
         this.#end(null);
-        if (done === null) throw new InternalError("The training thread ended without a result");
-        const { type: _, ...result } = done as DoneEvent;
         ended?.(result);
         return result;
       },

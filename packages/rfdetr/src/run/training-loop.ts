@@ -119,6 +119,7 @@ export class TrainingLoop {
     for (const message of [skipped, whyNoBest(session, this.#state.diverged)])
       if (message !== null) yield { type: "warning", message };
     if (session.settings.runTest) yield* this.#test();
+    this.#health.mustHaveTrained();
   }
 
   /** Saves the weights of a run that is stopped, unless it has diverged. */

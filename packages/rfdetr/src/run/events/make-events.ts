@@ -161,7 +161,7 @@ export function doneEvent(
     endedBefore: false,
     summary,
     dir: directory.path,
-    best: progress.best === null ? null : directory.best,
+    best: progress.best !== null && existsSync(directory.best) ? directory.best : null,
     last: existsSync(directory.last) ? directory.last : null,
   };
 }

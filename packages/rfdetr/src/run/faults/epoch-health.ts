@@ -1,6 +1,7 @@
 // Whether the weights of an epoch, and a run at its end, are fit for use; and the words where they are not.
 import { existsSync } from "node:fs";
 import type { WarningEvent } from "../events/events.js";
+import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
 import type { Session } from "../session/session.js";
 import type { EpochFigures } from "../steps/scheduled-evaluation.js";
 import type { FaultJudge } from "./fault-policy.js";
@@ -15,12 +16,20 @@ export class EpochHealth {
   /** Whether the last evaluation had more than a few detections that are not finite. */
   diverged = false;
   #saidSkipped = false;
+  /** Whether weights were saved. */
+  #saved: boolean;
+  /** Best weights whose file was not there when the run was resumed. */
+  readonly #lostBest: SavedProgress["best"];
 
   constructor(
     readonly session: Session,
     readonly state: StateKeeper,
     readonly faults: FaultJudge,
-  ) {}
+  ) {
+    const { directory, progress } = session;
+    this.#saved = existsSync(directory.last);
+    this.#lostBest = existsSync(directory.best) ? null : progress.best;
+  }
 
   /**
    * Whether the weights of an epoch may take the place of those saved before: not when they diverged, when no step has
@@ -38,13 +47,18 @@ export class EpochHealth {
     if (skipped !== null) yield { type: "warning", message: skipped };
     this.#saidSkipped ||= skipped !== null;
     const goesBack = settings.onNonFinite === "rollback" && !this.state.healthy;
-    return progress.applied > 0 && !this.diverged && !goesBack;
+    const usable = progress.applied > 0 && !this.diverged && !goesBack;
+    this.#saved ||= usable;
+    return usable;
   }
 
-  /** @throws NumericsError for a run that ends without a result */
+  /** @throws NumericsError for a run that ends without a result, RunDirectoryError where its weights were removed */
   mustHaveTrained(): void {
     const { progress, directory } = this.session;
-    if (progress.step > 0 && (progress.applied === 0 || !existsSync(directory.last)))
+    if (progress.step === 0) return;
+    if (progress.applied === 0 || !(this.#saved || existsSync(directory.last)))
       throw withoutResult(progress, this.faults.since);
+    const hasBest = progress.best !== null && progress.best !== this.#lostBest;
+    directory.mustHave(...(hasBest ? [directory.best] : []), directory.last);
   }
 }

@@ -197,6 +197,11 @@ export class RunDirectory {
     return join(this.path, name);
   }
 
+  /** Sees that the run has its folder and files that it has written. @throws RunDirectoryError */
+  mustHave(...files: readonly string[]): void {
+    mustExist([this.path, ...files]);
+  }
+
   /** Writes a file at once, never in part. */
   writeJson(name: string, value: unknown): void {
     replaceText(this.file(name), `${JSON.stringify(value, null, 2)}\n`);
@@ -269,6 +274,12 @@ export class RunDirectory {
       throw writeFailure(path, error);
     }
   }
+}
+
+/** @throws RunDirectoryError where something that a run has made is not there any more */
+export function mustExist(paths: readonly string[]): void {
+  const gone = paths.find((path) => !existsSync(path));
+  if (gone !== undefined) throw new RunDirectoryError(`${gone} is missing: it was moved or removed during the run`);
 }
 
 /** Whether a folder holds anything but what a run leaves that is killed before it wrote its configuration. */

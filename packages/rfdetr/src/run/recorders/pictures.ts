@@ -75,6 +75,8 @@ export class PicturesRecorder implements Recorder {
     const began = performance.now();
     const written: PictureEntry[] = [];
     try {
+      // A folder that was moved away is not made anew for its pictures.
+      this.#session.directory.mustHave();
       for (const make of work) written.push(...(await make()));
     } catch (error) {
       this.#failed = true;
