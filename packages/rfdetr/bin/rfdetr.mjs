@@ -70,8 +70,17 @@ async function explainWhatIsMissing() {
     console.log(`\n${way} does all of it that needs no administrator; so does the first command that needs it.`);
 }
 
+/** Where the limit of open files is low, not even the program can be read. */
+function refuseFewFiles(error) {
+  if (error.code !== "EMFILE") throw error;
+  const message = "Too many files are open: raise the limit with ulimit -n";
+  if (json) console.log(JSON.stringify({ error: { code: "ERR_RUN_DIRECTORY", message } }));
+  console.error(`error: ${message}`);
+  process.exit(1);
+}
+
 async function handOver() {
-  const { main: run } = await import(main);
+  const { main: run } = await import(main).catch(refuseFewFiles);
   process.exitCode = await run(args);
 }
 

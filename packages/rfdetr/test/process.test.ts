@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { closeSync, cpSync, existsSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { folder, script } from "./command-script.js";
 
@@ -25,6 +26,29 @@ it("data synth leaves nothing behind at Ctrl-C, which ends it", async () => {
   while (!isWriting()) await new Promise((resolve) => setTimeout(resolve, 2));
   child.kill("SIGINT");
   expect([await exit, existsSync(join(folder, "new"))]).toEqual(["SIGINT", false]);
+});
+
+describe("the limits of the system", () => {
+  const launcher = fileURLToPath(new URL("../bin/rfdetr.mjs", import.meta.url));
+  const limited = (line: string) => {
+    const { status, stderr } = spawnSync(
+      "sh",
+      ["-c", `${line} "$@"`, "sh", process.execPath, launcher, "data", "check", join(folder, "data")],
+      {
+        cwd: folder,
+        encoding: "utf8",
+      },
+    );
+    return [status, stderr];
+  };
+
+  it.skipIf(process.platform === "win32")("are named in one sentence", () => {
+    expect(limited("ulimit -n 64;")).toEqual([1, "error: Too many files are open: raise the limit with ulimit -n\n"]);
+    expect(limited("mkdir gone; cd gone; rmdir ../gone;")).toEqual([
+      1,
+      "error: The current folder does not exist any more: change to another\n",
+    ]);
+  });
 });
 
 describe("a training", () => {

@@ -47,6 +47,26 @@ describe("reportError", () => {
     ]);
   });
 
+  it("says in a sentence what the operating system refuses, wherever it was asked", () => {
+    const error = (code: string, more: object) => Object.assign(new Error(`${code}: raw`), { code, ...more });
+    for (const [refused, sentence] of [
+      [
+        error("EMFILE", { path: "a.jpg" }),
+        "a.jpg cannot be used: too many files are open: raise the limit with ulimit -n",
+      ],
+      [error("ENOSPC", { syscall: "write" }), "A file cannot be used: the disk is full"],
+      [error("ENOENT", { syscall: "uv_cwd" }), "The current folder does not exist any more: change to another"],
+    ] as const)
+      expect(reported(refused)).toEqual({ code: 1, stderr: `error: ${sentence}\n`, stdout: "" });
+  });
+
+  it("says that memory ran out where a library cannot be loaded for lack of it", () => {
+    const error = new Error("Could not load sharp\nERR_DLOPEN_FAILED: libvips: failed to map segment\nReinstall sharp");
+    expect(reported(error).stderr).toMatch(
+      /^error: Expected enough memory to go on, but it ran out: ERR_DLOPEN_FAILED: libvips: failed to map segment\nGive/,
+    );
+  });
+
   it("ends with 2 where an option, an argument or a setting itself is wrong, and with 1 for what they name", () => {
     expect(reported(new ConfigError("x")).code).toBe(2);
     expect(reported(new RunDirectoryError("x")).code).toBe(1);

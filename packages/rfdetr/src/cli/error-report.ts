@@ -1,7 +1,8 @@
 // How the command ends with an error: what it prints, and its exit code.
 import { inspect } from "node:util";
 import { CommanderError } from "commander";
-import { isUserError } from "../support/errors.js";
+import { isUserError, RunDirectoryError } from "../support/errors.js";
+import { refusalOf } from "../support/files/system-error.js";
 import { isOutOfMemory, outOfMemory } from "../support/machine/memory-error.js";
 import type { Console } from "./console/console.js";
 import { exit } from "./context.js";
@@ -45,10 +46,7 @@ export function reportError(error: unknown, console: Console): number {
     if (console.json) console.data({ error: { code: "ERR_USAGE", message: "Expected a command but received none" } });
     return exit.usage;
   }
-  if (!isUserError(error)) {
-    if (isOutOfMemory(error)) return reportError(outOfMemory(error as Error, "go on"), console);
-    return reportFault(error, console);
-  }
+  if (!isUserError(error)) return reportFault(error, console);
   const hint = error.hint === undefined ? undefined : inOptions(error.hint);
   if (console.json)
     console.data({ error: { code: error.code, message: error.message, ...(hint === undefined ? {} : { hint }) } });
@@ -57,8 +55,15 @@ export function reportError(error: unknown, console: Console): number {
   return usageCodes.has(error.code) ? exit.usage : exit.failed;
 }
 
-/** Prints a fault of this program, with its stack. @returns the exit code */
+/**
+ * Prints what nobody foresaw: a sentence where memory or the operating system refused something, else a fault of this
+ * program, with its stack.
+ * @returns the exit code
+ */
 export function reportFault(error: unknown, console: Console): number {
+  if (isOutOfMemory(error)) return reportError(outOfMemory(error as Error, "go on"), console);
+  const refusal = refusalOf(error);
+  if (refusal !== null) return reportError(new RunDirectoryError(refusal, { cause: error }), console);
   const { code, message } =
     error instanceof Error ? (error as Error & { code?: unknown }) : { code: null, message: String(error) };
   if (console.json) console.data({ error: { code: typeof code === "string" ? code : "ERR_INTERNAL", message } });

@@ -12,8 +12,8 @@ const reasons: Readonly<Record<string, string>> = {
   EDQUOT: "the quota of the disk is used up",
   EFBIG: "the file would be larger than the system allows",
   EROFS: "the file system is read-only",
-  EMFILE: "too many files are open",
-  ENFILE: "too many files are open",
+  EMFILE: "too many files are open: raise the limit with ulimit -n",
+  ENFILE: "too many files are open in the whole system",
   EBUSY: "another program uses it",
   ELOOP: "its links lead in a circle",
   ESTALE: "the network folder that held it has changed",
@@ -33,7 +33,8 @@ export const isFull = (error: unknown): boolean =>
   isSystemError(error) && (error.code === "ENOSPC" || error.code === "EDQUOT");
 
 /** Whether an error comes from files, and not from a network. */
-export const isFileError = (error: unknown): boolean => isSystemError(error) && (error.code ?? "") in reasons;
+export const isFileError = (error: unknown): error is NodeJS.ErrnoException =>
+  isSystemError(error) && (error.code ?? "") in reasons;
 
 /**
  * Why something failed, to follow a colon: plain words for an error of the operating system, else the message of the
@@ -47,4 +48,11 @@ export function reasonOf(error: unknown): string {
     return `Node ${process.versions.node} reads no TypeScript: write it as JavaScript (.mjs), or take Node 22.18 or later`;
   const reason = isSystemError(error) ? reasons[error.code ?? ""] : undefined;
   return reason ?? error.message;
+}
+
+/** A sentence for an error of files that nobody foresaw where it happened; null for every other error. */
+export function refusalOf(error: unknown): string | null {
+  if (!isFileError(error)) return null;
+  if (error.syscall === "uv_cwd") return "The current folder does not exist any more: change to another";
+  return `${error.path ?? "A file"} cannot be used: ${reasonOf(error)}`;
 }
