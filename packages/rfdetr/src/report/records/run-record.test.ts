@@ -158,6 +158,14 @@ describe("the folder of a run", () => {
     expect(readRun(folder).pictures.map(({ file }) => file)).toEqual(["labels.jpg"]);
   });
 
+  it("names what it cannot look into", () => {
+    put("config.json", config);
+    put("pictures", "a file");
+    const record = readRun(folder);
+    expect(record.pictures).toEqual([]);
+    expect(record.faults).toEqual(["pictures/pictures.json cannot be used: a part of the path is a file"]);
+  });
+
   it("says which pictures of the index are none, and what is no index", () => {
     put("config.json", config);
     mkdirSync(join(folder, "pictures"));

@@ -1,5 +1,5 @@
 // Reads the folder of a run: the one reader for the report, the live page and programs. It may still be written.
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, type Stats, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import type { CocoSummary } from "../../eval/coco/coco-summary.js";
@@ -159,8 +159,13 @@ export class RunReader {
    */
   #file<T>(name: string, faults: string[], read: (path: string) => T, part = ""): T | null {
     const path = join(this.folder, name);
-    const found = statSync(path, { throwIfNoEntry: false });
     const key = name + part;
+    let found: Stats | undefined;
+    try {
+      found = statSync(path, { throwIfNoEntry: false });
+    } catch (error) {
+      faults.push(`${name} cannot be used: ${reasonOf(error)}`);
+    }
     if (found === undefined) {
       this.#read.delete(key);
       return null;

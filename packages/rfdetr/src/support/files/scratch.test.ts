@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { scratchBeside, scratchFolder, scratchPath } from "./scratch.js";
 import { shortName } from "./short-name.js";
 
@@ -30,6 +30,14 @@ describe("scratchPath", () => {
     const path = scratchPath(join(folder, "gathered"));
     expect(existsSync(path)).toBe(false);
     expect(readdirSync(folder).sort()).toEqual([...kept].sort());
+  });
+
+  it("is refused in a sentence where there is no folder for it", () => {
+    vi.stubEnv("TMPDIR", join(home, "none"));
+    expect(() => scratchFolder("test")).toThrow(
+      `No temporary folder can be made in ${join(home, "none")}: there is no such folder`,
+    );
+    vi.unstubAllEnvs();
   });
 
   it("is another one each time, and short beside a file of any name", () => {

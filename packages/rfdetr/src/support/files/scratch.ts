@@ -1,11 +1,13 @@
 // Temporary files and folders. Their names tell which process writes them, so that those of a process that was killed
 // are removed by the next one that writes there, and those of a living one never are.
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
+import { RunDirectoryError } from "../errors.js";
 import { identityOf, mayRun } from "../machine/process-identity.js";
 import { sha256 } from "./sha256.js";
+import { reasonOf } from "./system-error.js";
 
 const shortHash = (text: string): string => sha256(text).slice(0, 8);
 const hostHash = (): string => shortHash(hostname());
@@ -39,10 +41,21 @@ export const besideName = ".rfdetr";
 /** Whether a name is one that {@link scratchPath} gives. */
 export const isScratch = (name: string): boolean => ending.test(name.slice(Math.max(0, name.indexOf(".partial-"))));
 
-/** Makes a new folder in the system's folder for temporary files. Who makes it removes it. */
+/**
+ * Makes a new folder in the system's folder for temporary files. Who makes it removes it.
+ * @throws RunDirectoryError
+ */
 export function scratchFolder(name: string): string {
   const path = scratchPath(join(tmpdir(), `rfdetr-${name}`));
-  mkdirSync(path, { mode: 0o700 });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const reason = existsSync(tmpdir()) ? reasonOf(error) : "there is no such folder";
+    throw new RunDirectoryError(`No temporary folder can be made in ${tmpdir()}: ${reason}`, {
+      cause: error,
+      hint: "Name another folder in the environment variable TMPDIR",
+    });
+  }
   return path;
 }
 
