@@ -1,11 +1,17 @@
 // @ts-check
 // The picture with its masks and boxes.
 
+import { LabelPlaces } from "./label-places.js";
 import { maskLayer } from "./masks.js";
 
 /** @typedef {import("rfdetr/browser").Detection} Detection */
+/** @typedef {ReturnType<LabelPlaces["place"]>} Rectangle in pixels of the canvas */
 
+const chipHeight = 20;
 const font = '600 13px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif';
+
+/** @param {Detection} detection */
+const textOf = ({ className, score }) => `${className} ${score.toFixed(2)}`;
 
 export class Stage {
   /** @type {ImageBitmap | null} */
@@ -64,12 +70,24 @@ export class Stage {
     context.imageSmoothingQuality = "high";
     context.drawImage(picture, left, top, picture.width * scale, picture.height * scale);
     this.#drawMasks(context, { left, top, width: picture.width * scale, height: picture.height * scale }, density);
+    const boxes = this.#detections.map(({ box: [x1, y1, x2, y2] }) => ({
+      left: x1 * scale + left,
+      top: y1 * scale + top,
+      right: x2 * scale + left,
+      bottom: y2 * scale + top,
+    }));
+    context.font = font;
+    const places = new LabelPlaces(width, height, boxes);
+    const chips = this.#detections.map((detection, i) => {
+      const chip = context.measureText(textOf(detection)).width + 12;
+      return places.place(boxes[i], Math.min(chip, width), chipHeight);
+    });
     // The best ones last, on top; no frame over a name.
+    const drawn = [...this.#detections.entries()].reverse();
     for (const draw of [this.#frame, this.#name])
-      for (const detection of [...this.#detections].reverse()) {
+      for (const [i, detection] of drawn) {
         context.globalAlpha = this.#chosen === null || this.#chosen === detection ? 1 : 0.25;
-        const [x1, y1, x2, y2] = detection.box.map((side, i) => side * scale + (i % 2 === 0 ? left : top));
-        draw.call(this, context, detection, [x1, y1, x2 - x1, y2 - y1], width);
+        draw.call(this, context, detection, draw === this.#frame ? boxes[i] : chips[i]);
       }
     context.globalAlpha = 1;
   }
@@ -88,11 +106,9 @@ export class Stage {
     if (layer !== null) context.drawImage(layer, left, top, width, height);
   }
 
-  /**
-   * @param {CanvasRenderingContext2D} context @param {Detection} detection
-   * @param {[x: number, y: number, width: number, height: number]} place
-   */
-  #frame(context, { classId }, [x, y, width, height]) {
+  /** @param {CanvasRenderingContext2D} context @param {Detection} detection @param {Rectangle} box */
+  #frame(context, { classId }, { left: x, top: y, right, bottom }) {
+    const [width, height] = [right - x, bottom - y];
     context.lineJoin = "round";
     context.lineWidth = 4.5;
     context.strokeStyle = "#ffffffb0";
@@ -102,20 +118,15 @@ export class Stage {
     context.strokeRect(x, y, width, height);
   }
 
-  /**
-   * @param {CanvasRenderingContext2D} context @param {Detection} detection
-   * @param {[x: number, y: number, width: number, height: number]} place @param {number} limit
-   */
-  #name(context, { className, classId, score }, [x, y], limit) {
-    context.font = font;
-    const text = `${className} ${score.toFixed(2)}`;
-    const chip = context.measureText(text).width + 12;
-    const [chipX, chipY] = [Math.max(0, Math.min(x - 1.25, limit - chip)), y >= 21 ? y - 21 : y + 1];
+  /** @param {CanvasRenderingContext2D} context @param {Detection} detection @param {Rectangle} chip */
+  #name(context, detection, { left, top, right }) {
+    const { classId } = detection;
     context.fillStyle = this.colors[classId] ?? "#2456c9";
     context.beginPath();
-    context.roundRect(chipX, chipY, chip, 20, 4);
+    context.roundRect(left, top, right - left, chipHeight, 4);
     context.fill();
     context.fillStyle = this.inks[classId] ?? "#ffffff";
-    context.fillText(text, chipX + 6, chipY + 14.5);
+    // A name that is too long for the picture is set narrower.
+    context.fillText(textOf(detection), left + 6, top + 14.5, right - left - 12);
   }
 }

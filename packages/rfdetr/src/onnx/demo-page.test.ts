@@ -67,7 +67,12 @@ describe("the folder of a page", () => {
       file: "model.onnx",
       examples: ["examples/1.png"],
     });
-    expect(existsSync(join(site, "rfdetr", "browser", "index.js"))).toBe(true);
+    const imported = readdirSync(site)
+      .filter((name) => name.endsWith(".js"))
+      .flatMap((name) => [...readFileSync(join(site, name), "utf8").matchAll(/from "(\.[^"]+)"/g)])
+      .map(([, path]) => path as string);
+    expect(imported).toContain("./label-places.js");
+    expect(imported.filter((path) => !existsSync(join(site, path)))).toEqual([]);
   });
 
   it("is new, or that of an earlier page", () => {

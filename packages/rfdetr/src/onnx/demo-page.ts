@@ -82,7 +82,9 @@ export function writeDemoPage(options: DemoPageOptions): number {
   checkFolder(out);
   const copies = new Map<string, string>();
   const page = fileURLToPath(new URL("../../page/", import.meta.url));
-  for (const name of readdirSync(page)) copies.set(name, join(page, name));
+  for (const name of readdirSync(page)) if (!name.endsWith(".d.ts")) copies.set(name, join(page, name));
+  // The page places labels as `predict` does.
+  copies.set("label-places.js", workerScript(import.meta.url, "../pictures/drawing/label-places.js"));
   const runtime = runtimeFolder();
   for (const name of runtimeFiles) copies.set(`ort/${name}`, join(runtime, name));
   const entry = workerScript(import.meta.url, "../browser/index.js");
