@@ -1,6 +1,11 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { DatasetImage } from "../../data/index.js";
+import { testFolder } from "../../testing/test-folder.js";
 import { dataDifferences, moduleDifferences, splitContents } from "./data-contents.js";
+
+const folder = testFolder({ emptied: true });
 
 const regions = (boxes: number[][], labels: number[]) => ({
   boxes: Float32Array.from(boxes.flat()),
@@ -47,6 +52,22 @@ describe("the contents of a split", () => {
     for (const [i, value] of (coco.alike?.box ?? []).entries()) expect(yolo.alike?.box[i]).toBeCloseTo(value, 2);
     const renamed = splitContents({ images: moved, classNames: ["cat", "dog"] });
     expect(renamed.alike?.sha256).not.toBe(coco.alike?.sha256);
+  });
+
+  it("differ with the size of a file of the same name, except from a record that lacks sizes", () => {
+    const file = join(folder, "1.jpg");
+    const of = (content: string) => {
+      writeFileSync(file, content);
+      const split = splitContents({ images: [image(file)] });
+      return { train: split, valid: split };
+    };
+    const [first, same, other] = [of("one"), of("two"), of("three")];
+    expect(dataDifferences(first, same)).toEqual([]);
+    expect(dataDifferences({ ...other, train: first.train }, other)).toEqual([
+      "train has other pictures than before, under the same names",
+    ]);
+    const { sizes: _, ...earlier } = first.train;
+    expect(dataDifferences({ train: earlier, valid: earlier }, other)).toEqual([]);
   });
 
   it("that differ are described by their counts where these differ", () => {

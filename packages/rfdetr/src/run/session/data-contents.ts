@@ -1,5 +1,6 @@
 // What a run is bound to: the images and annotations that it trains and validates on, as counts and a hash.
 import { createHash, type Hash } from "node:crypto";
+import { statSync } from "node:fs";
 import type { Dataset } from "../../data/index.js";
 
 /** One split of the data of a run. */
@@ -8,6 +9,8 @@ export interface SplitContents {
   objects: number;
   /** SHA-256 of the names and sizes of the images with their boxes, classes and outlines, in their order. */
   sha256: string;
+  /** SHA-256 of the bytes that each file has, in their order. Records of earlier versions lack it. */
+  sizes?: string;
   /** What stays the same in another layout or format of files. Records of earlier versions lack it. */
   alike?: {
     /** SHA-256 of the names of the images without folders, their sizes, and the names of the classes in each. */
@@ -25,7 +28,7 @@ export interface DataContents {
 
 /**
  * Counts and hashes a split. Names are relative to the folder that all images of a dataset have in common, so it may
- * move. Pixels and times of files do not count.
+ * move. Of the files themselves the size counts; their pixels and times do not.
  */
 export function splitContents({
   images,
@@ -39,7 +42,19 @@ export function splitContents({
     if (parts !== undefined) hash.update(`${from} ${to} ${share}\0`);
   }
   const objects = images.reduce((sum, { labels }) => sum + labels.length, 0);
-  return { images: images.length, objects, sha256: hash.digest("hex"), alike: alikeOf(images, classNames, objects) };
+  return {
+    images: images.length,
+    objects,
+    sha256: hash.digest("hex"),
+    sizes: sizesOf(images),
+    alike: alikeOf(images, classNames, objects),
+  };
+}
+
+function sizesOf(images: Dataset["images"]): string {
+  const hash = createHash("sha256");
+  for (const { file } of images) hash.update(`${statSync(file, { throwIfNoEntry: false })?.size ?? 0}\n`);
+  return hash.digest("hex");
 }
 
 function alikeOf(
@@ -85,7 +100,9 @@ function commonFolder(paths: readonly string[]): number {
 export function dataDifferences(before: DataContents, now: DataContents): string[] {
   return (["train", "valid"] as const).flatMap((split) => {
     const [old, is] = [before[split], now[split]];
-    if (old.sha256 === is.sha256) return [];
+    const replaced = old.sizes !== undefined && old.sizes !== is.sizes;
+    if (old.sha256 === is.sha256)
+      return replaced ? [`${split} has other pictures than before, under the same names`] : [];
     if (old.images === is.images && old.objects === is.objects)
       return [`${split} has other files or annotations than before, in equal numbers`];
     return [`${split} had ${old.images} images with ${old.objects} objects and has ${is.images} with ${is.objects}`];
