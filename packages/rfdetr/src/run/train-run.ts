@@ -8,7 +8,7 @@ import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
 import { StopRequest, type StopSignal } from "./control/stop-request.js";
 import type { DoneEvent, TrainEvent } from "./events/events.js";
-import { mustExist } from "./files/run-directory.js";
+import { mustExist } from "./files/folder-checks.js";
 import { trainInProcesses } from "./launch/launcher.js";
 import type { RankPlace } from "./launch/rank-place.js";
 import { trainingRank } from "./launch/rank-process.js";

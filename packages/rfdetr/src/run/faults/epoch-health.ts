@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import type { WarningEvent } from "../events/events.js";
 import type { SavedProgress } from "../files/checkpoint/checkpoint.js";
+import { mustExist } from "../files/folder-checks.js";
 import type { Session } from "../session/session.js";
 import type { EpochFigures } from "../steps/scheduled-evaluation.js";
 import type { FaultJudge } from "./fault-policy.js";
@@ -59,6 +60,6 @@ export class EpochHealth {
     if (progress.applied === 0 || !(this.#saved || existsSync(directory.last)))
       throw withoutResult(progress, this.faults.since);
     const hasBest = progress.best !== null && progress.best !== this.#lostBest;
-    directory.mustHave(...(hasBest ? [directory.best] : []), directory.last);
+    mustExist([directory.path, ...(hasBest ? [directory.best] : []), directory.last]);
   }
 }

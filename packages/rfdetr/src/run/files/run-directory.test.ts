@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -117,6 +118,21 @@ describe("RunDirectory", () => {
           hint: `Continue the run with \`resume\` ${folder}`,
         }),
       );
+  });
+
+  it.skipIf(!existsSync("/proc/self"))("is not continued where its checkpoint or weights cannot be written", () => {
+    for (const part of ["checkpoint", "weights"]) {
+      const path = join(folder, part);
+      const run = RunDirectory.create(path, "x");
+      run.writeJson("config.json", {});
+      run.release();
+      rmSync(join(path, part), { recursive: true, force: true });
+      symlinkSync("/proc", join(path, part));
+      expect(() => RunDirectory.open(path)).toThrow(
+        `cannot be written in ${join(path, part)}: the system takes no new`,
+      );
+      expect(existsSync(join(path, "lock"))).toBe(false);
+    }
   });
 
   it("without a checkpoint begins anew, unless weights say that there was one", () => {

@@ -16,6 +16,7 @@ import { readJson } from "../../support/files/json.js";
 import { absence, hidden } from "../../support/files/near-path.js";
 import { discard } from "../../support/files/scratch.js";
 import { shellWord } from "../../support/format.js";
+import { tryToWrite } from "./folder-checks.js";
 import { keepRanges, linesOf, type Range, useOwnLineBreaks } from "./log-file.js";
 import { lockName, RunLock } from "./run-lock.js";
 
@@ -140,6 +141,7 @@ export class RunDirectory {
       removePartial(run.path);
       makeFolder(join(run.path, "weights"));
       removePartial(join(run.path, "weights"));
+      for (const file of [run.last, join(run.checkpoint, "tried")]) tryToWrite(file);
       return run;
     } catch (error) {
       run.release();
@@ -195,11 +197,6 @@ export class RunDirectory {
   }
   file(name: string): string {
     return join(this.path, name);
-  }
-
-  /** Sees that the run has its folder and files that it has written. @throws RunDirectoryError */
-  mustHave(...files: readonly string[]): void {
-    mustExist([this.path, ...files]);
   }
 
   /** Writes a file at once, never in part. */
@@ -274,12 +271,6 @@ export class RunDirectory {
       throw writeFailure(path, error);
     }
   }
-}
-
-/** @throws RunDirectoryError where something that a run has made is not there any more */
-export function mustExist(paths: readonly string[]): void {
-  const gone = paths.find((path) => !existsSync(path));
-  if (gone !== undefined) throw new RunDirectoryError(`${gone} is missing: it was moved or removed during the run`);
 }
 
 /** Whether a folder holds anything but what a run leaves that is killed before it wrote its configuration. */

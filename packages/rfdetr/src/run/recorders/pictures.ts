@@ -17,6 +17,7 @@ import { reasonOf } from "../../support/files/system-error.js";
 import { agreeing, counted } from "../../support/format.js";
 import { type Shape, sidesOf } from "../../support/shape.js";
 import type { MicroBatch } from "../../train/step/step-parts.js";
+import { mustExist } from "../files/folder-checks.js";
 import { readMetrics } from "../files/read-metrics.js";
 import { logTime } from "../files/run-log.js";
 import type { Session } from "../session/session.js";
@@ -76,7 +77,7 @@ export class PicturesRecorder implements Recorder {
     const written: PictureEntry[] = [];
     try {
       // A folder that was moved away is not made anew for its pictures.
-      this.#session.directory.mustHave();
+      mustExist([this.#session.directory.path]);
       for (const make of work) written.push(...(await make()));
     } catch (error) {
       this.#failed = true;
