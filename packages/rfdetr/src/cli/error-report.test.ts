@@ -75,10 +75,10 @@ describe("reportError", () => {
 
   it("shows options in place of the settings that a hint names", () => {
     const error = new RunDirectoryError("x", {
-      hint: "Continue it with `resume` runs/a, or choose another `output_dir`; `keep` is none",
+      hint: "Continue it with `resume` runs/a or `weights` a.safetensors, or choose another `output_dir`; `keep` is none",
     });
     expect(reported(error).stderr).toBe(
-      "error: x\nContinue it with --resume runs/a, or choose another --out; `keep` is none\n",
+      "error: x\nContinue it with --resume runs/a or --weights a.safetensors, or choose another --out; `keep` is none\n",
     );
   });
 

@@ -19,6 +19,7 @@ const usageCodes: ReadonlySet<string> = new Set([
 /** Options of the command for settings that hints of the library name in backquotes. */
 const optionOf: Readonly<Record<string, string>> = {
   dataset_dir: "--data",
+  weights: "--weights",
   output_dir: "--out",
   resume: "--resume",
   lr: "--lr",

@@ -236,10 +236,14 @@ export async function load(flags: BenchLoadFlags): Promise<void> {
   }
 }
 
+/** The largest width and height of a JPEG. */
+const mostPixels = 65535;
+
 /** @throws UsageError unless the text is `WIDTHxHEIGHT` in pixels */
 function pixels(size: string): { width: number; height: number } {
   const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
-  if (width === undefined) throw new UsageError(expected("width and height such as 4000x3000", "size", size));
+  if (width === undefined || Math.max(Number(width), Number(height)) > mostPixels)
+    throw new UsageError(expected(`width and height from 10 to ${mostPixels} such as 4000x3000`, "size", size));
   return { width: Number(width), height: Number(height) };
 }
 

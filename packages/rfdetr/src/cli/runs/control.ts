@@ -64,5 +64,7 @@ async function commandOf(
   const { moduleRule } = await import("../../settings/precision-changes.js");
   if (pattern === undefined)
     throw new UsageError("Expected a pattern of module paths after override but received none");
+  if (rule === undefined)
+    throw new UsageError(`Expected a rule after the pattern but received none: ${either(moduleRules)}`);
   return { command: action, pattern, rule: oneOf("rule", rule, moduleRule.options) };
 }

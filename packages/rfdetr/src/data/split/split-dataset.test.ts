@@ -6,6 +6,7 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -124,6 +125,11 @@ describe("splitting a COCO dataset without splits", () => {
     expect(existsSync(out)).toBe(false);
     mkdirSync(out);
     await expect(splitDataset(folder, out)).rejects.toThrow("a folder that does not exist yet");
+    for (const to of ["nowhere", "loop"]) {
+      const link = `${out}-${to}`;
+      symlinkSync(to === "loop" ? link : to, link);
+      await expect(splitDataset(folder, link)).rejects.toThrow("a folder that does not exist yet");
+    }
   });
 
   it("refuses a dataset with faults", async () => {

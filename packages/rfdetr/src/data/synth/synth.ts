@@ -1,6 +1,5 @@
 // The synthetic dataset: emoji on cluttered backgrounds, in Roboflow's COCO layout. The same seed gives the same
 // images.
-import { existsSync } from "node:fs";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { toCocoRuns } from "../../masks/coco-runs.js";
@@ -8,7 +7,7 @@ import { encodeMask, type Mask } from "../../masks/mask.js";
 import { placeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, writeFailure } from "../../support/files/atomic.js";
-import { scratchPath } from "../../support/files/scratch.js";
+import { isTaken, scratchPath } from "../../support/files/scratch.js";
 import {
   abortSignal,
   callback,
@@ -80,7 +79,7 @@ export async function synthesize(folder: string, options: SynthOptions = {}): Pr
   checkOptions("synthesize", options, synthOptions);
   checkArgument("folder", folder, filePath);
   const { images = 1500, size = 256, classes = 8, seed = 0, signal, onProgress } = options;
-  if (existsSync(folder))
+  if (isTaken(folder))
     throw new DataError(
       `Expected a folder that does not exist yet but ${folder} does: choose another one, or remove it`,
     );

@@ -1,20 +1,11 @@
 // Writes datasets: a folder for each split, in Roboflow's COCO layout or in YOLO's. A dataset is written whole or not
 // at all.
-import {
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { constants, copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { stringify } from "yaml";
 import { DataError, InternalError } from "../../support/errors.js";
 import { makeFolder, writeFailure } from "../../support/files/atomic.js";
-import { scratchPath } from "../../support/files/scratch.js";
+import { isTaken, scratchPath } from "../../support/files/scratch.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
 import { checkArgument, filePath } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
@@ -73,8 +64,7 @@ export interface WriteOptions {
 /** @throws DataError if there is a folder or file of this name, which a copy never replaces */
 export function refuseExisting(target: string): void {
   checkArgument("target", target, filePath);
-  if (existsSync(target))
-    throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
+  if (isTaken(target)) throw new DataError(`Expected a folder that does not exist yet for the copy but ${target} does`);
 }
 
 /**

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { RunDirectoryError } from "../../support/errors.js";
 import { removeEmpty } from "../../support/files/atomic.js";
+import { discard } from "../../support/files/scratch.js";
 import { reasonOf } from "../../support/files/system-error.js";
 import {
   answerFile,
@@ -95,6 +96,7 @@ export class ControlInbox {
       writeFileSync(`${path}.partial`, JSON.stringify(content), { mode: 0o600 });
       renameSync(`${path}.partial`, path);
     } catch {
+      discard(`${path}.partial`);
       // Nobody waits for it on a disk that is full, or in a folder that was removed.
     }
   }

@@ -1,7 +1,7 @@
 // Temporary files and folders. Their names tell which process writes them, so that those of a process that was killed
 // are removed by the next one that writes there, and those of a living one never are.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { RunDirectoryError } from "../errors.js";
@@ -57,6 +57,16 @@ export function scratchFolder(name: string): string {
     });
   }
   return path;
+}
+
+/** Whether something has this name, a link that leads nowhere included. */
+export function isTaken(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    // Writing there says why it cannot be looked at.
+    return false;
+  }
 }
 
 /** Removes a file or folder, if possible: after a failed write, an error here would hide the one of the write. */
