@@ -105,6 +105,18 @@ describe("a training", () => {
     expect(status).toBe(0);
     expect(summary("full")).toMatchObject({ steps: 4, stop_reason: "max_steps" });
   });
+
+  it.runIf(existsSync("/dev/full"))("warns when its events cannot be written", () => {
+    const full = openSync("/dev/full", "w");
+    const { status, stderr } = spawnSync(process.execPath, [script, ...training("untold", 1), "--json"], {
+      cwd: folder,
+      encoding: "utf8",
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    expect(stderr).toMatch(/warning: What the run tells cannot be written to stdout: ENOSPC/);
+    expect(status).toBe(0);
+  });
 });
 
 describe("another command", () => {

@@ -46,7 +46,10 @@ export async function main(argv: readonly string[]): Promise<number> {
   // A stream reports its failures a moment later.
   await new Promise(setImmediate);
   const { failure } = stdout;
-  if (code !== exit.done || failure === null || failure.code === "EPIPE" || writers.includes(words[0])) return code;
-  console.error(`The results cannot be written to stdout: ${failure.message}`);
+  if (failure === null || failure.code === "EPIPE") return code;
+  const message = `cannot be written to stdout: ${failure.message}`;
+  if (writers.includes(words[0])) console.warning(`What the run tells ${message}. The run itself is unaffected`);
+  if (code !== exit.done || writers.includes(words[0])) return code;
+  console.error(`The results ${message}`);
   return exit.failed;
 }
