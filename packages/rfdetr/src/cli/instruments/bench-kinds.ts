@@ -241,9 +241,10 @@ const mostPixels = 65535;
 
 /** @throws UsageError unless the text is `WIDTHxHEIGHT` in pixels */
 function pixels(size: string): { width: number; height: number } {
-  const [, width, height] = /^(\d{2,5})[x×](\d{2,5})$/.exec(size) ?? [];
-  if (width === undefined || Math.max(Number(width), Number(height)) > mostPixels)
-    throw new UsageError(expected(`width and height from 10 to ${mostPixels} such as 4000x3000`, "size", size));
+  const [, width, height] = /^(\d{2,})[x×](\d{2,})$/.exec(size) ?? [];
+  if (width === undefined) throw new UsageError(expected("width and height such as 4000x3000", "size", size));
+  if (Math.max(Number(width), Number(height)) > mostPixels)
+    throw new UsageError(expected(`width and height of at most ${mostPixels}`, "size", size));
   return { width: Number(width), height: Number(height) };
 }
 

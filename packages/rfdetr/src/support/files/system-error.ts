@@ -50,9 +50,13 @@ export function reasonOf(error: unknown): string {
   return reason ?? error.message;
 }
 
-/** A sentence for an error of files that nobody foresaw where it happened; null for every other error. */
+/** What is there is not what the program took it for: that is its own fault where nobody foresaw it. */
+const mistaken: ReadonlySet<string | undefined> = new Set(["ENOENT", "EEXIST", "EISDIR", "ENOTDIR", "ENOTEMPTY"]);
+
+/** A sentence for what the system refuses, where nobody foresaw it; null for every other error. */
 export function refusalOf(error: unknown): string | null {
   if (!isFileError(error)) return null;
   if (error.syscall === "uv_cwd") return "The current folder does not exist any more: change to another";
+  if (mistaken.has(error.code)) return null;
   return `${error.path ?? "A file"} cannot be used: ${reasonOf(error)}`;
 }
