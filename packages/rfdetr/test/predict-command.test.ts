@@ -234,7 +234,7 @@ describe("rfdetr predict", () => {
     expect(predict("photos/a", "--tiles", "0").status).toBe(2);
   });
 
-  it("cuts the objects out, into a folder for each class, and never twice into the same", () => {
+  it("cuts the objects out, into a folder for each class, and replaces those of before alone", () => {
     const cut = () =>
       predict("photos/*/*", ...everything, "--max-detections", "2", "--crops", "--out", "cut", "--no-draw");
     expect(cut().status).toBe(0);
@@ -246,7 +246,9 @@ describe("rfdetr predict", () => {
       join("b", "1-1.jpg"),
       join("b", "1-2.jpg"),
     ]);
-    expect(cut().stderr).toContain("has crops: choose another folder");
+    expect(cut().status).toBe(0);
+    writeFileSync(join(folder, "cut", "crops", "mine.txt"), "");
+    expect(cut().stderr).toContain(`has ${join("crops", "mine.txt")}: choose another folder`);
   });
 
   it("prints or writes the results in the formats of other tools", () => {
