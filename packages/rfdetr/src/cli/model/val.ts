@@ -70,7 +70,7 @@ export function addVal(program: Command, finish: (code: number) => void): void {
       .option("--annotations <file>", "COCO annotation file for the results")
       .option(
         "--out <dir>",
-        "new folder for evaluation.json (figures, curves, errors and what they cost) and pictures",
+        "folder for evaluation.json (figures, curves, errors and what they cost) and pictures, without such yet",
       ),
   );
   withValues(command, {
