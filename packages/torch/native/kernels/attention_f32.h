@@ -32,7 +32,7 @@ inline Scratch& attention_scratch() {
   return scratch;
 }
 
-/// The statistics of a query: the largest score, and the inverse of the sum of its weights before division.
+/// The statistics of a query: the largest power of two, and the inverse of the sum of its weights before division.
 constexpr int64_t statistics_count = 2;
 
 // --- forward --------------------------------------------------------------------------------------------------------
@@ -42,7 +42,7 @@ struct ForwardScratch {
   Panels values;          // [keys × width]
   float* queries;         // [width][block]
   float* weights;         // [keys][block]: scores, then weights before division by their sum
-  float *peaks, *totals;  // [block]: the largest score, the sum of the weights
+  float *peaks, *totals;  // [block]: the largest score in powers of two, the sum of the weights
   float* sums;            // [block][width]
 
   ForwardScratch(ScratchPieces& pieces, const Problem& p)
@@ -55,11 +55,11 @@ struct ForwardScratch {
         sums(pieces.take<float>(query_block * round_up(p.width, lanes))) {}
 };
 
-/// The scale of scores in powers of two, without its sign, which the packed queries carry.
-inline float power_scale(const Problem& p) { return std::fabs(p.scale) * log2_e; }
-inline float sign_of_scale(const Problem& p) { return p.scale < 0 ? -1.0f : 1.0f; }
+/// Queries times this give scores in powers of two, which are compared as they are. Scaled after the product, and fused
+/// with the subtraction of the largest one, large scores would differ from it by more than exp takes.
+inline float power_scale(const Problem& p) { return p.scale * log2_e; }
 
-/// weights[key][query] = key · query, and peaks = the largest of each query.
+/// weights[key][query] = key · query in powers of two, and peaks = the largest of each query.
 inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& keys, int64_t columns) {
   for_panels(columns, [&]<int V>(int64_t n) {
     Vector peaks[V];
@@ -76,13 +76,9 @@ inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& 
   });
 }
 
-/// A score as a weight. The difference comes before the scale: scaled first, and fused with the subtraction, the
-/// largest score would differ from its own rounded value, by more than exp takes where scores are large.
-ALWAYS_INLINE Vector weight_of(Vector score, Vector peak, float scale) { return exp2((score - peak) * scale); }
-
 /// The score at `place` becomes a weight.
-ALWAYS_INLINE Vector weigh(float* place, float scale, Vector peak) {
-  const Vector weight = weight_of(load(place), peak, scale);
+ALWAYS_INLINE Vector weigh(float* place, Vector peak) {
+  const Vector weight = exp2(load(place) - peak);
   store(place, weight);
   return weight;
 }
@@ -90,7 +86,6 @@ ALWAYS_INLINE Vector weigh(float* place, float scale, Vector peak) {
 /// Scores of keys first…last become weights; their sums are added to the totals. Eight keys are summed as a tree: the
 /// roundings of near equals, one after the other, would all go one way.
 inline void write_weights(const ForwardScratch& s, const Problem& p, int64_t columns, int64_t first, int64_t last) {
-  const float scale = power_scale(p);
   for (int64_t n = 0; n < columns; n += lanes) {
     const Vector peak = load(s.peaks + n);
     Vector total = first == 0 ? zeros() : load(s.totals + n);
@@ -99,14 +94,14 @@ inline void write_weights(const ForwardScratch& s, const Problem& p, int64_t col
     for (; t + 8 <= last; t += 8) {
       Vector sums[8];
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i, place += query_block) sums[i] = weigh(place, scale, peak);
+      for (int i = 0; i < 8; ++i, place += query_block) sums[i] = weigh(place, peak);
 #pragma GCC unroll 4
       for (int half = 4; half > 0; half /= 2)
 #pragma GCC unroll 4
         for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
       total += sums[0];
     }
-    for (; t < last; ++t, place += query_block) total += weigh(place, scale, peak);
+    for (; t < last; ++t, place += query_block) total += weigh(place, peak);
     store(s.totals + n, total);
   }
 }
@@ -143,7 +138,7 @@ void forward(const Problem& p, const Inputs<T>& inputs, const Result<T>& result,
       pack_panels(inputs.value.head(b, h), inputs.value.row_stride, p.keys, p.width, s.values);
     }
     pack_columns(inputs.query.head(b, h) + start * inputs.query.row_stride, inputs.query.row_stride, rows, p.width,
-                 sign_of_scale(p), s.queries, query_block);
+                 power_scale(p), s.queries, query_block);
     attend(s, p, keys, rows, result.out.head(b, h) + start * result.out.row_stride, result.out.row_stride,
            result.statistics + (problem * p.queries + start) * statistics_count);
   }
@@ -178,7 +173,6 @@ struct BackwardScratch {
 template <int V>
 ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, const Rows& keys, const Rows& values,
                                    int64_t n) {
-  const float scale = power_scale(p);
   Vector peaks[V], inverses[V], deltas[V];
   for (int v = 0; v < V; ++v) {
     peaks[v] = load(s.peaks + n + lanes * v);
@@ -188,7 +182,7 @@ ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, c
   const auto weigh = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < V; ++v)
-        store(s.weights + (t + r) * query_block + n + lanes * v, weight_of(tile[r][v], peaks[v], scale) * inverses[v]);
+        store(s.weights + (t + r) * query_block + n + lanes * v, exp2(tile[r][v] - peaks[v]) * inverses[v]);
   };
   const auto differentiate = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
@@ -226,11 +220,11 @@ void differentiate(const BackwardScratch& s, const Problem& p, const Rows& keys,
                    const Block<T>& block, const int64_t (&strides)[3], bool add) {
   const int64_t rows = block.rows, columns = round_up(rows, lanes), padded = round_up(p.width, lanes);
   for (int64_t r = 0; r < columns; ++r) {
-    // Queries past the end are zeros, and get weights of zero.
-    s.peaks[r] = r < rows ? block.statistics[r * statistics_count] : 0;
+    // Queries past the end get weights of zero.
+    s.peaks[r] = r < rows ? block.statistics[r * statistics_count] : INFINITY;
     s.inverses[r] = r < rows ? block.statistics[r * statistics_count + 1] : 0;
   }
-  pack_columns(block.query, strides[0], rows, p.width, sign_of_scale(p), s.queries, query_block);
+  pack_columns(block.query, strides[0], rows, p.width, power_scale(p), s.queries, query_block);
   pack_columns(block.gradient, strides[2], rows, p.width, 1, s.gradients, query_block);
   pack_columns(block.out, strides[1], rows, p.width, 1, s.outs, query_block);
   write_deltas(s, p, columns);

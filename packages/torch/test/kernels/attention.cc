@@ -81,7 +81,7 @@ struct Call {
   /// The logarithm of the sum of exp(scaled score).
   double lse(int64_t row) const {
     if (kernel.statistics == 1) return statistics[row];
-    return statistics[2 * row] * std::fabs(p.scale) - std::log(statistics[2 * row + 1]);
+    return (statistics[2 * row] - std::log2(statistics[2 * row + 1])) * std::log(2.0);
   }
   void run(int64_t first, int64_t last) {
     forward(first, last);
