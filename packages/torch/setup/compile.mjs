@@ -73,7 +73,8 @@ async function compileAll(todo, compiler, cwd, header, tell) {
   const folder = precompiles ? mkdtempSync(join(dirname(todo[0].object), "precompiled-")) : "";
   const copy = join(folder, "precompiled.h");
   // Half a gigabyte.
-  const remove = () => precompiles && rmSync(folder, { recursive: true, force: true });
+  // A compiler that is still at the header may make a file while the folder goes.
+  const remove = () => precompiles && rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
   const isDone = untilDone(remove);
   let isPrecompiled = false;
   // It takes one core. Those that are free meanwhile parse the headers themselves.
