@@ -2,7 +2,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import { CastMap, type PrecisionRequest, resolvePrecision } from "@rfdetr/amp";
+import { noGrad, randn, scope } from "@rfdetr/torch";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { synthesize } from "../src/data/index.js";
 import { CocoEvaluator } from "../src/eval/coco/coco.js";
@@ -57,6 +58,15 @@ async function run(name: string, recipe: object) {
 
 const evaluated = (weights: string, precision: PrecisionRequest) =>
   found(() => evaluateWeights(weights, { data, split: "valid", batch: 1, precision, device: "cpu" }));
+
+/** The reasons for the rules of the norms in a predictor of weights: each policy has its own. */
+function reasonsOfNorms(weights: string): string[] {
+  const predictor = Predictor.load(weights, { precision: "bf16-mixed", device: "cpu" });
+  const map = new CastMap();
+  map.watch(() => noGrad(() => scope(() => void predictor.forward(randn([1, 3, 96, 96])))));
+  predictor.dispose();
+  return map.rows.filter(({ operator }) => operator === "layer_norm").map(({ reason }) => reason);
+}
 
 it("fp16_eval evaluates in float16 with the policy and the overrides of the run", async () => {
   const recipe = { precisionOperators: { linear: "fp32" }, precisionOverrides: { bbox_embed: "bf16" } };
@@ -114,7 +124,9 @@ describe("weights of a run", () => {
       const predictor = Predictor.load(weights, { precision, device: "cpu" });
       for (const [i, image] of images.entries()) {
         const { detections } = await predictor.detect(join(data, "valid", image), { threshold: 0 });
-        expect(detections.map(({ score }) => score)).toEqual([...own[i].scores].slice(0, detections.length));
+        // predict leaves out the row without a class.
+        const named = [...own[i].scores].filter((_, j) => Number(own[i].labels[j]) < predictor.classNames.length);
+        expect(detections.map(({ score }) => score)).toEqual(named.slice(0, detections.length));
       }
       predictor.dispose();
 
@@ -122,7 +134,9 @@ describe("weights of a run", () => {
       const copy = join(folder, `${name}.safetensors`);
       saveWeights(copy, foreign.tensors, { ...foreign, extra: {} });
       for (const tensor of foreign.tensors.values()) tensor.dispose();
-      expect(await evaluated(copy, "bf16-mixed")).not.toEqual(own);
+      // The bits of two policies differ in this model only where scores tie.
+      if ("precisionPolicy" in recipe) expect(reasonsOfNorms(copy)).not.toEqual(reasonsOfNorms(weights));
+      else expect(await evaluated(copy, "bf16-mixed")).not.toEqual(own);
     },
   );
 });
