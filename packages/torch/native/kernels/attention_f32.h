@@ -55,11 +55,11 @@ struct ForwardScratch {
         sums(pieces.take<float>(query_block * round_up(p.width, lanes))) {}
 };
 
-/// Queries times this give scores in powers of two, which are compared as they are. Scaled after the product, and fused
-/// with the subtraction of the largest one, large scores would differ from it by more than exp takes.
-inline float power_scale(const Problem& p) { return p.scale * log2_e; }
+/// The scale of scores in powers of two, without its sign, which the packed queries carry.
+inline float power_scale(const Problem& p) { return std::fabs(p.scale) * log2_e; }
+inline float sign_of_scale(const Problem& p) { return p.scale < 0 ? -1.0f : 1.0f; }
 
-/// weights[key][query] = key · query in powers of two, and peaks = the largest of each query.
+/// weights[key][query] = key · query, and peaks = the largest of each query in powers of two.
 inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& keys, int64_t columns) {
   for_panels(columns, [&]<int V>(int64_t n) {
     Vector peaks[V];
@@ -72,13 +72,13 @@ inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& 
                        store(s.weights + (t + r) * query_block + n + lanes * v, tile[r][v]);
                      }
                  });
-    for (int v = 0; v < V; ++v) store(s.peaks + n + lanes * v, peaks[v]);
+    for (int v = 0; v < V; ++v) store(s.peaks + n + lanes * v, peaks[v] * power_scale(p));
   });
 }
 
 /// The score at `place` becomes a weight.
-ALWAYS_INLINE Vector weigh(float* place, Vector peak) {
-  const Vector weight = exp2(load(place) - peak);
+ALWAYS_INLINE Vector weigh(float* place, float scale, Vector peak) {
+  const Vector weight = exp2(load(place) * scale - peak);
   store(place, weight);
   return weight;
 }
@@ -86,6 +86,7 @@ ALWAYS_INLINE Vector weigh(float* place, Vector peak) {
 /// Scores of keys first…last become weights; their sums are added to the totals. Eight keys are summed as a tree: the
 /// roundings of near equals, one after the other, would all go one way.
 inline void write_weights(const ForwardScratch& s, const Problem& p, int64_t columns, int64_t first, int64_t last) {
+  const float scale = power_scale(p);
   for (int64_t n = 0; n < columns; n += lanes) {
     const Vector peak = load(s.peaks + n);
     Vector total = first == 0 ? zeros() : load(s.totals + n);
@@ -94,14 +95,14 @@ inline void write_weights(const ForwardScratch& s, const Problem& p, int64_t col
     for (; t + 8 <= last; t += 8) {
       Vector sums[8];
 #pragma GCC unroll 8
-      for (int i = 0; i < 8; ++i, place += query_block) sums[i] = weigh(place, peak);
+      for (int i = 0; i < 8; ++i, place += query_block) sums[i] = weigh(place, scale, peak);
 #pragma GCC unroll 4
       for (int half = 4; half > 0; half /= 2)
 #pragma GCC unroll 4
         for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
       total += sums[0];
     }
-    for (; t < last; ++t, place += query_block) total += weigh(place, peak);
+    for (; t < last; ++t, place += query_block) total += weigh(place, scale, peak);
     store(s.totals + n, total);
   }
 }
@@ -138,7 +139,7 @@ void forward(const Problem& p, const Inputs<T>& inputs, const Result<T>& result,
       pack_panels(inputs.value.head(b, h), inputs.value.row_stride, p.keys, p.width, s.values);
     }
     pack_columns(inputs.query.head(b, h) + start * inputs.query.row_stride, inputs.query.row_stride, rows, p.width,
-                 power_scale(p), s.queries, query_block);
+                 sign_of_scale(p), s.queries, query_block);
     attend(s, p, keys, rows, result.out.head(b, h) + start * result.out.row_stride, result.out.row_stride,
            result.statistics + (problem * p.queries + start) * statistics_count);
   }
@@ -173,6 +174,7 @@ struct BackwardScratch {
 template <int V>
 ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, const Rows& keys, const Rows& values,
                                    int64_t n) {
+  const float scale = power_scale(p);
   Vector peaks[V], inverses[V], deltas[V];
   for (int v = 0; v < V; ++v) {
     peaks[v] = load(s.peaks + n + lanes * v);
@@ -182,7 +184,7 @@ ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, c
   const auto weigh = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
       for (int v = 0; v < V; ++v)
-        store(s.weights + (t + r) * query_block + n + lanes * v, exp2(tile[r][v] - peaks[v]) * inverses[v]);
+        store(s.weights + (t + r) * query_block + n + lanes * v, exp2(tile[r][v] * scale - peaks[v]) * inverses[v]);
   };
   const auto differentiate = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
@@ -224,7 +226,7 @@ void differentiate(const BackwardScratch& s, const Problem& p, const Rows& keys,
     s.peaks[r] = r < rows ? block.statistics[r * statistics_count] : INFINITY;
     s.inverses[r] = r < rows ? block.statistics[r * statistics_count + 1] : 0;
   }
-  pack_columns(block.query, strides[0], rows, p.width, power_scale(p), s.queries, query_block);
+  pack_columns(block.query, strides[0], rows, p.width, sign_of_scale(p), s.queries, query_block);
   pack_columns(block.gradient, strides[2], rows, p.width, 1, s.gradients, query_block);
   pack_columns(block.out, strides[1], rows, p.width, 1, s.outs, query_block);
   write_deltas(s, p, columns);

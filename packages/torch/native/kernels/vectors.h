@@ -99,18 +99,15 @@ ALWAYS_INLINE void store_first(T* to, int64_t count, Vector v) {
 
 constexpr float log2_e = 1.44269504088896341f;
 
-/// 2^x to one part in 10⁷, for x up to 127. −∞ and all that is below −110 give 0, so that products of the result are no
-/// denormal values, which are slow; NaN stays NaN. Only a short chain of operations waits for each other, since a loop
-/// over vectors is bound by the latency.
+/// 2^x to one part in 10⁷, for x up to 127. −∞ and all that is below −126 give 0, NaN stays NaN. Only a short chain of
+/// operations waits for each other, since a loop over vectors is bound by the latency.
 ALWAYS_INLINE Vector exp2(Vector x) {
   // Adding 1.5·2²³ rounds to a whole number, which is then in the low bits; 127 more make it an exponent.
   const Vector shifted = x + 12583039.0f, rest = x - (shifted - 12583039.0f), square = rest * rest;
   const Vector low = rest * 0.240226477f + 0.693147182f, middle = rest * 0.00961843692f + 0.0555033237f;
   const Vector high = rest * 0.00015353362f + 0.0013398875f;
   const Vector power = ((high * square + middle) * square + low) * rest + 1.0f;
-  const Bits below = x < -110.0f;
-  // The bits of such a power wrap around, and may be those of a denormal value.
-  return select(below, zeros(), power * from_bits(bits_of(shifted) << 23 & ~reinterpret_cast<UnsignedBits>(below)));
+  return select(x < -126.0f, zeros(), power * from_bits(bits_of(shifted) << 23));
 }
 
 struct Normal {
