@@ -1,3 +1,4 @@
+// compile: -fopenmp
 // Runs the parallel regions of libtorch's own operators on the team of team.h.
 //
 // at::parallel_for divides its work among the threads of an OpenMP region by thread number, and libgomp ends a region
@@ -13,6 +14,8 @@
 // sections and single blocks (read from the machine code of libtorch 2.15 for x86-64: who calls which entry). These are
 // here too. Another build may call entries that are not, so there such regions stay with libgomp. Regions of libtorch
 // itself name no number and use at most the barrier, in every version.
+//
+// The flag in the first line keeps this file out of those that are compiled as one: they declare what is defined here.
 #if defined(_OPENMP) && defined(__linux__)
 #include "team.h"
 

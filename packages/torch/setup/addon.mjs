@@ -15,7 +15,6 @@ import { filesBelow, hashesOf, unitsOf } from "./sources.mjs";
 /** The package that the addon belongs to, in a checkout or installed. */
 export const torch = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const native = join(torch, "native");
-const precompiled = join(native, "precompiled.h");
 
 /** Level of Node-API that the addon needs. */
 export const nodeApi = 9;
@@ -80,8 +79,7 @@ export const commonFlags = (compiler, platform = platformHere) => [
   "-fvisibility=hidden",
   // As libtorch's own binaries are: some of its classes have other members, and more checks, without it.
   "-DNDEBUG",
-  // Nobody looks at errno after a square root. It defines a macro, so that files which ask for it themselves could not
-  // share the precompiled header of others.
+  // Nobody looks at errno after a square root.
   "-fno-math-errno",
   // On macOS torch has LLVM's OpenMP, for which compilers there have no header. The addon's threads are its own.
   ...(!platform.startsWith("darwin") && accepts(compiler, "-fopenmp") ? ["-fopenmp"] : []),
@@ -122,7 +120,7 @@ export function jobsOf(sources, compiler, platform, engine) {
     if (!accepted.has(flag)) accepted.set(flag, accepts(compiler, flag));
     return accepted.get(flag);
   };
-  return unitsOf(sources, native, precompiled)
+  return unitsOf(sources, native)
     .filter((unit) => engine !== null || !unit.usesLibtorch)
     .map((unit) => {
       const common = unit.usesLibtorch ? withEngine : plain;
@@ -142,7 +140,7 @@ export function jobsOf(sources, compiler, platform, engine) {
  */
 export async function compileMissing(jobs, compiler, what = "C++ files") {
   const todo = jobs.filter((job) => !existsSync(job.object));
-  await compile(todo, compiler, torch, precompiled, what);
+  await compile(todo, compiler, torch, what);
   // The name of an object is the hash of what was there before it was compiled.
   const changedOf = (/** @type {ReturnType<typeof jobsOf>[number]} */ job) => {
     const now = hashesOf(job, native);
@@ -208,7 +206,7 @@ const hour = 3600 * 1000;
 /** What compile() writes, and for how long it is kept after its last use. Another program may have files there. */
 const leftovers = [
   { name: /^[0-9a-f]{24}\.o$/, kept: 30 * 24 * hour },
-  // What a set-up leaves if it is killed: half a gigabyte, and a part of an object.
+  // What a set-up leaves if it is killed: a part of an object, and half a gigabyte of older versions of this program.
   { name: /^(precompiled-\w{6}|[0-9a-f]{24}\.o\.\d+\.tmp\.o)$/, kept: 2 * hour },
 ];
 

@@ -1,8 +1,8 @@
-// Runs the C++ compiler: many units side by side, with one precompiled header for those that include it.
+// Runs the C++ compiler: many units side by side.
 import { spawn, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { renameSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { relative } from "node:path";
 import { oldestMacos, platformHere } from "./machine.mjs";
 import { progress } from "./progress.mjs";
 import { SetupError } from "./report.mjs";
@@ -40,85 +40,44 @@ export const findCompiler = (platform = platformHere) =>
   compilersFor(platform).find((compiler) => accepts(compiler, "-std=c++20")) ?? null;
 
 /**
- * GCC takes a precompiled header whose flags do not fit for a plain one; Clang ends with an error.
- * @internal for tests
- */
-export const isGcc = (/** @type {Command} */ compiler) =>
-  accepts(compiler, "-std=c++20", "#ifdef __clang__\n#error\n#endif\n");
-
-/** Units from which on parsing the headers of libtorch once, for all, is faster. */
-const worthPrecompiling = 4;
-
-/**
  * `common`: flags beside those that the files ask for.
  * @typedef {import("./sources.mjs").Unit & {common: string[], object: string}} Job
  * @param {Job[]} todo
  * @param {Command} compiler
  * @param {string} cwd where the compiler runs
- * @param {string} header the one to precompile
  * @param {string} [what] they are, in words
  */
-export async function compile(todo, compiler, cwd, header, what = "C++ files") {
+export async function compile(todo, compiler, cwd, what = "C++ files") {
   const count = todo.flatMap((job) => job.sources).length;
   if (count === 0) return;
   await progress.during(`compiling ${count} ${what}`, (task) =>
-    compileAll(todo, compiler, cwd, header, (done) => task.update(`(${done} done)`)),
+    compileAll(todo, compiler, cwd, (done) => task.update(`(${done} done)`)),
   );
 }
 
 /** @param {Job[]} todo @param {(files: number) => void} tell how many are done */
-async function compileAll(todo, compiler, cwd, header, tell) {
-  const slow = todo.filter((job) => job.usesPrecompiled);
-  const precompiles = slow.length >= worthPrecompiling && isGcc(compiler);
-  const folder = precompiles ? mkdtempSync(join(dirname(todo[0].object), "precompiled-")) : "";
-  const copy = join(folder, "precompiled.h");
-  // Half a gigabyte.
-  // A compiler that is still at the header may make a file while the folder goes.
-  const remove = () => precompiles && rmSync(folder, { recursive: true, force: true, maxRetries: 10 });
-  const isDone = untilDone(remove);
-  let isPrecompiled = false;
-  // It takes one core. Those that are free meanwhile parse the headers themselves.
-  const precompiling =
-    precompiles && precompile(compiler, slow[0].common, header, copy).then((is) => (isPrecompiled = is));
-  const queue = [...todo.filter((job) => !job.usesPrecompiled), ...slow];
+async function compileAll(todo, compiler, cwd, tell) {
+  const queue = [...todo];
   let done = 0;
   tell(done);
-  const worker = async (/** @type {number} */ index) => {
-    if (index === 0) await precompiling;
+  const worker = async () => {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      await compileOne(job, compiler, cwd, job.usesPrecompiled && isPrecompiled ? ["-include", copy] : []);
+      await compileOne(job, compiler, cwd);
       done += job.sources.length;
       tell(done);
     }
   };
-  try {
-    await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, (_, index) => worker(index)));
-  } finally {
-    remove();
-    isDone();
-  }
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, worker));
 }
 
 /** Each file of a unit is included before the last one. @param {Job} job @param {string[]} first flags */
-async function compileOne({ sources, common, flags, object }, compiler, cwd, first) {
+async function compileOne({ sources, common, flags, object }, compiler, cwd) {
   const paths = sources.map((source) => relative(cwd, source));
   const included = paths.slice(0, -1).flatMap((path) => ["-include", path]);
   const temporary = `${object}.${process.pid}.tmp.o`;
   const last = ["-c", ...paths.slice(-1), "-o", temporary];
-  await run(compiler, [...first, ...common, ...flags, ...included, ...last], paths, cwd);
+  await run(compiler, [...common, ...flags, ...included, ...last], paths, cwd);
   renameSync(temporary, object);
-}
-
-/** Whether the header could be precompiled: half a gigabyte, which a full disk refuses. */
-async function precompile(compiler, common, header, copy) {
-  try {
-    copyFileSync(header, copy);
-    await run(compiler, [...common, "-x", "c++-header", copy, "-o", `${copy}.gch`], [header]);
-    return true;
-  } catch {
-    rmSync(`${copy}.gch`, { force: true });
-    return false;
-  }
 }
 
 /** The one of some files that the first error is in, or is included from; all of them if that is unknown. */

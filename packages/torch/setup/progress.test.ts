@@ -107,17 +107,14 @@ describe("a set-up that is stopped", () => {
     const compiler = join(folder, "compiler");
     writeFileSync(compiler, `#!/bin/sh\necho $$ >> ${join(folder, "begun")}\nexec sleep 300\n`);
     chmodSync(compiler, 0o755);
-    const jobs = names.map((source) => {
-      return { sources: [source], flags: [], common: [], usesPrecompiled: false, object: `${source}.o` };
-    });
+    const jobs = names.map((source) => ({ sources: [source], flags: [], common: [], object: `${source}.o` }));
     const script = `
       import { compile } from ${JSON.stringify(fileURLToPath(new URL("compile.mjs", import.meta.url)))};
       import { locked } from ${JSON.stringify(fileURLToPath(new URL("lock.mjs", import.meta.url)))};
       import { stoppable } from ${JSON.stringify(fileURLToPath(new URL("stopping.mjs", import.meta.url)))};
       const jobs = ${JSON.stringify(jobs)};
-      const header = ${JSON.stringify(join(folder, "header.h"))};
       await stoppable(() => locked(${JSON.stringify(lock)}, () =>
-        compile(jobs, [${JSON.stringify(compiler)}], ${JSON.stringify(folder)}, header)));`;
+        compile(jobs, [${JSON.stringify(compiler)}], ${JSON.stringify(folder)})));`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", script]);
     let said = "";
     child.stderr.on("data", (chunk) => (said += chunk));

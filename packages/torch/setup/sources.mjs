@@ -38,44 +38,40 @@ const foreignHeaders = (file) =>
   [...readFileSync(file, "utf8").matchAll(/^\s*#\s*include\s*<(.+)>/gm)].map(([, name]) => name);
 
 /**
- * What one run of the compiler takes. `usesPrecompiled`: it includes a header that is precompiled.
- * @typedef {{sources: string[], flags: string[], usesLibtorch: boolean, usesPrecompiled: boolean}} Unit
+ * What one run of the compiler takes.
+ * @typedef {{sources: string[], flags: string[], usesLibtorch: boolean}} Unit
  */
 
 /**
- * Files that are compiled as one. What autograd functions and registrations instantiate is the same for all of them:
- * ten files together took a quarter of the time that they took one by one. More make the first set-up faster, and a
- * change of one of them slower. Files with flags of their own are kernels, which take long themselves.
+ * Files that are compiled as one, at most. Each unit parses the headers of libtorch, which takes as long as compiling
+ * four of its files. More files together make the first set-up faster, and a change of one of them slower.
  * @internal for tests
  */
-export const mostTogether = { withoutFlags: 8, withFlags: 2 };
+export const mostTogether = 9;
 
 /**
- * Files that include precompiled headers are compiled together if they are in one folder and have the same flags; every
- * other one alone. Names outside of functions must differ within a unit.
- * @param {string[]} sources @param {string} native their folder @param {string} precompiled the header
+ * Files that use libtorch are compiled together if they are in one folder and have the same flags; every other one
+ * alone. Names outside of functions must differ within a unit.
+ * @param {string[]} sources @param {string} native their folder
  * @returns {Unit[]} the largest first, so that no core is left with one of them at the end
  */
-export function unitsOf(sources, native, precompiled) {
-  const headers = new Set(foreignHeaders(precompiled));
+export function unitsOf(sources, native) {
   const alone = sources.map((source) => {
     const foreign = [...withHeaders(source, [native])].flatMap(foreignHeaders);
     return {
       sources: [source],
       flags: ownFlags(readFileSync(source, "utf8")),
       usesLibtorch: foreign.some((name) => /^(ATen|c10|torch)\//.test(name)),
-      usesPrecompiled: foreign.some((name) => headers.has(name)),
     };
   });
   /** @type {Map<string, Unit[]>} */
   const alike = new Map();
-  for (const unit of alone.filter((unit) => unit.usesPrecompiled)) {
+  for (const unit of alone.filter((unit) => unit.usesLibtorch)) {
     const key = [dirname(unit.sources[0]), ...unit.flags].join(" ");
     alike.set(key, [...(alike.get(key) ?? []), unit]);
   }
   const together = [...alike.values()].flatMap((units) => {
-    const most = units[0].flags.length > 0 ? mostTogether.withFlags : mostTogether.withoutFlags;
-    const count = Math.ceil(units.length / most);
+    const count = Math.ceil(units.length / mostTogether);
     const from = (/** @type {number} */ i) => Math.floor((i * units.length) / count);
     return Array.from({ length: count }, (_, i) => ({
       ...units[0],
@@ -84,7 +80,7 @@ export function unitsOf(sources, native, precompiled) {
   });
   const size = (/** @type {Unit} */ unit) =>
     [...filesOf(unit, native)].reduce((sum, file) => sum + statSync(file).size, 0);
-  return [...alone.filter((unit) => !unit.usesPrecompiled), ...together].sort((a, b) => size(b) - size(a));
+  return [...alone.filter((unit) => !unit.usesLibtorch), ...together].sort((a, b) => size(b) - size(a));
 }
 
 /** A unit's files, and the headers of this project that they include. @param {Unit} unit @param {string} native */

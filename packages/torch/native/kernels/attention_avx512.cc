@@ -1,4 +1,4 @@
-// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
+// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma
 // The attention kernel for AVX512-BF16.
 #include "attention.h"
 

@@ -1,4 +1,4 @@
-// compile: -O3 -fno-math-errno -fno-trapping-math
+// compile: -O3 -fno-trapping-math
 // rfdetr::deformable_attention: multi-scale deformable attention from projected offsets and logits to summed samples,
 // in one pass. Composed from operators, every sample of every channel is written to memory several times, forward and
 // backward; here the value map of a head stays in the cache and a sample in registers. The rest is composed.
@@ -10,11 +10,10 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
-namespace rfdetr {
+namespace rfdetr::deformable {
 
 namespace {
 
-using namespace deformable;
 using at::BFloat16;
 
 // A function for one CPU cannot be a template.
@@ -221,4 +220,4 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
       TORCH_FN(deformable_attention_composed));
 }
 
-}  // namespace rfdetr
+}  // namespace rfdetr::deformable

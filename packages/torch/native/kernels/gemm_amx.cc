@@ -1,4 +1,4 @@
-// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mamx-tile -mamx-bf16 -mfma -fno-math-errno
+// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mamx-tile -mamx-bf16 -mfma
 // Matrix products in matrix units. Operands are packed as for AVX512-BF16, since a tile of the right operand has the
 // pairs of sixteen columns in a row, as a panel has; depths are filled up with zeros to whole tiles. Rows of the left
 // operand are read where they are. A square of 32 × 32 sums reads four tiles for four products, and goes through memory

@@ -1,4 +1,4 @@
-// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
+// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma
 // Matrix products on packed panels. A register tile of six rows by four vectors is summed over the whole depth: 24
 // independent sums hide the latency of vdpbf16ps, and ten loads feed 24 products. Panels of the right operand are read
 // from L2, in the order in which they lie. One thread sums each element in one order, however the work is spread.

@@ -1,4 +1,4 @@
-// compile: -O3 -mavx2 -mfma -fno-math-errno -fno-trapping-math --param=avoid-fma-max-bits=0
+// compile: -O3 -mavx2 -mfma -fno-trapping-math --param=avoid-fma-max-bits=0
 // Products of float32 for CPUs with AVX2.
 #include "gemm.h"
 

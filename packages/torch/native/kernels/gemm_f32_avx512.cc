@@ -1,4 +1,4 @@
-// compile: -O3 -march=x86-64-v4 -fno-math-errno -fno-trapping-math --param=avoid-fma-max-bits=0
+// compile: -O3 -march=x86-64-v4 -fno-trapping-math --param=avoid-fma-max-bits=0
 // Products of float32 for CPUs with AVX-512.
 #include "gemm.h"
 

@@ -1,4 +1,4 @@
-// compile: -O3 -fno-math-errno -fno-trapping-math
+// compile: -O3 -fno-trapping-math
 // aten::linear on the CPU as one node of the graph: the products of products.h, in float32 and in bfloat16. The bias
 // gradient is a column sum; there are no views, no transposes and no nodes for them. A bfloat16 input takes a float32
 // weight, which is rounded while it is packed, and whose gradient is float32: no bfloat16 copy of a weight or of its

@@ -1,4 +1,4 @@
-// compile: -O3
+// compile: -O3 -fno-trapping-math
 // rfdetr::linear_sum_assignment: many assignment problems by successive shortest augmenting paths (Jonker and Volgenant
 // 1987; the rectangular form of Crouse 2016, "On implementing 2D rectangular assignment algorithms", IEEE TAES 52(4)).
 //

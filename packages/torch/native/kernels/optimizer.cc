@@ -1,4 +1,4 @@
-// compile: -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
+// compile: -O3 -fno-trapping-math -ffp-contract=off
 // An optimizer step in one pass over the parameters. The weights, gradients and moments of a detector are 500 MB, and
 // the gain is that they are read once instead of once per foreach operator.
 #include "optimizer.h"

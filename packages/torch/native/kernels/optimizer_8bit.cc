@@ -1,4 +1,4 @@
-// compile: -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off
+// compile: -O3 -fno-trapping-math -ffp-contract=off
 // AdamW with moments of 8 bits (Dettmers et al. 2022, arXiv:2110.02861): each block of 256 values has a scale, its
 // largest magnitude, and a code for each value. One pass decodes, updates, and encodes.
 #include "dynamic_map.h"

@@ -1,4 +1,4 @@
-// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma -fno-math-errno
+// compile: -O3 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512bf16 -mfma
 // Packs the operands of matrix products into panels of pairs, in the order in which the micro-kernel reads them.
 #ifdef __x86_64__
 #include "pack_avx512.h"

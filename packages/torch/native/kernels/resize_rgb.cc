@@ -1,4 +1,4 @@
-// compile: -O3 -ffp-contract=off
+// compile: -O3 -fno-trapping-math -ffp-contract=off
 // rfdetr::resize_rgb: bytes [H × W × 3] resized as Pillow's 8-bit bilinear resize does it, bit for bit: a triangle
 // filter in fixed point across, rounded to bytes, and then down.
 #include "every_cpu.h"

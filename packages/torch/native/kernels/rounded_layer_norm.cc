@@ -1,4 +1,4 @@
-// compile: -O3 -fno-math-errno -fno-trapping-math
+// compile: -O3 -fno-trapping-math
 // rfdetr::rounded_layer_norm: layer normalisation (Ba et al. 2016, arXiv:1607.06450) of the last axis for mixed
 // precision: float32 or bfloat16 to float32, and the same rounded to bfloat16, which is what the next product reads and
 // keeps.
@@ -18,11 +18,9 @@
 #include <ATen/ATen.h>
 #include <torch/library.h>
 
-namespace rfdetr {
+namespace rfdetr::layer_norm {
 
 namespace {
-
-using namespace rfdetr::layer_norm;
 
 // A function for one CPU cannot be a template.
 #define ROW_FUNCTION(name, function, T)                                                     \
@@ -162,4 +160,4 @@ TORCH_LIBRARY_FRAGMENT(rfdetr, library) {
               TORCH_FN(grouped_layer_norm));
 }
 
-}  // namespace rfdetr
+}  // namespace rfdetr::layer_norm
