@@ -114,6 +114,21 @@ describe("rfdetr::attention", () => {
     });
   });
 
+  it("is the value of the best key where scores are huge, float32", () => {
+    // Scores of 10⁴ to 10¹²: a rounding of the largest is up to 2¹⁵, more than an exponential takes.
+    const strength = ops.arange(1, 65).reshape([1, 64, 1, 1]);
+    const inputs = [
+      strength.pow(4.4).mul(randn([1, 64, 1, 8]).abs().add(1)),
+      ops.arange(0, 41).eq(0).float().sub(0.5).mul(2e4).reshape([1, 41, 1, 1]).expand([1, 41, 1, 8]),
+      randn([1, 41, 1, 8]),
+    ];
+    const [out, query, key, value] = run(ops.attention, inputs, ops.ones([1, 64, 1, 8]), 0.3);
+    expect(out.sub(inputs[2].narrow(1, 0, 1)).abs().max().item()).toBe(0);
+    expect(query.abs().max().item()).toBe(0);
+    expect(key.abs().max().item()).toBe(0);
+    expect(value.narrow(1, 0, 1).flatten().toList()).toEqual(Array(8).fill(64));
+  });
+
   it.each(["float32", "bfloat16"] as const)("has the same bits with every thread count, %s", (dtype) => {
     const before = getNumThreads();
     const inputs = [301, 70, 70].map((length) => randn([1, length, 3, 32]).to(dtype));

@@ -9,6 +9,7 @@
 #include "attention_f32_products.h"
 #include "scratch.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace rfdetr::INSTRUCTION_SET {
@@ -59,6 +60,17 @@ struct ForwardScratch {
 inline float power_scale(const Problem& p) { return std::fabs(p.scale) * log2_e; }
 inline float sign_of_scale(const Problem& p) { return p.scale < 0 ? -1.0f : 1.0f; }
 
+/// Whether scores must be scaled, and rounded, before the largest of their query is subtracted. Scaling and subtraction
+/// are fused otherwise, and the largest score differs from its own rounded power by 2⁻²⁴ of it: here, by more than ¼.
+inline bool are_huge(const float* peaks, int64_t count) {
+  return std::any_of(peaks, peaks + count, [](float peak) { return std::fabs(peak) >= 1 << 22; });
+}
+/// The rounded scores of all keys and `columns` queries in powers of two.
+inline void scale_scores(float* scores, const Problem& p, int64_t columns) {
+  for (int64_t t = 0; t < p.keys; ++t, scores += query_block)
+    for (int64_t n = 0; n < columns; n += lanes) store(scores + n, load(scores + n) * power_scale(p));
+}
+
 /// weights[key][query] = key · query, and peaks = the largest of each query in powers of two.
 inline void write_scores(const ForwardScratch& s, const Problem& p, const Rows& keys, int64_t columns) {
   for_panels(columns, [&]<int V>(int64_t n) {
@@ -85,8 +97,7 @@ ALWAYS_INLINE Vector weigh(float* place, float scale, Vector peak) {
 
 /// Scores of keys first…last become weights; their sums are added to the totals. Eight keys are summed as a tree: the
 /// roundings of near equals, one after the other, would all go one way.
-inline void write_weights(const ForwardScratch& s, const Problem& p, int64_t columns, int64_t first, int64_t last) {
-  const float scale = power_scale(p);
+inline void write_weights(const ForwardScratch& s, float scale, int64_t columns, int64_t first, int64_t last) {
   for (int64_t n = 0; n < columns; n += lanes) {
     const Vector peak = load(s.peaks + n);
     Vector total = first == 0 ? zeros() : load(s.totals + n);
@@ -113,8 +124,10 @@ void attend(const ForwardScratch& s, const Problem& p, const Rows& keys, int64_t
             float* statistics) {
   const int64_t columns = round_up(rows, lanes), padded = round_up(p.width, lanes);
   write_scores(s, p, keys, columns);
+  const bool scaled_first = are_huge(s.peaks, rows);
+  if (scaled_first) scale_scores(s.weights, p, columns);
   for_parts(p.keys, [&](int64_t first, int64_t last) {
-    write_weights(s, p, columns, first, last);
+    write_weights(s, scaled_first ? 1 : power_scale(p), columns, first, last);
     multiply(rows, padded, {s.weights + first * query_block, 1, query_block}, s.values, first, last,
              {s.sums, padded, first > 0});
   });
@@ -173,7 +186,7 @@ struct BackwardScratch {
 /// The weights, and the gradients of the scores times the scale, for all keys and lanes·V queries.
 template <int V>
 ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, const Rows& keys, const Rows& values,
-                                   int64_t n) {
+                                   int64_t n, bool scaled_first) {
   const float scale = power_scale(p);
   Vector peaks[V], inverses[V], deltas[V];
   for (int v = 0; v < V; ++v) {
@@ -183,8 +196,10 @@ ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, c
   }
   const auto weigh = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v)
-        store(s.weights + (t + r) * query_block + n + lanes * v, exp2(tile[r][v] * scale - peaks[v]) * inverses[v]);
+      for (int v = 0; v < V; ++v) {
+        float* const place = s.weights + (t + r) * query_block + n + lanes * v;
+        store(place, scaled_first ? tile[r][v] : exp2(tile[r][v] * scale - peaks[v]) * inverses[v]);
+      }
   };
   const auto differentiate = [&]<int R>(int64_t t, Vector(&tile)[R][V]) {
     for (int r = 0; r < R; ++r)
@@ -194,6 +209,14 @@ ALWAYS_INLINE void score_gradients(const BackwardScratch& s, const Problem& p, c
       }
   };
   for_tiles<V>(p.keys, {keys.data, keys.stride, 1}, {s.queries + n, query_block}, p.width, weigh);
+  if (scaled_first) {
+    scale_scores(s.weights + n, p, lanes * V);
+    for (int64_t t = 0; t < p.keys; ++t)
+      for (int v = 0; v < V; ++v) {
+        float* const place = s.weights + t * query_block + n + lanes * v;
+        store(place, exp2(load(place) - peaks[v]) * inverses[v]);
+      }
+  }
   for_tiles<V>(p.keys, {values.data, values.stride, 1}, {s.gradients + n, query_block}, p.width, differentiate);
 }
 
@@ -232,7 +255,8 @@ void differentiate(const BackwardScratch& s, const Problem& p, const Rows& keys,
   write_deltas(s, p, columns);
   pack_panels(block.query, strides[0], rows, p.width, s.query_panels);
   pack_panels(block.gradient, strides[2], rows, p.width, s.gradient_panels);
-  for_panels(columns, [&]<int V>(int64_t n) { score_gradients<V>(s, p, keys, values, n); });
+  const bool scaled_first = are_huge(s.peaks, rows);
+  for_panels(columns, [&]<int V>(int64_t n) { score_gradients<V>(s, p, keys, values, n, scaled_first); });
   multiply(p.keys, padded, {s.weights, query_block, 1}, s.gradient_panels, 0, rows, {s.grad_value, padded, add});
   multiply(p.keys, padded, {s.grad_scores, query_block, 1}, s.query_panels, 0, rows, {s.grad_key, padded, add});
   for_parts(p.keys, [&](int64_t first, int64_t last) {
