@@ -70,7 +70,7 @@ async function compileAll(todo, compiler, cwd, tell) {
   await Promise.all(Array.from({ length: Math.min(availableParallelism(), 4) }, worker));
 }
 
-/** Each file of a unit is included before the last one. @param {Job} job @param {string[]} first flags */
+/** Each file of a unit is included before the last one. @param {Job} job */
 async function compileOne({ sources, common, flags, object }, compiler, cwd) {
   const paths = sources.map((source) => relative(cwd, source));
   const included = paths.slice(0, -1).flatMap((path) => ["-include", path]);

@@ -75,21 +75,12 @@ describe("units", () => {
       .sort()
       .map((name) => join(native, name));
     const units = unitsOf(files, native);
-    expect(names(units)).toEqual([
-      ["flags.cc"],
-      ["a.cc", "b.cc"],
-      ["same1.cc", "same2.cc"],
-      ["c.cc"],
-      ["plain.cc"],
-    ]);
+    expect(names(units)).toEqual([["flags.cc"], ["a.cc", "b.cc"], ["same1.cc", "same2.cc"], ["c.cc"], ["plain.cc"]]);
     expect(names(units.filter((unit) => !unit.usesLibtorch))).toEqual([["plain.cc"]]);
   });
 
   it("are of about the same number of files where there are many", () => {
-    const many = Array.from(
-      { length: 2 * mostTogether + 1 },
-      (_, i) => `${String.fromCharCode(97 + i)}.cc`,
-    );
+    const many = Array.from({ length: 2 * mostTogether + 1 }, (_, i) => `${String.fromCharCode(97 + i)}.cc`);
     const native = written("many", Object.fromEntries(many.map((name) => [name, "#include <c10/a.h>\n"])));
     const units = unitsOf(
       many.map((name) => join(native, name)),

@@ -123,7 +123,13 @@ describe("rfdetr::attention", () => {
       randn([1, 41, 1, 8]),
     ];
     const [out, query, key, value] = run(ops.attention, inputs, ops.ones([1, 64, 1, 8]), 0.3);
-    expect(out.sub(inputs[2].narrow(1, 0, 1)).abs().max().item()).toBe(0);
+    expect(
+      out
+        .sub(inputs[2].narrow(1, 0, 1))
+        .abs()
+        .max()
+        .item(),
+    ).toBe(0);
     expect(query.abs().max().item()).toBe(0);
     expect(key.abs().max().item()).toBe(0);
     expect(value.narrow(1, 0, 1).flatten().toList()).toEqual(Array(8).fill(64));
