@@ -35,6 +35,18 @@ describe("a training run that fails", () => {
   });
 });
 
+describe("the iterations of a run", () => {
+  it("end each, several at the same time and one that begins when the run has ended", async () => {
+    const run = TrainRun.start(resolveSettings({ datasetDir: nowhere, model: "tiny" }));
+    const iterate = async (): Promise<void> => {
+      for await (const _ of run);
+    };
+    const ends = await Promise.allSettled([iterate(), iterate(), run.result]);
+    for (const end of [...ends, ...(await Promise.allSettled([iterate()]))])
+      expect(end).toMatchObject({ status: "rejected", reason: { code: "ERR_DATA" } });
+  });
+});
+
 describe("restarts", () => {
   const settings = resolveSettings({ datasetDir: nowhere, model: "tiny" });
   afterEach(() => void vi.unstubAllEnvs());

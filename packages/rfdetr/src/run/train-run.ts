@@ -7,6 +7,7 @@ import { InternalError, UsageError } from "../support/errors.js";
 import { letThreadsSleep } from "../support/machine/openmp.js";
 import { type ControlAnswer, type ControlCommand, requestControl } from "./control/control.js";
 import { StopRequest, type StopSignal } from "./control/stop-request.js";
+import { EventLog } from "./events/event-log.js";
 import type { DoneEvent, TrainEvent } from "./events/events.js";
 import { mustExist } from "./files/folder-checks.js";
 import { trainInProcesses } from "./launch/launcher.js";
@@ -30,9 +31,6 @@ export interface TrainResult {
   endedBefore: boolean;
   summary: DoneEvent["summary"];
 }
-
-/** With more unread events than this, the oldest step and evaluation events are dropped. */
-const backlog = 10_000;
 
 /** What a run is started with, beside its settings. */
 export interface TrainRunOptions {
@@ -64,6 +62,9 @@ export interface TrainRunOptions {
  * A run in progress. Iterate it for its events, await `result` for its end, or both; `stop()` saves a checkpoint and
  * ends it, which is no error. The iteration and `result` throw what the run failed with. Where nobody iterates or
  * awaits, a failure is an unhandled rejection, which ends the process.
+ *
+ * Each iteration gives all events from the start of the run on: several at the same time, one that begins late, and one
+ * that begins after another was left. With more than 10,000 events, the oldest step and evaluation events are dropped.
  * @example
  * import { RFDETR } from "rfdetr";
  * const detector = await RFDETR.create("nano");
@@ -79,10 +80,7 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   /** Number of processes that train. */
   readonly processes: number;
   readonly #stop: StopRequest;
-  readonly #queue: TrainEvent[] = [];
-  #wake: (() => void) | null = null;
-  #ended = false;
-  #failure: unknown = null;
+  readonly #events = new EventLog();
   readonly #folder: Promise<string>;
 
   private constructor(
@@ -106,14 +104,14 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     let folder: string | null = null;
     const leave = (): void => {
       const message = folder === null || !existsSync(folder) ? null : (left?.(folder) ?? null);
-      if (message !== null) this.#push({ type: "warning", message });
+      if (message !== null) this.#events.push({ type: "warning", message });
     };
     const isFirst = (place?.rank ?? 0) === 0;
     const worked = work((event) => {
       if (event.type === "start") begun(event.dir);
       if (event.type === "done") done = event;
       if (event.type === "start" || event.type === "done") folder = event.dir;
-      this.#push(event);
+      this.#events.push(event);
     });
     const finished = worked.finally(leave).then((): TrainResult => {
       if (done === null) throw new InternalError("The training thread ended without a result");
@@ -124,13 +122,13 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
     });
     this.result = finished.then(
       (result) => {
-        this.#end(null);
+        this.#events.end(null);
         ended?.(result);
         return result;
       },
       (error: unknown) => {
         failed(error);
-        this.#end(error);
+        this.#events.end(error);
         throw error;
       },
     );
@@ -244,34 +242,6 @@ export class TrainRun implements AsyncIterable<TrainEvent> {
   [Symbol.asyncIterator](): AsyncGenerator<TrainEvent> {
     // Who iterates sees a failure there.
     this.result.catch(() => {});
-    return this.#events();
-  }
-
-  async *#events(): AsyncGenerator<TrainEvent> {
-    for (;;) {
-      const event = this.#queue.shift();
-      if (event !== undefined) yield event;
-      else if (this.#failure !== null) throw this.#failure;
-      else if (this.#ended) return;
-      else
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
-    }
-  }
-
-  #push(event: TrainEvent): void {
-    if (this.#queue.length >= backlog) {
-      const step = this.#queue.findIndex(({ type }) => type === "step" || type === "evaluation");
-      if (step >= 0) this.#queue.splice(step, 1);
-    }
-    this.#queue.push(event);
-    this.#wake?.();
-  }
-
-  #end(failure: unknown): void {
-    this.#ended = true;
-    this.#failure = failure;
-    this.#wake?.();
+    return this.#events.read();
   }
 }
