@@ -82,6 +82,14 @@ function refuseFewFiles(error) {
 async function handOver() {
   const { main: run } = await import(main).catch(refuseFewFiles);
   process.exitCode = await run(args);
+  setTimeout(leave, 1000).unref();
+}
+
+/** Ends the process if it did not end by itself: modules of the user's have timers and connections. */
+function leave() {
+  const isWriting = process.stdout.writableLength + process.stderr.writableLength > 0;
+  if (isWriting) setTimeout(leave, 1000).unref();
+  else process.exit();
 }
 
 /** What can be said before the program is built. */

@@ -51,6 +51,18 @@ describe("the limits of the system", () => {
   });
 });
 
+it("a training ends though its config file has started a timer", () => {
+  writeFileSync(join(folder, "timer.mjs"), "setInterval(() => {}, 1000);\nexport default { epochs: 1 };\n");
+  const launcher = fileURLToPath(new URL("../bin/rfdetr.mjs", import.meta.url));
+  const flags = ["--config", "timer.mjs", "--dry-run"];
+  const { status, stdout } = spawnSync(process.execPath, [launcher, ...training("timer", 1), ...flags], {
+    cwd: folder,
+    encoding: "utf8",
+    timeout: 300_000,
+  });
+  expect([status, stdout]).toEqual([0, expect.stringContaining("time")]);
+});
+
 describe("a training", () => {
   it.each([
     ["SIGINT", 130],

@@ -51,6 +51,13 @@ describe("predictions for many images", () => {
     expect(drawn.length).toBeLessThan(9);
   });
 
+  it("are of the list as it was given, whatever becomes of it", async () => {
+    const list = ["1", "2"];
+    const predictions = new Predictions(list, {}, recorder([]));
+    list.length = 0;
+    expect(await predictions).toEqual([[], []]);
+  });
+
   it("are a list when awaited, which is computed once", async () => {
     const batches: string[] = [];
     const predictions = new Predictions(["1", "2"], {}, recorder(batches));

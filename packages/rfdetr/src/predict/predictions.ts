@@ -80,7 +80,8 @@ export class Predictions<Source extends ImageInput = ImageInput, Result = Detect
   #list: Promise<Result> | null = null;
 
   constructor(sources: Iterable<Source> | AsyncIterable<Source>, options: PredictManyOptions, detect: DetectBatch) {
-    this.#sources = sources;
+    // Its owner may change a list before it is read.
+    this.#sources = Array.isArray(sources) ? [...sources] : sources;
     this.#options = options;
     this.#detect = detect;
   }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { manualSeed, memory, noGrad, saveSafetensors, type Tensor, tensor } from "@rfdetr/torch";
+import { manualSeed, memory, noGrad, saveSafetensors, scope, type Tensor, tensor } from "@rfdetr/torch";
 import { afterAll, describe, expect, it } from "vitest";
 import { RFDETRModel } from "../model/rfdetr.js";
 import { resolveModel } from "../model/variants.js";
@@ -30,6 +30,13 @@ const refusal = (): string => {
     return (error as Error).message.replaceAll(path, "FILE");
   }
 };
+
+it("tells of tensors that the model does not use", () => {
+  write({}, (tensors) => tensors.set("other.weight", tensor([1])));
+  const said: string[] = [];
+  scope(() => readWeights(path, { warn: (sentence) => said.push(sentence) }));
+  expect(said).toEqual([`${path} has tensors that the model does not use: other.weight`]);
+});
 
 describe("metadata of a weights file", () => {
   it.each([

@@ -6,6 +6,7 @@ import { resolveModel } from "../model/variants.js";
 import { CheckpointError, ModelConfigError } from "../support/errors.js";
 import { nameAll } from "./classes/class-names.js";
 import { countFromZero } from "./classes/class-numbering.js";
+import { some } from "./fit-weights.js";
 import { faultOfSizes } from "./model-limits.js";
 import { stateShapes } from "./state-shapes.js";
 import { parsed, type TrainingMetadata, tableIn, trainingIn } from "./training-metadata.js";
@@ -46,6 +47,7 @@ export function readOwnWeights(path: string, { classNumbering, warn }: ReadOptio
   const { tensors } = loadSafetensors(path, (name) => wanted.has(name));
   if (classNumbering === "from1") countFromZero(path, tensors, classNames.length);
   const leftOver = [...entries.keys()].filter((key) => !wanted.has(key));
+  if (leftOver.length > 0) warn?.(`${path} has tensors that the model does not use: ${some(leftOver)}`);
   return { tensors, classNames: nameAll(classNames, config.numClasses), config, trained, thresholds, extra, leftOver };
 }
 

@@ -70,7 +70,9 @@ async function convert(from: string, to: string, flags: OutputFlags & WeightsFla
     console.fact(
       `The package trains squares only, so the file says ${squareOf(config)} px: predict there with shape=(${config.resolution.join(", ")})`,
     );
-  if (leftOver.length > 0) console.fact(`left out, since the model does not use them: ${some(leftOver)}`);
+  // Reading our own files tells it.
+  if (leftOver.length > 0 && extname(source) !== ".safetensors")
+    console.fact(`left out, since the model does not use them: ${some(leftOver)}`);
   for (const tensor of tensors.values()) tensor.dispose();
   return exit.done;
 }

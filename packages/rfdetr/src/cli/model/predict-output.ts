@@ -77,7 +77,7 @@ export function openPredictOutput(
       }
       if (crops)
         for (const [i, crop] of (await cropDetections(picture, image.detections, { autoOrient })).entries())
-          folder?.write(cropName(image.detections[i].className, labels[place], i), crop);
+          folder?.write(cropName(cropFolder(image.detections[i].className, classNames), labels[place], i), crop);
       if (format === "yolo") folder?.write(labels[place], yoloLabels(image));
     },
     giveUp: () => folder?.close(),
@@ -94,9 +94,17 @@ export function openPredictOutput(
   };
 }
 
-/** Where the crop of a detection goes: a folder for each class, and the name of the label file, which no other has. */
-function cropName(className: string, label: string, i: number): string {
-  const folder = shortName(className.replace(/[\p{Cc}\\/:*?"<>|]/gu, "_").replace(/^\.+$/, "_")) || "_";
+/** The folder for the crops of a class, which no other class has. */
+function cropFolder(className: string, classNames: readonly string[]): string {
+  const writable = (name: string): string =>
+    shortName(name.replace(/[\p{Cc}\\/:*?"<>|]/gu, "_").replace(/^\.+$/, "_")) || "_";
+  const folder = writable(className);
+  const before = classNames.slice(0, Math.max(0, classNames.indexOf(className))).filter((n) => writable(n) === folder);
+  return before.length === 0 ? folder : `${folder}-${before.length + 1}`;
+}
+
+/** Where the crop of a detection goes. The name of the label file is one that no other image has. */
+function cropName(folder: string, label: string, i: number): string {
   const stem = relative("labels", label).slice(0, -".txt".length);
   return join("crops", folder, dirname(stem), `${shortName(basename(stem), longestName - 12)}-${i + 1}.jpg`);
 }

@@ -120,6 +120,8 @@ describe("results", () => {
   it("in a line for people have class, score and box, the best of many", () => {
     expect(inOneLine([])).toBe("nothing");
     expect(inOneLine(image.detections.slice(0, 1))).toBe("dog 0.90 [10 20 50 60]");
+    const twoLines = { ...image.detections[0], className: "a\nb" };
+    expect(inOneLine([twoLines])).toMatch(/^a b 0/);
     expect(inOneLine(Array.from({ length: 100 }, () => image.detections[0]))).toMatch(/ and 92 more$/);
   });
 });

@@ -186,7 +186,10 @@ export function inOneLine(detections: readonly Detection[]): string {
   if (detections.length === 0) return "nothing";
   const parts = detections
     .slice(0, shown)
-    .map(({ className, score, box }) => `${className} ${score.toFixed(2)} [${box.map(Math.round).join(" ")}]`);
+    .map(
+      ({ className, score, box }) =>
+        `${className.replace(/\s/gu, " ")} ${score.toFixed(2)} [${box.map(Math.round).join(" ")}]`,
+    );
   const more = detections.length - parts.length;
   return parts.join(", ") + (more > 0 ? ` and ${more} more` : "");
 }

@@ -45,6 +45,14 @@ describe("the table of epochs", () => {
     });
   });
 
+  it.each([
+    [0.5, "0.5"],
+    [2 ** -24, "6.0e-8"],
+  ])("shows a loss scale of %f as it is", (lossScale, shown) => {
+    const { row } = new EpochTable().row({ ...epoch, amp: { ...epoch.amp, lossScale } }, null);
+    expect(row.split(/ +/)).toContain(shown);
+  });
+
   it("shows the losses of masks where there are some", () => {
     const terms = { ...epoch.terms, loss_mask_ce: 0.25, loss_mask_dice: 0.5 };
     const { titles, row } = new EpochTable().row({ ...unscaled, terms }, null);

@@ -12,6 +12,8 @@ interface Column {
 /** A figure in at most so many characters. */
 const short = (value: number, decimals: number, most = 7): string =>
   value.toFixed(decimals).length > most ? value.toExponential(1) : value.toFixed(decimals);
+/** A power of two, of which a scaler may take the half again and again. */
+const power = (value: number): string => (String(value).length > 8 ? value.toExponential(1) : String(value));
 const loss = (value: number | undefined): string => (value === undefined ? "–" : short(value, 3));
 const table: readonly Column[] = [
   { title: "step", width: 7, cell: (event) => String(event.step) },
@@ -28,7 +30,7 @@ const table: readonly Column[] = [
   { title: "AP50", width: 6, cell: (event) => fraction(event.ap50) },
   { title: "AP75", width: 6, cell: (event) => fraction(event.ap75) },
   { title: "lr", width: 7, cell: ({ lr }) => lr.toExponential(1) },
-  { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : short(amp.lossScale, 0, 8)) },
+  { title: "scale", width: 8, cell: ({ amp }) => (amp.lossScale === null ? "–" : power(amp.lossScale)) },
   { title: "skipped", width: 8, cell: (event) => String(event.amp.skipped) },
   { title: "img/s", width: 7, cell: (event) => short(event.imagesPerSecond, 1) },
   { title: "time", width: 8, cell: (event) => hms(event.seconds + event.evaluationSeconds) },
