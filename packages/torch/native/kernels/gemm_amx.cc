@@ -29,8 +29,9 @@ class Squares {
  public:
   explicit Squares(const Output& output) : output_(output) {}
 
-  /// At most 32 rows and columns of the output = left · right over `count` tiles.
-  void multiply(const Tiles& left, const Tiles& right, int64_t count, const Tile& tile) {
+  /// At most 32 rows and columns of the output = left · a panel of the right operand, over `count` tiles.
+  void multiply(const Tiles& left, const Pair* panel, int64_t count, const Tile& tile) {
+    const Tiles right{panel, panel_width, tile_size * panel_width, tile_size};
     prefetch_tile(output_, tile.row, tile.column, tile.rows, tile.columns);
     const int64_t rows_at_once = (waiting_.rows + count - 1) / count;
     float* const sums = sums_[turn_ ^= 1];
@@ -63,8 +64,7 @@ void multiply_rows(const Source& source, int64_t rows, int64_t columns, int64_t 
     const Pair* left = static_cast<const Pair*>(source.data) + m * pairs;
     if (count < square || pairs != padded) left = copy_to_squares(left, pairs, count, pairs, scratch);
     for (int64_t n = 0; n < columns; n += panel_width)
-      squares.multiply({left, padded, tile_size, tile_size * padded},
-                       {right + n * padded, panel_width, tile_size * panel_width, tile_size}, padded / tile_size,
+      squares.multiply({left, padded, tile_size, tile_size * padded}, right + n * padded, padded / tile_size,
                        {m, n, count, std::min(panel_width, columns - n)});
   }
   squares.finish();
@@ -77,9 +77,8 @@ void multiply_packed(const Pair* left, int64_t rows, const Pair* right, int64_t 
   const int64_t pairs = whole_tiles((depth + 1) / 2);
   for (int64_t m = 0; m < rows; m += panel_width)
     for (int64_t n = 0; n < columns; n += panel_width)
-      squares.multiply({left + m * pairs, tile_size, tile_size * tile_size, tile_size * pairs},
-                       {right + n * pairs, panel_width, tile_size * panel_width, tile_size}, pairs / tile_size,
-                       {m, n, std::min(panel_width, rows - m), std::min(panel_width, columns - n)});
+      squares.multiply({left + m * pairs, tile_size, tile_size * tile_size, tile_size * pairs}, right + n * pairs,
+                       pairs / tile_size, {m, n, std::min(panel_width, rows - m), std::min(panel_width, columns - n)});
   squares.finish();
 }
 
