@@ -82,10 +82,10 @@ describe("the examples", () => {
     expect(run("custom-dataset.mjs", "tiny", "1")).toMatch(/^1 \d+\.\d+ \d/);
   });
 
-  it("sweep a setting, and compare the runs", () => {
+  it("sweep a setting with two seeds, and compare the runs", () => {
     const [data, out] = ["birds", "sweep"];
     const said = run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4");
-    expect(said.match(/sweep\/lr-[\d.e-]+$/gm)).toHaveLength(2);
+    expect(said.match(/sweep\/lr-[\d.e-]+-seed-[01]$/gm)).toHaveLength(4);
     expect(existsSync(join(folder, "sweep/comparison.html"))).toBe(true);
     expect(run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4")).toBe(said);
   });

@@ -59,8 +59,6 @@ const short = {
     "rfdetr/src/export/precision/drift-text",
     "rfdetr/src/instruments/peers/against",
     "rfdetr/src/predict/batch-size",
-    "rfdetr/src/report/compare/classes",
-    "rfdetr/src/report/compare/comparison",
     "rfdetr/src/report/compare/facts",
     "rfdetr/src/report/html/rank-words",
     "rfdetr/src/report/records/ranks",

@@ -4,8 +4,8 @@ import { type Html, html, nameOf, type Part } from "../html/html.js";
 import { type Column, table } from "../html/table.js";
 import { fraction } from "../html/words.js";
 import type { RunRecord } from "../records/run-record.js";
-import { alike, seedsDiffer } from "./facts.js";
 import { sameData } from "./likeness.js";
+import { judge, placesOf } from "./seeds.js";
 
 /** Runs with their names. */
 export interface Compared {
@@ -41,7 +41,13 @@ function classScores(
   if (all.length === 0 || scores.filter(({ size }) => size > 0).length < 2) return null;
   const comparable = sameData(runs);
   const stars =
-    "; the best is bold, with a star, where it is further above another than chance brings it on so many objects";
+    "; the runs of the best settings are bold, with a star, where seeds and so few objects do not explain the difference";
+  const best = new Map(
+    all.map((name) => {
+      const values = scores.map((each) => defined(each.get(name)));
+      return [name, comparable ? placesOf(judge(values, runs, objects.get(name))) : []];
+    }),
+  );
   return table(
     `${figure} of each class at ${evaluationWords(runs)}${comparable ? stars : ""}`,
     [
@@ -50,21 +56,17 @@ function classScores(
         (title, i): Column<string> => ({
           title: nameOf(title),
           number: true,
-          cell: (name) => {
-            const values = scores.map((each) => each.get(name) ?? Number.NaN).filter(Number.isFinite);
-            const value = scores[i].get(name) ?? null;
-            const likeBest = (each: number): boolean =>
-              alike(each, Math.max(...values), seedsDiffer(objects.get(name)));
-            const isBest =
-              comparable && value !== null && values.length > 1 && likeBest(value) && !values.every(likeBest);
-            return star(isBest, fraction(value));
-          },
+          cell: (name) => star(best.get(name)?.includes(i) === true, fraction(scores[i].get(name))),
         }),
       ),
     ],
     all,
   );
 }
+
+/** Runs of early versions have −1 where nothing is defined. */
+const defined = (value: number | null | undefined): number | null =>
+  value === null || value === undefined || !(value >= 0) ? null : value;
 
 /** Which evaluation of each run the figures are of. */
 function evaluationWords(runs: readonly RunRecord[]): string {

@@ -7,14 +7,15 @@ import { type Html, html, nameOf } from "../html/html.js";
 import { type Chapter, page } from "../html/page.js";
 import { subsection } from "../html/subsection.js";
 import { type Column, table } from "../html/table.js";
-import { brief, counted, fraction, listed } from "../html/words.js";
+import { brief, fraction, listed } from "../html/words.js";
 import { judgedByBest } from "../records/judged.js";
 import type { RunRecord } from "../records/run-record.js";
 import { endNotice } from "../sections/overview.js";
 import { type Compared, classes, star } from "./classes.js";
-import { compared, type Fact, numericsFacts, resultFacts, runNames, seedsDiffer, validObjects } from "./facts.js";
-import { dataDifferences, hasMasks, precisionsOf, sameKind } from "./likeness.js";
+import { compared, type Fact, numericsFacts, resultFacts, runNames } from "./facts.js";
+import { hasMasks, precisionsOf } from "./likeness.js";
 import { settings } from "./settings.js";
+import { moreSeeds, overSeeds, sentence } from "./verdict.js";
 
 /** The comparison as one HTML file that loads nothing. */
 export function comparisonReport(records: readonly RunRecord[]): string {
@@ -24,7 +25,7 @@ export function comparisonReport(records: readonly RunRecord[]): string {
     {
       id: "result",
       title: "Result",
-      content: facts(factsCaption, all, resultFacts(runs)),
+      content: result(all),
     },
     { id: "curves", title: "Curves", content: curves(all) },
     { id: "settings", title: "Settings that differ", content: settings(all) },
@@ -46,37 +47,15 @@ ${runs.map((run, i) => {
   );
 }
 
-function sentence({ runs, names }: Compared): Html {
-  const differences = dataDifferences(runs);
-  const apart = [
-    ...(differences.length === 0 ? [] : ["on different data"]),
-    ...(sameKind(runs) ? [] : ["of different kinds, masks and boxes"]),
-  ];
-  const how = differences.length === 0 ? "" : ` The data differ: ${differences.join("; ")}.`;
-  if (apart.length > 0) return html`The runs are ${listed(apart)}: their AP does not tell which is best.${how}`;
-  const of = allOfMasks(runs) ? "mask " : "";
-  // The figure that heads the table, and what the table marks of it.
-  const main = resultFacts(runs).find(({ name }) => name === (of === "" ? "best AP" : "best mask AP")) as Fact;
-  const { values, best } = compared(main, runs);
-  const [most, ...rest] = values.filter((value) => value !== null).sort((a, b) => b - a);
-  if (rest.length === 0) return html`The runs have no figures to compare by.`;
-  if (most === 0) return html`All runs have ${of}AP 0: no detection was right so far.`;
-  if (most === rest[0]) return html`The best runs are equal: ${of}AP ${fraction(most)}.`;
-  const objects = validObjects(runs);
-  const seeds = `two seeds of the same settings are often ${fraction(seedsDiffer(objects))} apart${objects === null ? ", and far more on few objects" : ` on ${counted(objects, "object")}`}`;
-  if (best.length === 0)
-    return html`No difference beyond that of two seeds: the best ${of}AP is ${fraction(most)}, the least ${fraction(rest.at(-1))}, and ${seeds}.`;
-  const others = values.flatMap((value, i) => (value === null || best.includes(i) ? [] : [value]));
-  const least = Math.min(...best.map((i) => values[i] as number));
-  const lead = `${fraction(least - Math.max(...others))} above the next`;
-  const first = html`${best.map((i, n) => html`${n === 0 ? "" : n < best.length - 1 ? ", " : " and "}${nameOf(names[i])}`)}`;
-  return best.length === 1
-    ? html`${first} is best: <b>${of}AP ${fraction(most)}</b>, ${lead}. By chance, ${seeds}.`
-    : html`${first} are best: <b>${of}AP ${fraction(least)} to ${fraction(most)}</b>, no further apart than two seeds, and ${lead}. By chance, ${seeds}.`;
+function result(all: Compared): Html | null {
+  const figures = facts(resultCaption, all, resultFacts(all.runs));
+  return figures && html`${overSeeds(all)}${figures}${moreSeeds(all)}`;
 }
 
-const factsCaption =
-  "Figures of each run; the better ones are bold, with a star, where the difference is more than chance makes. Times have none, since what else the machine did is in them";
+const resultCaption =
+  "Figures of each run; the better ones are bold, with a star. AP has one where its seeds do not explain the difference, memory from 10 % on. Times have none, since what else the machine did is in them";
+const numericsCaption =
+  "Figures of each run; the better ones are bold, with a star. Times have none, since what else the machine did is in them";
 
 function facts(caption: string, { runs, names }: Compared, list: readonly Fact[]): Html | null {
   const rows = list
@@ -275,7 +254,7 @@ function numerics(all: Compared): Html | null {
   ].filter((each) => each !== null);
   const precisions = precisionsOf(all.runs);
   const shown = numericsFacts.filter(({ ofFloat16 }) => ofFloat16 !== true || precisions.length < 2);
-  const table = facts(factsCaption, all, shown);
+  const table = facts(numericsCaption, all, shown);
   if (figures.length === 0 && table === null) return null;
   const left =
     shown.length < numericsFacts.length &&

@@ -8,6 +8,7 @@ import type { RunRecord } from "../records/run-record.js";
 import { meanOf, mostOf } from "../records/step-points.js";
 import { type BestEpoch, bestEpoch } from "../sections/overview.js";
 import { hasMasks, sameData, sameSteps, stepsOf } from "./likeness.js";
+import { judge, placesOf } from "./seeds.js";
 
 /** A figure by which runs are compared. */
 export interface Fact {
@@ -17,24 +18,15 @@ export interface Fact {
   text: (value: number) => string;
   /** Which is better; null where neither is. */
   better: "more" | "less" | null;
-  /** What values differ by without a cause: a difference, or a share of the larger one; default 0. */
-  chance?: number | { share: number };
+  /** The share of the larger value that values differ by without a cause; default 0. */
+  chance?: number;
+  /** Of a figure that a seed changes: the objects that it is counted on. Then {@link judge} tells which is better. */
+  objects?: number | null;
   /** Whether it is measured by float16: only runs in one precision have it side by side, and none is better. */
   ofFloat16?: boolean;
 }
 
-/**
- * By how much AP often differs between two seeds of the same settings: 0.01 on many objects. On few, the standard
- * deviation of a share that is counted on them, which is 0.5 / √n at most.
- */
-export const seedsDiffer = (objects: number | null | undefined): number =>
-  Math.max(0.01, objects ? 0.5 / Math.sqrt(objects) : 0);
-const ofSeeds = (objects: number | null | undefined): Pick<Fact, "better" | "chance"> => ({
-  better: "more",
-  chance: seedsDiffer(objects),
-});
-
-/** Objects of the validation split, of which figures are; null where the runs do not tell. */
+/** Objects of the validation split, which figures are counted on; null where the runs do not tell. */
 export const validObjects = (runs: readonly RunRecord[]): number | null =>
   finite(smallestOf(runs.flatMap(({ config }) => config?.data?.valid.objects ?? [])));
 
@@ -48,19 +40,12 @@ const testObjects = (runs: readonly RunRecord[]): number | null =>
     ),
   );
 
-/** Whether a value is as good as another: no further from it than chance brings it. */
-export function alike(a: number, b: number, chance: Fact["chance"] = 0): boolean {
-  const most = typeof chance === "number" ? chance : chance.share * Math.max(Math.abs(a), Math.abs(b));
-  // 0.41 - 0.40 is above 0.01 in binary.
-  return Math.abs(a - b) <= most * (1 + 1e-9);
-}
-
 const finite = (value: number | null | undefined): number | null =>
   value === null || value === undefined || !Number.isFinite(value) ? null : value;
 
 /** The figures of the best epoch. @param masks whether a run has masks: then those of boxes are of all runs */
 function bestFigures(masks: boolean, runs: readonly RunRecord[]): Fact[] {
-  const valid = ofSeeds(validObjects(runs));
+  const valid = { better: "more", objects: validObjects(runs) } as const;
   const ofMasks = (run: RunRecord): BestEpoch | null => {
     const found = bestEpoch(run);
     return found?.of === "mask " ? found : null;
@@ -102,13 +87,15 @@ const figuresOf = (masks: boolean, runs: readonly RunRecord[]): readonly Fact[] 
     name: "mask AP on the test split",
     value: ({ test }) => finite(test?.masks?.AP),
     text: fraction,
-    ...ofSeeds(testObjects(runs)),
+    better: "more",
+    objects: testObjects(runs),
   },
   {
     name: `${masks ? "box " : ""}AP on the test split`,
     value: ({ test }) => finite(test?.AP),
     text: fraction,
-    ...ofSeeds(testObjects(runs)),
+    better: "more",
+    objects: testObjects(runs),
   },
   { name: "epochs", value: ({ metrics }) => finite(metrics.rows.at(-1)?.epoch), text: grouped, better: null },
   {
@@ -129,7 +116,7 @@ const figuresOf = (masks: boolean, runs: readonly RunRecord[]): readonly Fact[] 
     text: formatBytes,
     better: "less",
     // What else a machine does changes the memory of a process by as much.
-    chance: { share: 0.1 },
+    chance: 0.1,
   },
   {
     name: "loss at the end",
@@ -239,14 +226,17 @@ function changesLost({ numerics }: RunRecord): number | null {
 
 /**
  * The values of a figure, and the places of the best with those that are as good but for chance; none where all are,
- * or neither direction is better.
+ * or neither direction is better. Of AP they are the runs of the best settings: see {@link judge}.
  */
 export function compared(fact: Fact, runs: readonly RunRecord[]): { values: (number | null)[]; best: number[] } {
   const values = runs.map((run) => fact.value(run));
+  if (fact.better === null) return { values, best: [] };
+  if (fact.objects !== undefined) return { values, best: placesOf(judge(values, runs, fact.objects)) };
   const there = values.filter((value) => value !== null);
   const most = fact.better === "more" ? Math.max(...there) : Math.min(...there);
-  const isBest = (value: number | null): boolean => value !== null && alike(value, most, fact.chance);
-  if (fact.better === null || there.length < 2 || there.every(isBest)) return { values, best: [] };
+  const isBest = (value: number | null): boolean =>
+    value !== null && Math.abs(value - most) <= (fact.chance ?? 0) * Math.max(Math.abs(value), Math.abs(most));
+  if (there.length < 2 || there.every(isBest)) return { values, best: [] };
   return { values, best: values.flatMap((value, i) => (isBest(value) ? [i] : [])) };
 }
 
