@@ -26,7 +26,6 @@ const apart: ReadonlySet<string> = new Set(["dataset_dir", "output_dir", "seed",
 /**
  * The words of the command that repeats a run: its settings where they are not the defaults, with the seed that was
  * used. Settings that this version does not have are left out.
- * @internal for tests
  */
 export function repeatWords({ settings, seed, data }: ReadConfig): string[] {
   const words = ["npx", "rfdetr", "train", "--data", data?.path ?? String(settings.dataset_dir ?? "")];
