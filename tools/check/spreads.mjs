@@ -50,7 +50,6 @@ const short = {
   "images of a batch": [
     "rfdetr/src/loss/matcher",
     "rfdetr/src/predict/worker/model-host",
-    "rfdetr/src/run/dry-run",
     "rfdetr/src/run/ranks/shared-evaluation",
     "rfdetr/src/run/recorders/pictures",
     "rfdetr/src/run/session/auto-batch",

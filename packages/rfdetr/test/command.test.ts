@@ -62,7 +62,11 @@ describe("rfdetr", () => {
       dir: null,
       step: { size: 96, applied: true, fault: null },
     });
-    expect(dry.seconds.epoch).toBeCloseTo(dry.seconds.step * dry.steps_per_epoch);
+    const { step, least, most, epoch } = dry.seconds;
+    expect(epoch).toBeCloseTo(step * dry.steps_per_epoch);
+    expect(dry.timed).toMatchObject({ sizes: [96], loading: true });
+    expect([dry.timed.steps > 1, least > 0, least <= step, step <= most]).toEqual([true, true, true, true]);
+    expect(dry.load).toEqual({ text: expect.stringMatching(/ processes on \d+ cores?/), busy: expect.any(Boolean) });
     const { weights_bytes, moments_bytes, average_bytes, peak_bytes } = dry.memory;
     expect(peak_bytes).toBeGreaterThan(weights_bytes + moments_bytes + average_bytes);
     expect([status, readdirSync(folder)]).toEqual([0, before]);

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { memory, resetPeakMemory } from "@rfdetr/torch";
 import type { TrainSettings } from "../settings/settings.js";
 import { scratchFolder } from "../support/files/scratch.js";
-import { peakRss } from "../support/machine/machine.js";
+import { type Busyness, busyness, peakRss } from "../support/machine/machine.js";
 import { availableMemory } from "../support/machine/memory.js";
-import { pixelsOf, type Shape, shapeOf } from "../support/shape.js";
+import { type Shape, shapeOf } from "../support/shape.js";
 import { fixedBytes } from "../train/measure/memory-peak.js";
 import { trainingStep } from "../train/step/step.js";
 import type { MicroBatch } from "../train/step/step-parts.js";
@@ -22,6 +22,7 @@ import { Ranks } from "./ranks/ranks.js";
 import { prepareRun } from "./session/prepare.js";
 import type { Session } from "./session/session.js";
 import type { OpenTrainData } from "./session/training-data.js";
+import { type StepTime, timeSteps } from "./step-time.js";
 
 /** What a run would be, and what its first step took. Sizes in bytes. */
 export interface DryRun {
@@ -46,8 +47,11 @@ export interface DryRun {
     /** What the machine and its limits had left before the run was prepared. */
     available: number;
   };
-  /** Of a step of average size, with loading beside it, and of an epoch of them, without evaluation. */
-  seconds: { step: number; epoch: number };
+  /** Of a step of average size: mean, least and most of what was measured. Of an epoch of them, without evaluation. */
+  seconds: StepTime["seconds"] & { epoch: number };
+  timed: StepTime["timed"];
+  /** How busy the machine was before. */
+  load: Busyness;
 }
 
 /** Hears of a dry run. */
@@ -69,7 +73,7 @@ export async function dryRun(
   { warn, progress }: DryRunListener = { warn: () => {}, progress: () => {} },
 ): Promise<DryRun> {
   whoTrains(settings, { maxRestarts });
-  const available = availableMemory();
+  const [available, load] = [availableMemory(), busyness()];
   RunDirectory.create(settings.outputDir, settings.model).giveUp();
   const folder = scratchFolder("dry-run");
   try {
@@ -84,7 +88,7 @@ export async function dryRun(
     const session = await prepareRun(request, null, openData, new Leader(new Ranks(null), request.stop));
     session.waits.listen(warn);
     try {
-      return { ...(await firstStep(session, available, progress)), ...described(session, settings), download };
+      return { ...(await firstStep(session, available, progress)), ...described(session, settings), download, load };
     } finally {
       session.directory.release();
       await session.data.close();
@@ -110,7 +114,7 @@ async function firstStep(
   session: Session,
   available: number,
   progress: DryRunListener["progress"],
-): Promise<Pick<DryRun, "step" | "memory" | "seconds">> {
+): Promise<Pick<DryRun, "step" | "memory" | "seconds" | "timed">> {
   const { parts, ema, stepsPerEpoch } = session;
   progress("reading the first batch");
   const microBatches = await firstBatch(session);
@@ -124,11 +128,12 @@ async function firstStep(
   const largest = (performance.now() - began) / 1000;
   const peak = memory(parts.device).peakBytes;
   const [{ height, width }] = microBatches;
-  const step = await secondsOfStep(session, largest, progress);
+  const { seconds, timed } = await timeSteps(session, { microBatches, largest }, progress);
   return {
     step: { size: shapeOf(height, width), loss, applied, fault: fault?.what ?? null },
     memory: { ...fixedBytes(parts, ema), peak, process: peakRss(), available },
-    seconds: { step, epoch: step * stepsPerEpoch },
+    seconds: { ...seconds, epoch: seconds.step * stepsPerEpoch },
+    timed,
   };
 }
 
@@ -137,34 +142,4 @@ async function firstBatch({ data, settings, waits }: Session): Promise<MicroBatc
   for await (const microBatches of waits.each(nextImages(settings), data.steps(0, 0)))
     return microBatches.slice(0, settings.gradAccumSteps);
   return [];
-}
-
-/** Seconds that quick steps are timed for at least, and those that all sizes may take to be timed. */
-const [leastTimed, mostTimed] = [2, 10];
-
-/**
- * Seconds of a step of average size. Slow steps take what the largest one does by their pixels. Quick ones are taken
- * with the loading beside them, which holds them up, and at every size, since much of their time depends on no size.
- */
-async function secondsOfStep(session: Session, largest: number, progress: DryRunListener["progress"]): Promise<number> {
-  const { parts, ema, data, settings, waits } = session;
-  const sizes = session.scales ?? [null];
-  if (largest * sizes.length > mostTimed) return largest * shareOfLargest(session.scales);
-  progress("timing steps with the loading beside them");
-  const began = performance.now();
-  let taken = 0;
-  for (let epoch = 0; ; epoch++)
-    for await (const batch of waits.each(nextImages(settings), data.steps(epoch, 0))) {
-      trainingStep(parts, batch.slice(0, settings.gradAccumSteps), { ema, size: sizes[taken % sizes.length] });
-      taken++;
-      const seconds = (performance.now() - began) / 1000;
-      if (taken % sizes.length === 0 && seconds > leastTimed) return seconds / taken;
-    }
-}
-
-/** The mean number of pixels of a step, as a share of those of the largest. */
-function shareOfLargest(scales: readonly Shape[] | null): number {
-  if (scales === null) return 1;
-  const pixels = scales.map(pixelsOf);
-  return pixels.reduce((sum, each) => sum + each, 0) / (pixels.length * Math.max(...pixels));
 }

@@ -1,10 +1,31 @@
 import { describe, expect, it } from "vitest";
-import { agreeing, clock, fieldLines, fraction, hms, shellWord, shownPath, thresholdText, unbroken } from "./format.js";
+import {
+  agreeing,
+  clock,
+  fieldLines,
+  fraction,
+  hms,
+  roughTime,
+  shellWord,
+  shownPath,
+  thresholdText,
+  unbroken,
+} from "./format.js";
 
 describe("formats", () => {
   it("shows durations and fractions", () => {
     expect([hms(0), hms(245), hms(3723), hms(Number.NaN)]).toEqual(["0:00", "4:05", "1:02:03", "–"]);
     expect([fraction(0.98249), fraction(-1), fraction(null)]).toEqual(["0.982", "–", "–"]);
+  });
+
+  it("shows an estimated time, or its range, with two digits, in the unit of the longer", () => {
+    const single = [0.0423, 16.64, 99, 100.4, 332 * 60, 19_962, 49 * 3600].map((seconds) => roughTime(seconds));
+    expect(single).toEqual(["0.042 s", "17 s", "99 s", "1.7 min", "5.5 h", "5.5 h", "2 days"]);
+    expect([roughTime(10_012, 19_962), roughTime(14.2, 14.3), roughTime(50, 110)]).toEqual([
+      "2.8 to 5.5 h",
+      "14 s",
+      "0.83 to 1.8 min",
+    ]);
   });
 
   it("shows thresholds without the digits of binary fractions", () => {

@@ -15,6 +15,21 @@ export function hms(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
+/** Units of an estimated time: each is used from so many seconds on. */
+const timeUnits = [
+  { from: 48 * 3600, seconds: 24 * 3600, name: "days" },
+  { from: 100 * 60, seconds: 3600, name: "h" },
+  { from: 100, seconds: 60, name: "min" },
+  { from: 0, seconds: 1, name: "s" },
+];
+
+/** An estimated time, or where it lies, with two digits, since no more are known: `4.9 h`, `14 to 17 s`. */
+export function roughTime(least: number, most: number = least): string {
+  const unit = timeUnits.find(({ from }) => most >= from) ?? timeUnits[timeUnits.length - 1];
+  const [low, high] = [least, most].map((seconds) => grouped(Number((seconds / unit.seconds).toPrecision(2))));
+  return `${low === high ? high : `${low} to ${high}`} ${unit.name}`;
+}
+
 /** The time of day `seconds` after `now`, with the weekday if that is another day: `17:42`, `Wed 03:10`. */
 export function clock(now: Date, seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";

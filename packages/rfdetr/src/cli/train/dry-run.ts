@@ -4,7 +4,7 @@ import { formatBytes } from "@rfdetr/amp/text";
 import type { DryRun } from "../../run/dry-run.js";
 import type { StartEvent } from "../../run/events/events.js";
 import { headerFields, repeatedImages, startAdvice } from "../../run/transcript/header.js";
-import { counted, type Field, grouped, hms } from "../../support/format.js";
+import { counted, type Field, grouped, hms, roughTime } from "../../support/format.js";
 import { snakeCase } from "../../support/names.js";
 import { shapeInWords } from "../../support/shape.js";
 import type { Console } from "../console/console.js";
@@ -22,7 +22,8 @@ function showFields(dry: DryRun, console: Console): void {
     ...headerFields(start).flatMap((field) => withDownload(field, dry)),
     ["step", stepInWords(dry)],
     ["memory", ...memoryInWords(dry)],
-    ["time", timeInWords(dry)],
+    ["load", dry.load.text],
+    ["time", ...timeInWords(dry)],
   ]);
   for (const note of [...dry.notes, repeatedImages(start)]) if (note !== null) console.fact(note);
   for (const warning of [...dry.warnings, startAdvice(start, "--weights")])
@@ -54,21 +55,23 @@ function memoryInWords({ memory }: DryRun): string[] {
   ];
 }
 
-function timeInWords({ seconds, start }: DryRun): string {
-  const steps = `${grouped(start.stepsPerEpoch)} steps of ${seconds.step.toFixed(2)} s`;
-  const all = `${hms(seconds.step * start.totalSteps)} for ${counted(start.totalSteps, "step")}`;
-  const { timeBudget } = start;
+function timeInWords({ seconds, timed, start }: Pick<DryRun, "seconds" | "timed" | "start">): string[] {
+  const { stepsPerEpoch, totalSteps, timeBudget } = start;
+  const of = (steps: number): string => roughTime(seconds.least * steps, seconds.most * steps);
+  const epoch = `${of(stepsPerEpoch)} an epoch (${counted(stepsPerEpoch, "step")} of ${of(1)})`;
   const room = timeBudget === null ? Number.POSITIVE_INFINITY : Math.floor(timeBudget / seconds.step);
-  const budget =
-    timeBudget === null || room >= start.totalSteps
-      ? ""
-      : `; the time budget of ${hms(timeBudget)} ends the run after ${counted(room, "step")} at most`;
-  return `about ${hms(seconds.epoch)} an epoch (${steps}), ${all}, with loading, without evaluation${budget}`;
+  const ends = `; the time budget of ${hms(timeBudget ?? 0)} ends the run after about ${grouped(Number(room.toPrecision(2)))} steps`;
+  const sizes = timed.sizes.map(shapeInWords);
+  const side = sizes.length === 1 ? sizes[0] : `${sizes[0]} to ${sizes[sizes.length - 1]}`;
+  return [
+    `about ${epoch}, ${of(totalSteps)} for ${counted(totalSteps, "step")}, without evaluation${room < totalSteps ? ends : ""}`,
+    `by ${counted(timed.steps, "step")} at ${side} px, ${timed.loading ? "with the loading" : "without the loading"} beside ${timed.steps === 1 ? "it" : "them"}`,
+  ];
 }
 
 /** By names as in the other JSON of the command. */
-function asJson({ start, download, notes, warnings, step, memory, seconds }: DryRun): object {
+function asJson({ start, download, notes, warnings, step, memory, seconds, timed, load }: DryRun): object {
   const named = Object.fromEntries(Object.entries(start).map(([key, value]) => [snakeCase(key), value]));
   const bytes = Object.fromEntries(Object.entries(memory).map(([key, value]) => [`${key}_bytes`, value]));
-  return { ok: true, ...named, download, notes, warnings, step, memory: bytes, seconds };
+  return { ok: true, ...named, download, notes, warnings, step, memory: bytes, seconds, timed, load };
 }

@@ -10,13 +10,19 @@ export function machineLine(): string {
   return `${availableParallelism()} × ${model}, ${formatBytes(totalmem())}, ${process.platform} ${process.arch}`;
 }
 
+/** How busy a machine is, in words, and whether times that are measured on it are too long. */
+export interface Busyness {
+  text: string;
+  busy: boolean;
+}
+
 /**
  * How busy the machine is.
  * @param load processes that ran or waited for a core, on average over the last minute
  * @param cores cores that this process may use
  * @returns `text`, and whether measured times are longer than on an idle machine
  */
-export function busyness(load = loadavg()[0], cores = availableParallelism()): { text: string; busy: boolean } {
+export function busyness(load = loadavg()[0], cores = availableParallelism()): Busyness {
   const busy = load > cores / 2;
   const average = `${load.toFixed(1)} processes on ${cores} cores in the last minute`;
   return {
