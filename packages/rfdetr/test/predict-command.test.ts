@@ -174,7 +174,9 @@ describe("rfdetr predict", () => {
       return spawnSync(process.execPath, all, { cwd: folder, encoding: "utf8" });
     };
     const best = known("--threshold", "best", "--json");
-    expect(best.stderr).toBe("note: threshold as recorded in training: 0.90\n");
+    expect(best.stderr).toMatch(
+      /^note: threshold as recorded in training: 0\.90\nnote: no object has a score above 0\.9; the best is .*\n$/,
+    );
     expect(JSON.parse(best.stdout).images[0]).toMatchObject({ detections: [], best_below: { threshold: 0.9 } });
     const byClass = known("--threshold", "best-by-class", "--json");
     expect(byClass.stderr).toBe("note: threshold as recorded in training: cat 0.00, all others 0.90\n");
@@ -202,6 +204,20 @@ describe("rfdetr predict", () => {
     const cats = found("--threshold", "dog=0", "--threshold", "0.9", "--class", "cat", "--tiles", "60");
     for (const image of cats) expect(image.best_below).toMatchObject({ class_name: "cat", threshold: 0.9 });
     for (const image of found(...everything)) expect(image).not.toHaveProperty("best_below");
+  });
+
+  it.each([
+    ["--format", "coco"],
+    ["--format", "json"],
+    ["--format", "csv"],
+    ["--json"],
+    ["--json", "--format", "yolo", "--out", "labels"],
+  ])("says it on stderr too, where stdout has the results: %s %s", (...asked) => {
+    const { status, stderr, stdout } = predict("photos/*/*", "--threshold", "0.9", "--no-draw", ...asked);
+    expect(stderr).toMatch(
+      /^note: no object has a score above 0\.9 in any of 2 images; the best is 0\.\d+ \(\w+, in photos\/[ab]\/1\.\w+\).*$/m,
+    );
+    expect([status, stdout.includes("no object")]).toEqual([0, false]);
   });
 
   it("finds the same in batches, with either resize", () => {

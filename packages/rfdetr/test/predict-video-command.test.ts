@@ -93,6 +93,9 @@ describe("rfdetr predict of videos", () => {
       for (const line of linesOf("empty/c lip.mp4.jsonl"))
         expect(line).toMatchObject({ detections: [], best_below: { threshold: 0.9 } });
     }
+    const { stdout, stderr } = predict("a/c lip.mp4", "--json", "--threshold", "0.9");
+    expect(stderr).toMatch(/^note: no object has a score above 0\.9 in any of 9 frames; the best is 0\.\d+ /m);
+    expect(stdout).not.toContain("no object");
   });
 
   it("fails with one sentence where reading begins after the end, and leaves nothing", () => {

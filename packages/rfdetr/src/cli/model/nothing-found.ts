@@ -3,6 +3,7 @@ import type { BestBelow } from "../../onnx/detections.js";
 import type { Selection } from "../../predict/selection.js";
 import type { ImagePrediction } from "../../predict/types.js";
 import { grouped, shellWord } from "../../support/format.js";
+import type { Console } from "../console/console.js";
 
 /** Scores below this are noise: no threshold makes use of them. */
 const leastUseful = 0.05;
@@ -34,6 +35,14 @@ export class NothingFound {
     this.#empty++;
     if (bestBelow !== undefined && (this.#best === null || bestBelow.score > this.#best.below.score))
       this.#best = { below: bestBelow, name };
+  }
+
+  /** Prints it with the results, or on stderr where stdout has them as data. */
+  tell(console: Console): void {
+    const why = this.inWords();
+    if (why === null) return;
+    if (console.json) console.fact(why);
+    else console.sentence(why);
   }
 
   /** Says it in a sentence; null where something was found in every image. */

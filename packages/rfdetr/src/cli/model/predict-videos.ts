@@ -156,8 +156,7 @@ export function concludeVideos(
   if (frames > 0 || failed === 0)
     console.result(`${counted(objects, "object")} in ${counted(frames, "frame")}${where}`);
   // Of a video with objects, frames without any are usual.
-  const why = nothing.everywhere ? nothing.inWords() : null;
-  if (why !== null) console.sentence(why);
+  if (nothing.everywhere) nothing.tell(console);
   if (failed > 0 && (frames > 0 || all > 1))
     console.error(`${counted(failed, "video")} could not be read, or not to the end`);
   if (signal !== null) console.error(`stopped after ${counted(frames, "frame")}`);

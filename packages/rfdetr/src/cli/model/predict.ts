@@ -176,8 +176,7 @@ async function predict(inputs: readonly string[], flags: PredictFlags): Promise<
     else if (onStdout) console.text(text);
     for (const image of images) nothing.add(shownImage(image.file), image);
     conclude(console, { images, errors, signal, all: files.length }, output.path);
-    const why = nothing.inWords();
-    if (why !== null) console.sentence(why);
+    nothing.tell(console);
     if (signal !== null) return exitCodes[signal];
     return errors.length === 0 ? exit.done : images.length === 0 ? exit.failed : exit.partial;
   } catch (error) {
