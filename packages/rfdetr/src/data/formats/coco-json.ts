@@ -78,6 +78,28 @@ export function readCocoJson(path: string, options: CocoJsonOptions = {}): CocoJ
 }
 
 /**
+ * Whether a file may be one of annotations: an object with a list of images or annotations. What cannot be read may be
+ * one too, so that its fault is named.
+ */
+export function mayBeCoco(path: string): boolean {
+  const bytes = new JsonBytes(path, 64 << 10, dataFail);
+  let found = false;
+  try {
+    if (bytes.peek() !== brace) return bytes.peek() === -1;
+    members(bytes, (name) => {
+      found = (name === "images" || name === "annotations") && bytes.peek() === bracket;
+      if (!found) bytes.skipValue();
+      return found;
+    });
+    return found;
+  } catch {
+    return true;
+  } finally {
+    bytes.close();
+  }
+}
+
+/**
  * Reads a list, such as a file of COCO results, as {@link readCocoJson} reads annotations.
  * @throws DataError with the line and column at which the file is not JSON, or if it is no list
  */
@@ -116,8 +138,8 @@ function begin(bytes: JsonBytes, path: string, fail: Fail): void {
   if (bytes.peek() === -1) throw fail(`Expected JSON in ${path} but the file is empty`);
 }
 
-/** Goes through the members of an object; `read` takes the value of each. */
-function members(bytes: JsonBytes, read: (name: string) => void): void {
+/** Goes through the members of an object; `read` takes the value of each, and returns true to end. */
+function members(bytes: JsonBytes, read: (name: string) => unknown): void {
   bytes.next();
   bytes.keep();
   if (bytes.peek() === 0x7d) return void bytes.next();
@@ -131,7 +153,7 @@ function members(bytes: JsonBytes, read: (name: string) => void): void {
     bytes.next();
     bytes.keep();
     bytes.peek();
-    read(name);
+    if (read(name) === true) return;
     bytes.keep();
     const byte = bytes.peek();
     if (byte !== comma && byte !== 0x7d) bytes.refuse('a comma or "}"');

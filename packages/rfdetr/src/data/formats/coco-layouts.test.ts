@@ -1,8 +1,11 @@
 // The folders and files that COCO datasets come in, as the Python package reads them (`rfdetr.datasets.coco`).
+import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { coco, folder, picture, put } from "../../testing/layout-files.js";
+import { convertDataset } from "../convert/convert-dataset.js";
 import { hasSplit, openDataset } from "../open-dataset.js";
+import { findLayout } from "./layout.js";
 
 describe("COCO's own folders", () => {
   it.each([
@@ -111,5 +114,96 @@ describe("COCO folders as other tools write them", () => {
     put("photos/b.jpg", picture);
     expect(() => openDataset(join(folder, "photos"), "train")).toThrow(`${folder} is one`);
     expect(() => openDataset(join(folder, "train/_annotations.coco.json"), "train")).toThrow("give the folder");
+  });
+});
+
+describe("several annotation files", () => {
+  const split = (json: string, names = ["a.jpg"]): void => put(json, coco(names));
+  const pictures = (...folders: string[]): void => folders.forEach((each) => put(`${each}/a.jpg`, picture));
+
+  it.each([
+    ["annotations/instances_train_part1.json", "annotations/instances_train_part2.json"],
+    ["annotations/task1_train.json", "annotations/task2_train.json"],
+    ["annotations/instances_train2014.json", "annotations/instances_train2017.json"],
+    ["annotations/instances_train.json", "train.json"],
+    ["annotations/instances_train.json", "annotations/instances_train_part2.json"],
+    ["train/_annotations.coco.json", "annotations/instances_train.json"],
+    ["train/_annotations.coco.json", "train/_annotations.coco.old.json"],
+    ["train/part1.json", "train/part2.json"],
+    ["train/_annotations.coco.json", "training/_annotations.coco.json"],
+  ])("of one split are refused by name, since each would lose what the other holds: %s and %s", (one, other) => {
+    for (const each of [one, other, "annotations/instances_val.json"]) split(each);
+    pictures("images");
+    expect(() => openDataset(folder, "train")).toThrow(
+      `${folder} has several annotations for the train split, ${one} and ${other}: merge the files into one, or move`,
+    );
+    expect(openDataset(folder, "valid").images).toHaveLength(1);
+  });
+
+  it("of the test split do not stand in the way of training", () => {
+    for (const each of ["train", "val", "test_1", "test_2"]) split(`annotations/${each}.json`);
+    pictures("images");
+    expect(openDataset(folder, "train").images).toHaveLength(1);
+    expect(() => openDataset(folder, "test")).toThrow("several annotations for the test split");
+  });
+
+  it("of COCO that are for other tasks, or list images only, are passed over", () => {
+    const kinds = ["captions", "instances", "panoptic", "person_keypoints", "stuff"];
+    for (const words of ["train2017", "val2017"]) {
+      for (const kind of kinds)
+        split(`annotations/${kind}_${words}.json`, kind === "instances" ? ["a.jpg"] : ["b.jpg"]);
+      pictures(words);
+    }
+    for (const words of ["test2017", "test-dev2017"]) split(`annotations/image_info_${words}.json`);
+    for (const name of ["train", "valid"] as const) {
+      const { images, warnings } = openDataset(folder, name);
+      expect([images.map(({ file }) => file.slice(-5)), warnings]).toEqual([["a.jpg"], []]);
+    }
+    expect(hasSplit(folder, "test")).toBe(false);
+  });
+
+  it("count by what they hold: results, settings and the files of other tools are none", () => {
+    split("train/_annotations.coco.json");
+    split("annotations/val.json");
+    put("annotations/val_results.json", [{ image_id: 1, category_id: 1, bbox: [1, 2, 3, 4], score: 0.5 }]);
+    put("train/notes.json", { info: { images: [], text: "[{" }, categories: [] });
+    for (let i = 0; i < 3; i++) put(`train/${i}.json`, { shapes: [], imagePath: `${i}.jpg` });
+    pictures("train", "val");
+    expect([openDataset(folder, "train"), openDataset(folder, "valid")]).toMatchObject([
+      { images: { length: 1 } },
+      { images: { length: 1 } },
+    ]);
+  });
+
+  it("that are one file, by a link, are one", () => {
+    split("val/_annotations.coco.json");
+    split("train/_annotations.coco.json");
+    pictures("train", "val");
+    symlinkSync("val", join(folder, "valid"));
+    expect(openDataset(folder, "valid").images).toHaveLength(1);
+  });
+
+  it("whose names have words for two splits are of the last one, and of neither beside others", () => {
+    for (const each of ["test_train", "test_val"]) split(`annotations/${each}.json`);
+    pictures("images");
+    expect(openDataset(folder, "train").images).toHaveLength(1);
+    expect(hasSplit(folder, "test")).toBe(false);
+    for (const each of ["train", "val", "train_val"]) split(`annotations/${each}.json`, [`${each}.jpg`]);
+    for (const each of ["train", "val"]) put(`images/${each}.jpg`, picture);
+    expect(openDataset(folder, "valid").images[0].file).toBe(join(folder, "images/val.jpg"));
+  });
+
+  it("of no split are refused as those of one", () => {
+    for (const each of ["task1", "task2"]) split(`${each}.json`);
+    pictures("images");
+    expect(() => convertDataset(folder, join(folder, "out"), "yolo")).toThrow(
+      "several annotations for all images, task1.json and task2.json",
+    );
+  });
+
+  it("are not taken a second time for the split that is missing", () => {
+    split("val.json");
+    pictures("val");
+    expect(findLayout(folder)).toMatchObject({ unsplit: null, sources: { valid: {} } });
   });
 });

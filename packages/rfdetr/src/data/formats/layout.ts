@@ -1,12 +1,14 @@
 // Where the splits of a dataset are: the folders and files that annotation tools write.
-import { readdirSync } from "node:fs";
-import { dirname, extname, join, resolve } from "node:path";
+import { dirname, extname, join, relative, resolve } from "node:path";
 import { DataError } from "../../support/errors.js";
 import { absence } from "../../support/files/near-path.js";
 import { checkArgument, filePath } from "../../support/options.js";
+import { imageExtensions } from "../images/image-kinds.js";
 import { readDatasetList } from "../several/dataset-list.js";
+import { type AnnotationFile, annotationFiles, entriesOf, unsplitFiles } from "./annotation-files.js";
+import { mayBeCoco } from "./coco-json.js";
 import { type Split, splitWords } from "./dataset.js";
-import { isClutter, isFile, isFolder } from "./find-file.js";
+import { filesUnder, isFile, isFolder } from "./find-file.js";
 import {
   findYoloFile,
   openYoloFile,
@@ -15,16 +17,17 @@ import {
   type YoloFolders,
   yoloFolders,
 } from "./yolo-file.js";
+import { LabelFiles } from "./yolo-label-files.js";
+
+type CocoSource = AnnotationFile & {
+  layout: "roboflow-coco" | "coco";
+  /** A sentence about several files that may be meant; null where there is one. */
+  lost: string | null;
+};
+type YoloSource = YoloFolders & { layout: "yolo"; yolo: YoloFile };
 
 /** The files of one split. */
-export type SplitSource =
-  | {
-      layout: "roboflow-coco" | "coco";
-      annotations: string;
-      /** Folders to search for the images. */
-      folders: readonly string[];
-    }
-  | ({ layout: "yolo"; yolo: YoloFile } & YoloFolders);
+export type SplitSource = CocoSource | YoloSource;
 
 /** Where the parts of a dataset are. */
 export interface Layout {
@@ -36,9 +39,6 @@ export interface Layout {
 
 export const splits = ["train", "valid", "test"] as const;
 
-/** Names that tools give to the annotation file in the folder of a split. */
-const splitFiles = ["_annotations.coco.json", "annotations.json", "_annotations.json", "labels.json", "result.json"];
-
 /**
  * Finds the splits of a dataset.
  * @param data a folder, or the YAML file of a YOLO dataset
@@ -49,22 +49,13 @@ export function findLayout(data: string): Layout {
   if (isFile(data)) return findFileLayout(data);
   if (!isFolder(data)) throw new DataError(`Expected a dataset folder but ${data} ${absence(data)}`);
   const layout: Layout = { root: data, sources: {}, unsplit: null };
-  for (const split of splits) {
-    const source = findCoco(data, split);
-    if (source !== null) layout.sources[split] = source;
-  }
-  if (splits.every((split) => layout.sources[split] !== undefined)) return layout;
   const yolo = findYoloFile(data);
   for (const split of splits) {
-    const source = yolo === null ? null : findYolo(yolo, split);
-    if (source !== null) layout.sources[split] ??= source;
+    const labels = yolo === null ? null : findYolo(yolo, split);
+    const source = oneSource(data, `the ${split} split`, annotationFiles(data, split), labels);
+    if (source !== null) layout.sources[split] = source;
   }
-  const train = layout.sources.train;
-  const named = Object.values(layout.sources);
-  const unsplit = train === undefined || named.every(isLost) ? findUnsplit(data, yolo) : null;
-  // An exported file that names folders of splits, beside one folder of images: the splits are not there.
-  if (train !== undefined && unsplit !== null) layout.sources = {};
-  layout.unsplit = unsplit;
+  if (layout.sources.train === undefined) layout.unsplit = findUnsplit(layout, yolo);
   return layout;
 }
 
@@ -89,84 +80,59 @@ function findFileLayout(data: string): Layout {
   return layout;
 }
 
-function findYolo(yolo: YoloFile, split: Split): SplitSource | null {
+function findYolo(yolo: YoloFile, split: Split): YoloSource | null {
   const folders = yoloFolders(yolo, split);
   return folders === null ? null : { layout: "yolo", yolo, ...folders };
 }
 
-/** Whether nothing of what a file names for a split is there. */
-function isLost(source: SplitSource): boolean {
-  return source.layout === "yolo" && source.lost !== null && source.folders.length + source.lists.length === 0;
+/**
+ * The one source of a split.
+ * @param what the split, in words
+ * @returns a source with `lost` where several may be meant: none of them is guessed; null where there is none
+ */
+function oneSource(
+  root: string,
+  what: string,
+  files: readonly AnnotationFile[],
+  yolo: YoloSource | null,
+): SplitSource | null {
+  if (files.length === 0) return yolo;
+  const labels = yolo !== null && hasLabels(yolo) ? yolo : null;
+  const alone = files.length === 1 && labels === null;
+  const meant = alone ? files : files.filter(({ annotations }) => mayBeCoco(annotations));
+  if (meant.length === 0 && labels !== null) return labels;
+  const [file] = [...meant, ...files];
+  const names = meant.map(({ annotations }) => relative(root, annotations));
+  if (labels !== null) names.push(`the labels of ${relative(root, labels.yolo.path)}`);
+  const isYaml = labels !== null && extname(labels.yolo.path) !== ".txt";
+  const remedies = [
+    ...(isYaml ? [`give ${labels.yolo.path} as the dataset for the labels`] : []),
+    ...(meant.length > 1 ? ["merge the files into one"] : []),
+    "move elsewhere what is not meant",
+  ];
+  const lost = `${root} has several annotations for ${what}, ${names.join(" and ")}: ${remedies.join(", or ")}`;
+  const layout = file.annotations.toLowerCase().endsWith("_annotations.coco.json") ? "roboflow-coco" : "coco";
+  return { layout, ...file, lost: names.length > 1 ? lost : null };
 }
 
-/** Entries of a folder by their names in lower case; none if there is no such folder. */
-function entriesOf(folder: string): Map<string, string> {
-  if (!isFolder(folder)) return new Map();
-  const names = readdirSync(folder).filter((name) => !isClutter(name));
-  return new Map(names.sort().map((name) => [name.toLowerCase(), join(folder, name)]));
-}
-
-function findCoco(root: string, split: Split): SplitSource | null {
-  const top = entriesOf(root);
-  for (const word of [...splitWords[split], ...splitWords[split].map((each) => `${each}2017`)]) {
-    const folder = top.get(word);
-    if (folder === undefined || !isFolder(folder)) continue;
-    const inside = entriesOf(folder);
-    const file = splitFiles.map((name) => inside.get(name)).find((path) => path !== undefined) ?? onlyJson(inside);
-    if (file === undefined) continue;
-    const layout = file.toLowerCase().endsWith("_annotations.coco.json") ? "roboflow-coco" : "coco";
-    return { layout, annotations: file, folders: [folder, join(folder, "images"), join(folder, "data")] };
-  }
-  for (const folder of [join(root, "annotations"), root]) {
-    const annotations = fileOfSplit(entriesOf(folder), split);
-    if (annotations !== undefined) return { layout: "coco", annotations, folders: imageFolders(root, split) };
-  }
-  return null;
-}
-
-/** The JSON file of a folder that has only one. */
-function onlyJson(entries: ReadonlyMap<string, string>): string | undefined {
-  const files = [...entries].filter(([name]) => name.endsWith(".json")).map(([, path]) => path);
-  return files.length === 1 ? files[0] : undefined;
-}
-
-/** The annotation file whose name has a word for the split, such as `instances_val2017.json`. */
-function fileOfSplit(entries: ReadonlyMap<string, string>, split: Split): string | undefined {
-  const matches = [...entries].filter(
-    ([name]) =>
-      name.endsWith(".json") &&
-      !/captions|keypoints|panoptic|stuff/.test(name) &&
-      name.split(/[^a-z]+/).some((word) => splitWords[split].includes(word)),
-  );
-  // COCO's own file first, then the shortest name.
-  const rank = ([name]: [string, string]): number => (name.startsWith("instances_") ? 0 : 1000) + name.length;
-  return matches.sort((a, b) => rank(a) - rank(b))[0]?.[1];
-}
-
-/** Folders that may hold the images of a split, the most likely first. */
-function imageFolders(root: string, split: Split): string[] {
-  const names = [...splitWords[split].map((word) => `${word}2017`), ...splitWords[split]];
-  const parents = [root, join(root, "images")].map((parent) => [parent, entriesOf(parent)] as const);
-  const found = parents.flatMap(([, entries]) => names.flatMap((name) => entries.get(name) ?? []));
-  return [...found, join(root, "images"), join(root, "data"), root].filter(isFolder);
+/** Whether an image has labels: beside annotations in COCO's form, a YAML file may only name the classes. */
+function hasLabels({ yolo, folders, lists }: YoloSource): boolean {
+  if (lists.length > 0) return true;
+  const images = folders.flatMap(filesUnder).filter((file) => imageExtensions.has(extname(file).toLowerCase()));
+  const labels = new LabelFiles(yolo.root, images);
+  return images.some((image) => labels.has(image));
 }
 
 /** Annotations of a folder that has no train split. */
-function findUnsplit(root: string, yolo: YoloFile | null): SplitSource | null {
-  for (const folder of [root, join(root, "annotations")]) {
-    const entries = entriesOf(folder);
-    const file =
-      [...splitFiles, "instances_default.json"].map((name) => entries.get(name)).find((path) => path !== undefined) ??
-      onlyJson(entries);
-    if (file === undefined) continue;
-    const folders = [join(root, "images", "default"), join(root, "images"), join(root, "data"), root].filter(isFolder);
-    return { layout: "coco", annotations: file, folders };
-  }
+function findUnsplit({ root, sources }: Layout, yolo: YoloFile | null): SplitSource | null {
+  const used = Object.values(sources).flatMap((source) => (source.layout === "yolo" ? [] : [source.annotations]));
+  const files = unsplitFiles(root).filter(({ annotations }) => !used.includes(annotations));
   const images = join(root, "images");
-  const inside = entriesOf(images);
-  const hasSplits = splits.some((split) => splitWords[split].some((word) => inside.has(word)));
-  if (yolo === null || !isFolder(images) || hasSplits) return null;
-  return { layout: "yolo", yolo, folders: [images], lists: [], lost: null };
+  const words = entriesOf(images).map(({ name }) => name);
+  const hasSplits = splits.some((split) => splitWords[split].some((word) => words.includes(word)));
+  const isYolo = yolo !== null && isFolder(images) && !hasSplits;
+  const folder = isYolo ? ({ layout: "yolo", yolo, folders: [images], lists: [], lost: null } as const) : null;
+  return oneSource(root, "all images", files, folder);
 }
 
 /** What was looked for and what is there, for a dataset whose split was not found. */
@@ -188,8 +154,9 @@ export function missingSplit({ root, sources, unsplit }: Layout, split: Split): 
 
 /** A dataset beside: the folder above, or the only one below. */
 function nearFolder(root: string): string | null {
-  const below = isFolder(root) ? [...entriesOf(root).values()].filter(isFolder) : [];
+  const below = isFolder(root) ? entriesOf(root).flatMap(({ path }) => (isFolder(path) ? [path] : [])) : [];
   const candidates = [dirname(resolve(root)), ...(below.length <= 20 ? below : [])];
-  const isDataset = (folder: string): boolean => findCoco(folder, "train") !== null || findYoloFile(folder) !== null;
+  const isDataset = (folder: string): boolean =>
+    annotationFiles(folder, "train").length > 0 || findYoloFile(folder) !== null;
   return candidates.find(isDataset) ?? null;
 }

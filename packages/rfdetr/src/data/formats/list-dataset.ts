@@ -4,7 +4,7 @@ import { DataError } from "../../support/errors.js";
 import { isSystemError, reasonOf } from "../../support/files/system-error.js";
 import { type Category, classCategories, joinClasses, readCategories, twins } from "./class-categories.js";
 import { type CocoJson, readCocoJson } from "./coco-json.js";
-import { listCoco } from "./coco-listing.js";
+import { type CocoParts, listCoco } from "./coco-listing.js";
 import type { Split } from "./dataset.js";
 import { isEntry, readId } from "./entries.js";
 import { findLayout, type Layout, missingSplit, type SplitSource, splits } from "./layout.js";
@@ -136,7 +136,7 @@ class Sources {
 
   classes(source: SplitSource): ListedClass[] {
     if (source.layout === "yolo") return this.#yoloContent(source.yolo).names.map((name, id) => ({ name, id }));
-    const { content, categories } = this.#cocoContent(source.annotations);
+    const { content, categories } = this.#cocoContent(source);
     const used = new Set<number | string>();
     for (const entry of content.annotations) {
       const id = isEntry(entry) ? readId(entry.category_id) : null;
@@ -166,12 +166,17 @@ class Sources {
         listing.problems.push({ check: "contradictions", file, id: null, message });
       return listing;
     }
-    const { content, categories } = this.#cocoContent(source.annotations);
+    const { content, categories } = this.#cocoContent(source);
     const joined = joinClasses(classes, categories);
     return listCoco({ root, source, split, content, categories, joined, outlines: this.outlines }, header);
   }
 
-  #cocoContent(path: string): { content: CocoJson; categories: Category[]; problems: Problem[] } {
+  #cocoContent({ annotations: path, lost }: CocoParts["source"]): {
+    content: CocoJson;
+    categories: Category[];
+    problems: Problem[];
+  } {
+    if (lost !== null) throw new DataError(lost);
     const known = this.#coco.get(path);
     if (known !== undefined) return known;
     // What is not kept as stated takes less memory as soon as it is read.

@@ -25,29 +25,28 @@ export function openYoloFile(path: string): YoloFile {
   return { path, root: dirname(path), content };
 }
 
+/** The lines of a list of classes. One that is empty between others stays, to be refused: labels count the lines. */
 function readLines(path: string): string[] {
-  const text = readText(path, "list of classes", 2e6, dataFail);
-  return text
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
+  const text = readText(path, "list of classes", 2e6, dataFail).trimEnd();
+  return text === "" ? [] : text.split(/\r?\n/).map((line) => line.trim());
 }
 
 /** The file of a dataset folder; null if there is none. @throws DataError if there are several */
 export function findYoloFile(root: string): YoloFile | null {
-  for (const name of ["data.yaml", "data.yml", "dataset.yaml", "dataset.yml"])
-    if (isFile(join(root, name))) return openYoloFile(join(root, name));
   if (!isFolder(root)) return null;
-  const names = readdirSync(root).filter((name) => /\.ya?ml$/i.test(name) && !isClutter(name));
-  const files = names
-    .sort()
+  const usual = ["data.yaml", "data.yml", "dataset.yaml", "dataset.yml"]
     .map((name) => join(root, name))
-    .filter(isYoloFile);
+    .filter((path) => isFile(path));
+  if (usual.length === 1) return openYoloFile(usual[0]);
+  const names = readdirSync(root).filter((name) => /\.ya?ml$/i.test(name) && !isClutter(name));
+  const all = names.sort().map((name) => join(root, name));
+  const files = (usual.length > 0 ? usual : all).filter(isYoloFile);
   if (files.length > 1)
     throw new DataError(
       `Expected one YAML file with "names" in ${root} but found ${files.map((file) => basename(file)).join(", ")}: give the one to use`,
     );
-  if (files.length === 1) return openYoloFile(files[0]);
+  const [only] = [...files, ...usual];
+  if (only !== undefined) return openYoloFile(only);
   const classes = join(root, "classes.txt");
   return isFile(classes) ? openYoloFile(classes) : null;
 }
@@ -110,6 +109,10 @@ function classNames(path: string, names: unknown): string[] {
         .join(", ")}`,
     );
   const bad = entries.find(([, name]) => name === null || typeof name === "object" || String(name).trim() === "");
+  if (bad !== undefined && extname(path) === ".txt")
+    throw new DataError(
+      `Expected a name in every line of ${path} but line ${Number(bad[0]) + 1} is empty: labels count the lines from 0, so give that class a name, or remove the line if it stands for none`,
+    );
   if (bad !== undefined)
     throw new DataError(`Expected a name for class ${bad[0]} in "names" of ${path} but received ${shown(bad[1])}`);
   const byNumber = names as Record<string, unknown>;

@@ -64,6 +64,11 @@ export class LabelFiles {
     }
   }
 
+  /** Whether there are labels of an image. */
+  has(image: string): boolean {
+    return this.#fileOf(image, this.#folderOf(image), `${basename(image, extname(image))}.txt`) !== null;
+  }
+
   searched(): string[] {
     return [...this.#folders.keys()];
   }

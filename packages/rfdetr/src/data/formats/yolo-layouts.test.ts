@@ -2,9 +2,11 @@
 import { rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { folder, picture, put } from "../../testing/layout-files.js";
+import { coco, folder, picture, put } from "../../testing/layout-files.js";
+import { convertDataset } from "../convert/convert-dataset.js";
 import { hasSplit, openDataset } from "../open-dataset.js";
 import { findLayout } from "./layout.js";
+import { listDataset } from "./list-dataset.js";
 
 describe("YOLO folders", () => {
   const box = "0 0.5 0.5 0.5 0.5\n";
@@ -66,9 +68,66 @@ describe("YOLO folders", () => {
     expect(findLayout(folder)).toMatchObject({ unsplit: null, sources: { train: { folders: [] } } });
     put("data.yaml", "train: trian\nval: lav\nnames: [cat]\n");
     expect(findLayout(folder)).toMatchObject({ unsplit: null, sources: { train: { folders: [] } } });
+    // Nor is the folder of all images taken for a split that is named and not there.
+    for (const each of ["train", "val"]) rmSync(join(folder, "images", each), { recursive: true });
+    split("images", "labels");
+    expect(findLayout(folder)).toMatchObject({ unsplit: null, sources: { train: { folders: [] } } });
+    expect(() => convertDataset(folder, join(folder, "out"), "coco")).toThrow('names "trian" for the train images');
+    expect(() => openDataset(folder, "valid")).toThrow('names "lav" for the valid images');
     put("data.yaml", "names: [cat]\n");
-    rmSync(join(folder, "images/train"), { recursive: true });
+    put("images/val/a.jpg", picture);
     expect(findLayout(folder).unsplit).toBe(null);
+  });
+
+  it("of Label Studio have a file of notes beside the labels, which is no annotations", () => {
+    split("images", "labels");
+    put("classes.txt", "cat\n");
+    put("notes.json", { categories: [{ id: 0, name: "cat" }], info: { contributor: "Label Studio" } });
+    const { splits } = listDataset(folder, { splits: "present", unsplit: true });
+    expect(splits).toMatchObject({ train: { layout: "yolo", annotations: 1 } });
+  });
+
+  it.each([
+    ["train/old.json", "data.yaml", `give ${join(folder, "data.yaml")} as the dataset for the labels, or move`],
+    ["train/_annotations.coco.json", "data.yaml", `give ${join(folder, "data.yaml")} as the dataset for the labels`],
+    ["annotations/train.json", "classes.txt", "move elsewhere what is not meant"],
+  ])("with %s as well, which holds annotations too, are not guessed", (json, names, remedy) => {
+    for (const each of ["train", "valid"]) split(`${each}/images`, `${each}/labels`);
+    put(names, names === "data.yaml" ? "names: [cat]\n" : "cat\n");
+    put(json, coco(["a.jpg"]));
+    expect(() => openDataset(folder, "train")).toThrow(
+      `has several annotations for the train split, ${json} and the labels of ${names}: ${remedy}`,
+    );
+    expect(openDataset(folder, "valid").layout).toBe("yolo");
+    if (names === "data.yaml") expect(openDataset(join(folder, names), "train").layout).toBe("yolo");
+  });
+
+  it("without any labels are those of the annotations beside the file of names", () => {
+    put("train/images/a.jpg", picture);
+    put("train/_annotations.coco.json", coco(["a.jpg"]));
+    put("data.yaml", "train: train/images\nnames: [dog, person]\n");
+    expect(openDataset(folder, "train").layout).toBe("roboflow-coco");
+  });
+
+  it("have one file of names", () => {
+    for (const each of ["train", "valid"]) split(`${each}/images`, `${each}/labels`);
+    put("data.yaml", "names: [cat]\n");
+    put("dataset.yaml", "names: [dog]\n");
+    expect(() => openDataset(folder, "train")).toThrow("found data.yaml, dataset.yaml: give the one to use");
+    put("dataset.yaml", "license: free\n");
+    expect(openDataset(folder, "train").classNames).toEqual(["cat"]);
+  });
+
+  it("count the lines of classes.txt: one that is empty between others is refused", () => {
+    for (const each of ["train", "valid"]) split(`${each}/images`, `${each}/labels`);
+    put("classes.txt", "cat\n\ndog\n");
+    expect(() => openDataset(folder, "train")).toThrow(/every line of .*classes\.txt but line 2 is empty/);
+    put("classes.txt", "\r\ncat\r\n");
+    expect(() => openDataset(folder, "train")).toThrow("line 1 is empty");
+    put("classes.txt", "cat \r\n dog\r\n\r\n\n");
+    expect(openDataset(folder, "train").classNames).toEqual(["cat", "dog"]);
+    put("classes.txt", "\n");
+    expect(() => openDataset(folder, "train")).toThrow("Expected at least one class");
   });
 
   it("that the path of the file lacks are taken from beside the file, and a finding says so", () => {
