@@ -10,6 +10,7 @@ import { decodeFile } from "../images/decode.js";
 import { type Finding, findingsOf } from "./findings.js";
 import type { QualityLimits } from "./quality.js";
 import { duplicateFindings, qualityFindings } from "./remarks.js";
+import { unlistedFindings } from "./unlisted.js";
 
 export type { Finding } from "./findings.js";
 
@@ -75,6 +76,7 @@ export async function checkDataset(data: string, options: CheckOptions = {}): Pr
 export async function fullReport(listing: DatasetListing, options: CheckOptions): Promise<CheckReport> {
   const report = reportOf(listing);
   append(report.findings, qualityFindings(listing, options.limits ?? published));
+  append(report.findings, unlistedFindings(listing));
   const { signal, onProgress, decode = true } = options;
   if (decode) append(report.findings, await duplicateFindings(listing, { signal, onProgress }));
   return report;

@@ -44,6 +44,8 @@ export const qualityChecks = {
   "tiny boxes":
     "5 % of the boxes or more have a side under 4 pixels, a quarter of a patch, at the training resolution.",
   "repeated boxes": "A box is there twice, with the same class: the model cannot learn to give it twice.",
+  "pictures that are not listed":
+    "A picture in a folder of a COCO split is in no annotation file, and is not used. Annotate it, or leave it.",
   "pictures in several splits":
     "A picture of the train split is in the valid or test split too, whose figures are then too good: leave it out of one.",
   "repeated pictures": "A picture is in a split more than once: it counts for more than the others.",
