@@ -122,7 +122,7 @@ export class Chart {
       ...{ width, height: 190 },
       ...(band ? { bands: [{ series: /** @type {[number, number]} */ ([2, 1]), fill: colorOf("--faint") }] } : {}),
       cursor: { y: false, points: { size: 6 }, ...(sync === undefined ? {} : { sync: { key: sync } }) },
-      scales: { x: { time: false }, y: log ? { distr: 3 } : { range: rangeOf } },
+      scales: { x: { time: false, range: rangeAcross }, y: log ? { distr: 3 } : { range: rangeOf } },
       axes: [
         { ...axis, incrs: counts, values: (_, values) => values.map((value) => whole(value)) },
         {
@@ -141,7 +141,7 @@ export class Chart {
           spanGaps: across,
           width: dots ? 0 : 1.5,
           ...(dash === undefined ? {} : { dash }),
-          points: dots ? { show: true, size: 7, fill: colorOf(color) } : { show: this.#data[0].length < 40, size: 4 },
+          points: { size: dots ? 7 : 6, fill: colorOf(color), ...(dots ? { show: true } : {}) },
           value: (/** @type {uPlot} */ _, /** @type {number | null} */ value) => this.#text(value),
         })),
       ],
@@ -159,6 +159,12 @@ function rangeOf(_, min, max) {
   if (min === null || max === null) return [null, null];
   return min === 0 && max === 0 ? [0, 1] : uPlot.rangeNum(min, max, 0.1, true);
 }
+
+/**
+ * The range of the axis below: the only point stands in its middle, with its number alone.
+ * @param {Pick<uPlot, "data">} plot @param {number} min @param {number} max @returns {uPlot.Range.MinMax}
+ */
+export const rangeAcross = ({ data: [x] }, min, max) => (x.length === 1 ? [x[0] - 0.5, x[0] + 0.5] : [min, max]);
 
 /** @param {string} color */
 const colorOf = (color) => (color.startsWith("--") ? styleValue(color) : color);

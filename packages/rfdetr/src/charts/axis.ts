@@ -20,11 +20,12 @@ export const unitAxis = (label: string): Axis => ({ ...linearAxis([0, 1]), label
  * An axis of equal distances that holds all values.
  * @param values those that are not finite are not looked at
  * @param options.count of ticks, about
- * @param options.tight whether it ends at the least and the greatest value, and not at round numbers
+ * @param options.tight whether it ends at the least and the greatest value, and not at round numbers; a single value
+ *   stands in its middle
  * @param options.whole whether its ticks are whole numbers
  */
 export function linearAxis(values: Iterable<number>, { count = 5, tight = false, whole = false } = {}): Axis {
-  const [low, high] = spanOf(values) ?? [0, 1];
+  const [low, high] = (tight ? aboutOf(values, whole) : spanOf(values)) ?? [0, 1];
   const step = roundAbove(Math.max((high - low) / count, whole ? 1 : 0));
   const [start, end] = [low / step, high / step];
   const floor = Math.floor(start + 1e-9);
@@ -79,7 +80,16 @@ export function extent(values: Iterable<number>): [number, number] | null {
   return low > high ? null : [low, high];
 }
 
-/** The extent of values; of a single one, a range about it. */
+/** The extent of values; of a single one, a range with it in the middle. */
+function aboutOf(values: Iterable<number>, whole: boolean): [number, number] | null {
+  const range = extent(values);
+  if (range === null || range[0] < range[1]) return range;
+  const [value] = range;
+  const room = whole || value === 0 ? 0.5 : Math.abs(value) / 2;
+  return [value - room, value + room];
+}
+
+/** The extent of values; of a single one, a range from 0 to beyond it. */
 function spanOf(values: Iterable<number>): [number, number] | null {
   const range = extent(values);
   if (range === null || range[0] < range[1]) return range;

@@ -25,6 +25,17 @@ describe("a chart of lines", () => {
     expect(drawn([lineOf([1, 2, 3])])).not.toContain("<circle");
   });
 
+  it("has the only point in its middle, large enough to be seen, above its number alone", () => {
+    const only = drawn([lineOf([4], { x: [3] })]);
+    expect(only).toContain('<circle cx="210"');
+    expect(only).toMatch(/<circle[^>]* r="4"/);
+    expect(axesOf([lineOf([4], { x: [3] })])?.x).toMatchObject({ from: 2.5, to: 3.5, ticks: [3] });
+    expect(axesOf([lineOf([4], { x: [0.2] })], { counts: false })?.x).toMatchObject({
+      from: 0.1,
+      to: expect.closeTo(0.3),
+    });
+  });
+
   it("tells series apart without colour, and gives each a colour for dark pages", () => {
     const dashes = [0, 1, 2].map(
       (color) => drawn([lineOf([1, 2], { color })]).match(/stroke-width="2".*dasharray="([^"]*)"/)?.[1],

@@ -78,7 +78,7 @@ export function axesOf(lines: readonly Line[], options: Scales = {}): Pick<Chart
   const values = [...ys.filter(there), ...include];
   const y =
     scale === "linear" ? linearAxis(values, { count }) : logAxis(values, { count, base: scale === "log" ? 10 : 2 });
-  const x = linearAxis(xs, { tight: new Set(xs).size > 1, whole: counts });
+  const x = linearAxis(xs, { tight: true, whole: counts });
   return { x: { ...x, label: xLabel }, y: { ...y, label: yLabel } };
 }
 
@@ -145,6 +145,8 @@ function drawLine(line: Line, px: Scale, py: Scale): string[] {
   const { x, y, color, width = 2, dash = dashOf(color), opacity, steps = false, mark } = line;
   const is = (i: number): boolean => i >= 0 && i < x.length && y[i] !== null && Number.isFinite(py(y[i] as number));
   const look = opacity === undefined ? "" : ` opacity="${opacity}"`;
+  // The only point is all that there is to see.
+  const radius = Array.from(x).filter((_, i) => is(i)).length === 1 ? 4 : Math.max(2.5, width);
   const dots: string[] = [];
   let path = "";
   for (let i = 0; i < x.length; i++) {
@@ -153,7 +155,7 @@ function drawLine(line: Line, px: Scale, py: Scale): string[] {
     path += is(i - 1) ? (steps ? `H${cx}V${cy}` : `L${cx} ${cy}`) : `M${cx} ${cy}`;
     // A line through one point has no length.
     if (line.dots || (!is(i - 1) && !is(i + 1)))
-      dots.push(`<circle cx="${cx}" cy="${cy}" r="${Math.max(2.5, width)}" ${fill(color)}${look}/>`);
+      dots.push(`<circle cx="${cx}" cy="${cy}" r="${radius}" ${fill(color)}${look}/>`);
   }
   const dashes = dash === "" ? "" : ` stroke-dasharray="${dash}"`;
   const shape = `fill="none" ${stroke(color)} stroke-width="${width}" stroke-linejoin="round"${dashes}${look}`;

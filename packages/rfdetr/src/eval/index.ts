@@ -21,4 +21,5 @@ export { type EvaluateWeightsOptions, evaluateWeights } from "./evaluate-weights
 export { evaluationBatches, evaluationLoader, openEvaluationData } from "./evaluation-data.js";
 export { confusionFigure } from "./figures/confusion-figure.js";
 export { f1Figure, precisionRecallFigure } from "./figures/curve-figures.js";
-export { type MetricsRow, resultsFigure } from "./figures/results-figure.js";
+export { resultsFigure } from "./figures/results-figure.js";
+export type { MetricsRow } from "./figures/rows-of-line.js";

@@ -146,6 +146,15 @@ describe("the course of a run", () => {
     expect(svg).toMatch(/<path d="M[^ML"]+L[^ML"]+L[^ML"]+" [^>]*stroke="#0b62b0"/);
   });
 
+  it("draws the loss of the epochs that were evaluated as a line too, beside that of all", () => {
+    const { svg } = resultsFigure(
+      [1, 2, 3, 4].map((epoch) => row(epoch, { "val/loss": epoch % 2 ? null : 1 / epoch })),
+    );
+    const [losses] = svg.split(">loss of the last layer<");
+    expect(losses).not.toContain("<circle");
+    expect(losses).toMatch(/<path d="M[^ML"]+L[^ML"]+" [^>]*stroke-dasharray="7 4"/);
+  });
+
   it("leaves gaps where an evaluation has no figure", () => {
     const { svg } = resultsFigure(
       [1, 2, 3, 4].map((epoch) => row(epoch, { "val/AP": epoch === 3 ? null : 0.1, "val/AP50": 0.2 })),

@@ -7,9 +7,7 @@ import { counted } from "../../support/format.js";
 import { largestOf, smallestOf } from "../../support/lists.js";
 import { figureWidth, heading, margin } from "./layout.js";
 import { mainColumns } from "./main-columns.js";
-
-/** A row of `metrics.csv`: an epoch by the names of its columns; null where a value is missing. */
-export type MetricsRow = Readonly<Record<string, number | null>>;
+import { type MetricsRow, rowsOfLine } from "./rows-of-line.js";
 
 interface Panel {
   title: string;
@@ -102,35 +100,25 @@ const head = 62;
  * @param title of the run
  */
 export function resultsFigure(rows: readonly MetricsRow[], title = "Results"): Figure {
-  const epochs = rows.map(({ epoch }) => epoch ?? Number.NaN);
+  const epochs = rows.map(epochOf);
   const shown = panels.filter((panel) => valuesOf(rows, panel).length > 0);
-  const x = linearAxis(epochs, { whole: true, tight: epochs.length > 1 });
+  const x = linearAxis(epochs, { whole: true, tight: true });
   const parts = heading(title, rows.length === 0 ? "no epoch has ended yet" : "by epoch");
   for (const [i, panel] of shown.entries()) {
     const left = (i % columns) * cellWidth;
     const top = head + Math.floor(i / columns) * cellHeight;
-    parts.push(...panelParts(rows, epochs, x, panel, left, top));
+    parts.push(...panelParts(rows, x, panel, left, top));
   }
   const height = head + Math.max(1, Math.ceil(shown.length / columns)) * cellHeight;
   return figure({ title, alt: spoken(rows), width: figureWidth, height, parts });
 }
 
-function panelParts(
-  rows: readonly MetricsRow[],
-  epochs: readonly number[],
-  x: Axis,
-  panel: Panel,
-  left: number,
-  top: number,
-): string[] {
+function panelParts(rows: readonly MetricsRow[], x: Axis, panel: Panel, left: number, top: number): string[] {
   const area = { left: left + 52, top: top + 50, width: cellWidth - 52 - 14, height: cellHeight - 50 - 34 };
-  // An epoch without an evaluation is no gap: the line goes on to the next that has one.
-  const there = rows.flatMap((row, i) => (panel.columns.some(([column]) => isNumber(row[column])) ? [i] : []));
-  const lines: Line[] = panel.columns.map(([column], i) => ({
-    color: i,
-    x: there.map((row) => epochs[row]),
-    y: there.map((row) => rows[row][column] ?? null),
-  }));
+  const lines = panel.columns.map(([column], color): Line => {
+    const there = rowsOfLine(rows, column);
+    return { color, x: there.map(epochOf), y: there.map((row) => row[column] ?? null) };
+  });
   const entries = panel.columns.map(([, label], color) => ({ color, label }));
   return [
     text(left + margin, top + 16, panel.title, { weight: 600 }),
@@ -139,7 +127,7 @@ function panelParts(
   ];
 }
 
-const isNumber = (value: number | null | undefined): boolean => typeof value === "number" && Number.isFinite(value);
+const epochOf = ({ epoch }: MetricsRow): number => epoch ?? Number.NaN;
 
 const valuesOf = (rows: readonly MetricsRow[], panel: Panel): number[] =>
   rows.flatMap((row) => panel.columns.flatMap(([column]) => row[column] ?? [])).filter(Number.isFinite);

@@ -1,5 +1,6 @@
 // Several runs side by side.
 
+import { rowsOfLine } from "../../eval/figures/rows-of-line.js";
 import { largestOf, smallestOf } from "../../support/lists.js";
 import { lineChart } from "../charts/draw.js";
 import { figure, type LegendEntry } from "../charts/figure.js";
@@ -98,10 +99,10 @@ interface Overlay {
 
 const ofEpoch =
   (name: string) =>
-  ({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } => ({
-    x: rows.map((row) => row.epoch ?? Number.NaN),
-    y: rows.map((row) => row[name] ?? Number.NaN),
-  });
+  ({ metrics }: RunRecord): { x: number[]; y: number[] } => {
+    const rows = rowsOfLine(metrics.rows, name);
+    return { x: rows.map((row) => row.epoch ?? Number.NaN), y: rows.map((row) => row[name] ?? Number.NaN) };
+  };
 const ofStep =
   (name: string, kind: "mean" | "last" = "mean") =>
   ({ numerics: { points } }: RunRecord): { x: number[]; y: number[] } => ({
@@ -219,10 +220,11 @@ const allOfMasks = (runs: readonly RunRecord[]): boolean => runs.every(hasMasks)
 
 const byTime =
   (unit: "seconds" | "minutes", column: string) =>
-  ({ metrics: { rows } }: RunRecord): { x: number[]; y: number[] } => ({
-    x: rows.map((row) => (row.train_seconds ?? Number.NaN) / (unit === "minutes" ? 60 : 1)),
-    y: rows.map((row) => row[column] ?? Number.NaN),
-  });
+  ({ metrics }: RunRecord): { x: number[]; y: number[] } => {
+    const rows = rowsOfLine(metrics.rows, column);
+    const x = rows.map((row) => (row.train_seconds ?? Number.NaN) / (unit === "minutes" ? 60 : 1));
+    return { x, y: rows.map((row) => row[column] ?? Number.NaN) };
+  };
 
 function numerics(all: Compared): Html | null {
   const figures = [

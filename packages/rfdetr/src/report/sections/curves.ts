@@ -1,5 +1,8 @@
 // The course of the training: loss, figures, learning rate.
+import type { Line } from "../../charts/chart.js";
+import type { Color } from "../../charts/svg.js";
 import { mainColumns } from "../../eval/figures/main-columns.js";
+import { rowsOfLine } from "../../eval/figures/rows-of-line.js";
 import { lineChart } from "../charts/draw.js";
 import { figure } from "../charts/figure.js";
 import { type Html, html } from "../html/html.js";
@@ -25,6 +28,12 @@ export function curves(run: RunRecord): Html | null {
 type Row = Record<string, number | null>;
 const column = (rows: readonly Row[], name: string): number[] => rows.map((row) => row[name] ?? Number.NaN);
 
+/** A line by epoch. */
+function epochLine(rows: readonly Row[], key: string, color: Color): Line {
+  const there = rowsOfLine(rows, key);
+  return { x: column(there, "epoch"), y: column(there, key), color };
+}
+
 /** The table of figures by epoch: a column for each line. */
 const byEpoch = (
   lines: readonly { name: string; key: string }[],
@@ -43,7 +52,6 @@ function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null
     { name: "AP50", key: `${main}50`, series: 1 },
     { name: "AP75", key: `${main}75`, series: 2 },
   ].filter(({ key }) => anyFinite(column(rows, key)));
-  const x = column(rows, "epoch");
   const both = mainColumns(metrics.columns).of !== "";
   const whose = both ? ` of ${of === "mask" ? "masks" : "boxes"}` : "";
   const chart = lineChart({
@@ -51,7 +59,7 @@ function figuresByEpoch({ metrics }: RunRecord, of: "mask" | "box"): Html | null
     xLabel: "epoch",
     yLabel: "average precision",
     include: [0],
-    lines: lines.map(({ key, series: color }) => ({ x, y: column(rows, key), color })),
+    lines: lines.map(({ key, series }) => epochLine(rows, key, series)),
   });
   if (chart === null) return null;
   return figure({
@@ -115,7 +123,7 @@ function bothLosses({ metrics: { rows } }: RunRecord): Html | null {
     alt: `The loss by epoch: ${lines.map(({ name, key }) => `${name} ${brief(rows.at(-1)?.[key])} at the end`).join(", ")}.`,
     xLabel: "epoch",
     yLabel: "loss",
-    lines: lines.map(({ key, series: color }) => ({ x: column(rows, "epoch"), y: column(rows, key), color })),
+    lines: lines.map(({ key, series }) => epochLine(rows, key, series)),
   });
   if (chart === null) return null;
   return figure({
@@ -144,7 +152,7 @@ function lossByEpoch({ metrics: { rows } }: RunRecord): Html | null {
     xLabel: "epoch",
     yLabel: "mean over the epoch",
     include: [0],
-    lines: lines.map(({ key, series: color }) => ({ x: column(rows, "epoch"), y: column(rows, key), color })),
+    lines: lines.map(({ key, series }) => epochLine(rows, key, series)),
   });
   if (chart === null) return null;
   return figure({
@@ -169,7 +177,7 @@ function ownFigures({ metrics: { columns, rows } }: RunRecord): Html[] {
       alt: `${name} by epoch, ${brief(rows.at(-1)?.[name])} at the end.`,
       xLabel: "epoch",
       yLabel: name,
-      lines: [{ x: column(rows, "epoch"), y: column(rows, name), color: 0 }],
+      lines: [epochLine(rows, name, 0)],
     });
     if (chart === null) return [];
     return figure({

@@ -1,6 +1,6 @@
 // `metrics.csv` read back.
 import { existsSync, readFileSync } from "node:fs";
-import type { MetricsRow } from "../../eval/figures/results-figure.js";
+import type { MetricsRow } from "../../eval/figures/rows-of-line.js";
 
 /** The rows of a `metrics.csv`, by the names of its columns; those that are damaged are left out. */
 export function readMetrics(path: string): MetricsRow[] {
