@@ -1,7 +1,7 @@
 // @ts-check
 // Parts and sentences of the microscope.
 import { h } from "./dom.js";
-import { bitsText } from "./format.js";
+import { bitsText, whole } from "./format.js";
 import { flushedModules, flushedText } from "./headroom.js";
 
 /** @import { ModuleSeries } from "../src/dash/wire.js" */
@@ -17,9 +17,9 @@ export function choice(name, options, onChange) {
   return h("label", { class: "choice" }, h("span", {}, name), select);
 }
 
-/** @param {number} bits @param {Measure} measure */
-export const leastText = (bits, measure) =>
-  `The least headroom${measure === "float16" ? " of what 16-mixed has in float16" : ""}, ${bitsText(bits)} bits${measure === "as-run" ? "" : ` to the end of ${measure}`}, has `;
+/** @param {number} bits @param {Measure} measure @param {number} step the watched step that is told of */
+export const leastText = (bits, measure, step) =>
+  `At step ${whole(step)}, the least headroom${measure === "float16" ? " of what 16-mixed has in float16" : ""}, ${bitsText(bits)} bits${measure === "as-run" ? "" : ` to the end of ${measure}`}, has `;
 
 /** @param {Measure} measure */
 export const beyondText = (measure) =>

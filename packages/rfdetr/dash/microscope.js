@@ -187,7 +187,7 @@ export class Microscope {
             "p",
             { class: "told-line", "data-level": levelOf(tight.bits) },
             h("strong", {}, tight.bits > 0 ? "No overflow is foreseen. " : beyondText(this.#measure)),
-            tight.bits <= 0 ? "" : leastText(tight.bits, this.#measure),
+            tight.bits <= 0 ? "" : leastText(tight.bits, this.#measure, last),
             this.#link(tight.path, tight.side),
             ` (${tight.side === "forward" ? "outputs" : "gradients"}).`,
           ),

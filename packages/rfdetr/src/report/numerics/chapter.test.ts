@@ -21,7 +21,9 @@ describe("the chapter on numerics", () => {
     expect(text).toContain(
       "3 steps of 40 in 16-mixed changed nothing, because the loss scale was too large for a gradient: the scaler finds its scale in this way.",
     );
-    expect(text).toContain("Outputs in float16 came closest to overflow in decoder.layers.0: +3.0 bits were left.");
+    expect(text).toContain(
+      "Outputs in float16 came closest to overflow in decoder.layers.0 at step 40: +3.0 bits were left.",
+    );
   });
 
   it("shows the loss scale, and tells each fault with what followed", () => {
@@ -125,7 +127,7 @@ describe("the chapter on numerics", () => {
     const head = { gradient: [gradient("head", [-30, 2], 60)] };
     const words = watchedOnce("counted", [stepRecord(1, { scale: 1 }), monitorRecord(1, { ...sides, ...head })]).text();
     expect(words).toContain(
-      "Outputs would have fit into float16, with +13.0 bits left in neck. Closer, with +2.0 bits, came norm, which is held in float32, in 16-mixed too.",
+      "Outputs would have fit into float16, with +13.0 bits left in neck at step 1. Closer, with +2.0 bits, came norm, which is held in float32, in 16-mixed too.",
     );
     expect(words).toContain("In the only module whose gradients 16-mixed has in float16, more than 5 %");
     expect(words).toContain("Of 3 watched modules: ");
@@ -248,7 +250,7 @@ describe("the chapter on numerics", () => {
     expect(opened.filter((each) => each.startsWith("Every module by the limits of float16"))).toHaveLength(1);
     const words = opened.reduce((rest, each) => rest.replace(each, ""), report.text());
     expect(words).toContain(
-      "Nothing came near the end of bfloat16: nearest were the outputs of neck, with +110.0 bits left.",
+      "Nothing came near the end of bfloat16: nearest were the outputs of neck, with +110.0 bits left at step 1.",
     );
     expect(words).toContain("it costs is precision, not range");
     expect(words).toContain("Every module had room in bfloat16, on the watched steps: 1 of 1 step.");
@@ -273,7 +275,9 @@ describe("the chapter on numerics", () => {
     const report = reportOf({ precision: "bf16-mixed" }).text();
     expect(report).toContain("No step of 40 was skipped: every loss and every gradient was finite.");
     expect(report).not.toMatch(/The loss was not scaled|Loss scale and skipped steps/);
-    expect(report).toContain("Outputs would have fit into float16, with +3.0 bits left in decoder.layers.0.");
+    expect(report).toContain(
+      "Outputs would have fit into float16, with +3.0 bits left in decoder.layers.0 at step 40.",
+    );
     expect(report).not.toContain("What was not finite");
   });
 });

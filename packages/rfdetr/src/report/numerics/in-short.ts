@@ -36,7 +36,7 @@ function ownRange(overall: Overall): Html | null {
   const { narrow } = overall;
   const nearest = nearestToEnd(overall);
   if (nearest === null) return null;
-  const { path, side, left } = nearest;
+  const { path, side, left, step } = nearest;
   const what = html`${side === "forward" ? "the outputs" : "the gradients"} of ${pathOf(path)}`;
   const words =
     left < fewBits
@@ -46,7 +46,7 @@ function ownRange(overall: Overall): Html | null {
     narrow === "bfloat16"
       ? " Bfloat16 has the range of float32, and keeps 8 bits of each value, where float16 keeps 11 and float32 24: what it costs is precision, not range."
       : "";
-  return html`${words}, with ${bits(left)} bits left.${cost}`;
+  return html`${words}, with ${bits(left)} bits left at step ${grouped(step)}.${cost}`;
 }
 
 const inBfloat16 = (): Html =>
@@ -101,17 +101,18 @@ function leastRoom({ modules, narrow }: Overall, side: Side): Html | null {
   const least = records.reduce((a, b) => (room(b) < room(a) ? b : a));
   const what = side === "forward" ? "Outputs" : "Gradients";
   const left = room(least);
+  const at = html`${pathOf(least.path)} at step ${grouped(least.record.step)}`;
   const zero = html`${widerNearer(modules, side, narrow, left)}${lost(records, side, narrow)}`;
   if (narrow === "float16")
     return left >= 0
-      ? html`${what} in float16 came closest to overflow in ${pathOf(least.path)}: ${bits(left)} bits were left.${zero}`
+      ? html`${what} in float16 came closest to overflow in ${at}: ${bits(left)} bits were left.${zero}`
       : html`${what} of ${pathOf(least.path)} went beyond float16, by ${bits(-left).slice(1)} bits: they are in float32 there, at least in part.${zero}`;
   if (left < 0)
     return html`${what} would not have fit into float16: in ${pathOf(least.path)} they are ${bits(-left).slice(1)} bits beyond it.${zero}`;
   const flushed = records.some(({ record }) => record.fp16_flush > muchFlushed);
   return flushed
-    ? html`${what} would not have overflowed float16, with ${bits(left)} bits left in ${pathOf(least.path)}, but float16 loses small ones.${zero}`
-    : html`${what} would have fit into float16, with ${bits(left)} bits left in ${pathOf(least.path)}.${zero}`;
+    ? html`${what} would not have overflowed float16, with ${bits(left)} bits left in ${at}, but float16 loses small ones.${zero}`
+    : html`${what} would have fit into float16, with ${bits(left)} bits left in ${at}.${zero}`;
 }
 
 /** The module that came closer to the end of float16 than those that have float16, and does not need it. */

@@ -115,9 +115,12 @@ export const outsideOfModules = "(outside of modules)";
 
 /**
  * The side of a module that came closest to the end of the narrowest dtype of the run, of those whose largest value is
- * in it; null where none was seen. A wider dtype that holds a value tells nothing of a narrower one.
+ * in it, with its watched step; null where none was seen. A wider dtype that holds a value tells nothing of a narrower one.
  */
-export function nearestToEnd({ modules, narrow }: Overall): { path: string; side: Side; left: number } | null {
+export function nearestToEnd({
+  modules,
+  narrow,
+}: Overall): { path: string; side: Side; left: number; step: number } | null {
   let nearest: ReturnType<typeof nearestToEnd> = null;
   for (const module of modules)
     for (const side of ["forward", "gradient"] as const) {
@@ -127,7 +130,7 @@ export function nearestToEnd({ modules, narrow }: Overall): { path: string; side
       // Bfloat16 and float32 end at the same power of two.
       const left = headroomOf(record)[narrow === "float16" ? "fp16" : "bf16"].overflow;
       if (Number.isFinite(left) && left < (nearest?.left ?? Number.POSITIVE_INFINITY))
-        nearest = { path: module.path, side, left };
+        nearest = { path: module.path, side, left, step: record.step };
     }
   return nearest;
 }

@@ -85,9 +85,9 @@ describe("the summary of a run's numerics", () => {
     ];
     const told = tell([headerRecord({ precision: "bf16-mixed" }), stepRecord(1), monitorRecord(1, { forward })]);
     expect(told.summary.worst[0].path).toBe("(outside of modules)");
-    expect(told.summary.nearest).toMatchObject({ path: "low", side: "forward", dtype: "bfloat16" });
+    expect(told.summary.nearest).toMatchObject({ path: "low", side: "forward", dtype: "bfloat16", step: 1 });
     expect(told.text).toContain(
-      "Nearest to the end of bfloat16, of what is held in it, were the outputs of low: 122.0 bits were left.",
+      "Nearest to the end of bfloat16, of what is held in it, were the outputs of low: 122.0 bits were left at step 1.",
     );
   });
 

@@ -39,9 +39,9 @@ export interface NumericsSummary {
   scale_changes: Excerpt<{ step: number; scale: number }>;
   /**
    * The side of a module that came closest to overflow in the narrowest dtype of the run, of those whose largest value
-   * is in it, and the bits that were left; null where none was watched.
+   * is in it, the bits that were left, and at which watched step; null where none was watched.
    */
-  nearest: { path: string; side: Side; dtype: string; bits: number } | null;
+  nearest: { path: string; side: Side; dtype: string; bits: number; step: number } | null;
   /** The ten modules that come closest to the limit of float16 or exceed it, worst first, whatever dtype holds them. */
   worst: WorstModule[];
   /** The ten modules of which float16 makes most zero, more than 5 % of the values, worst first. */
@@ -170,7 +170,9 @@ function spansOf({ points }: NumericsRecord): NumericsSummary["spans"] {
 
 function nearestOf(overall: Overall): NumericsSummary["nearest"] {
   const nearest = nearestToEnd(overall);
-  return nearest && { path: nearest.path, side: nearest.side, dtype: overall.narrow, bits: nearest.left };
+  return (
+    nearest && { path: nearest.path, side: nearest.side, dtype: overall.narrow, bits: nearest.left, step: nearest.step }
+  );
 }
 
 function sidesOf({ modules }: Overall): WorstModule[] {

@@ -112,8 +112,8 @@ const inPrecision = ({ header }: NumericsSummary): { gradients: string; makes: s
     ? { gradients: "gradients with the loss scale", makes: "makes" }
     : { gradients: `this run is ${header.precision} and scales no loss`, makes: "would make" };
 
-const nearestText = ({ path, side, dtype, bits }: NonNullable<NumericsSummary["nearest"]>): string =>
-  `Nearest to the end of ${dtype}, of what is held in it, were the ${side === "forward" ? "outputs" : "gradients"} of ${path}: ${bits.toFixed(1)} bits were left.`;
+const nearestText = ({ path, side, dtype, bits, step }: NonNullable<NumericsSummary["nearest"]>): string =>
+  `Nearest to the end of ${dtype}, of what is held in it, were the ${side === "forward" ? "outputs" : "gradients"} of ${path}: ${bits.toFixed(1)} bits were left at step ${step}.`;
 
 function worstText(worst: readonly WorstModule[], summary: NumericsSummary): string {
   const elsewhere = outOfFloat16(summary);
