@@ -5,7 +5,7 @@ import { apOptions, Chart } from "./chart.js";
 import { ask, Latest } from "./client.js";
 import { EpochStore, StepStore } from "./curve-stores.js";
 import { fill, h } from "./dom.js";
-import { bestText, whole } from "./format.js";
+import { bestText, ofPlan, whole } from "./format.js";
 import { stateText } from "./runs-view.js";
 
 /** @import { RunDetails, RunRow } from "../src/dash/wire.js" */
@@ -133,7 +133,7 @@ export class CompareView {
       h(
         "tbody",
         {},
-        ...rows.map(({ id, name, state, best, bestEpoch, ofMasks, epoch, step, skipped, precision }, i) =>
+        ...rows.map(({ id, name, state, best, bestEpoch, ofMasks, skipped, precision, ...row }, i) =>
           h(
             "tr",
             {},
@@ -147,8 +147,8 @@ export class CompareView {
               stateText[state],
               bestText(best, ofMasks),
               bestEpoch === null ? "–" : whole(bestEpoch),
-              whole(epoch),
-              whole(step),
+              ofPlan(row.epoch, row.epochs),
+              ofPlan(row.step, row.steps),
               whole(skipped),
               precision ?? "–",
             ].map((text) => h("td", {}, text)),

@@ -6,6 +6,9 @@ const grouped = new Intl.NumberFormat("en");
 /** A whole number with its thousands apart. @param {number} value */
 export const whole = (value) => grouped.format(Math.round(value));
 
+/** A count of a plan, as the console has it: `2/3`. @param {number} count @param {number | null} planned */
+export const ofPlan = (count, planned) => `${whole(count)}${planned === null ? "" : `/${whole(planned)}`}`;
+
 /** An AP of 0 to 1, as the field writes it. @param {number | null | undefined} value */
 export const score = (value) => (value === null || value === undefined ? "–" : value.toFixed(3));
 

@@ -6,7 +6,7 @@ import { ask, Latest } from "./client.js";
 import { Controls } from "./controls.js";
 import { Curves } from "./curves.js";
 import { fill, h } from "./dom.js";
-import { ago, epochText, lastEvaluationText, score, whole } from "./format.js";
+import { ago, epochText, lastEvaluationText, ofPlan, score, whole } from "./format.js";
 import { Microscope } from "./microscope.js";
 import { Pictures } from "./pictures.js";
 import { Processes } from "./processes.js";
@@ -127,8 +127,7 @@ export class RunView {
   #show() {
     const [row, details] = [this.#row, this.#details];
     if (row === null || details === null) return;
-    const { name, state, model, precision, epoch, epochs, step, best, bestEpoch, ofMasks, skipped, written, error } =
-      row;
+    const { name, state, model, precision, best, bestEpoch, ofMasks, now, written, error } = row;
     this.#title.textContent = name;
     document.title = `${name} · rfdetr dash`;
     this.#state.textContent = stateText[state];
@@ -144,9 +143,11 @@ export class RunView {
         [ofMasks ? "best mask AP" : "best AP", epochText(bestEpoch)].filter((text) => text !== "").join(", "),
         score(best),
       ),
-      fact("epoch", epochs === null ? whole(epoch) : `${whole(epoch)} of ${whole(epochs)}`),
-      fact("step", whole(step)),
-      fact("skipped", whole(skipped)),
+      fact("time", now?.left ?? null),
+      fact("epoch", `${ofPlan(row.epoch, row.epochs)} ${now?.done ?? ""}`),
+      fact("loss", now?.loss ?? null),
+      fact("step", ofPlan(row.step, row.steps)),
+      fact("skipped", whole(row.skipped)),
       fact("model", model),
       fact("precision", precision, details.config.reason),
       fact(

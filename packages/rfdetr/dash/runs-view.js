@@ -1,7 +1,7 @@
 // @ts-check
 // The list of all runs.
 import { fill, h, s } from "./dom.js";
-import { ago, bestText, epochText, whole } from "./format.js";
+import { ago, bestText, epochText, ofPlan, whole } from "./format.js";
 
 /** @import { RunRow } from "../src/dash/wire.js" */
 /** @import { Live } from "./client.js" */
@@ -112,6 +112,8 @@ export class RunsView {
     model,
     epoch,
     epochs,
+    share,
+    now,
     best,
     bestEpoch,
     ofMasks,
@@ -121,7 +123,6 @@ export class RunsView {
     written,
     error,
   }) {
-    const share = epochs ? Math.min(1, epoch / epochs) : 0;
     const box = h("input", {
       type: "checkbox",
       "data-name": "box",
@@ -143,7 +144,7 @@ export class RunsView {
       h(
         "td",
         { class: "progress" },
-        h("span", {}, epochs === null ? whole(epoch) : `${whole(epoch)} of ${whole(epochs)}`),
+        h("span", {}, [ofPlan(epoch, epochs), ...(now?.left ? [now.left] : [])].join(" · ")),
         h("span", { class: "bar", "aria-hidden": "true", style: { "--share": String(share) } }),
       ),
       h(

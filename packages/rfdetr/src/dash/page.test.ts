@@ -1,5 +1,14 @@
 // The page in a real browser.
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -8,6 +17,7 @@ import { sharp } from "../data/images/sharp.js";
 import type { ControlRequest } from "../run/control/control-files.js";
 import { ControlInbox } from "../run/control/control-inbox.js";
 import { RunLock } from "../run/files/run-lock.js";
+import { leftText } from "../run/transcript/progress-words.js";
 import { chromiumPath, startChromium, withoutChromium } from "../testing/pages/chromium.js";
 import { exampleDetails } from "../testing/runs/example-details.js";
 import { writeExampleRun } from "../testing/runs/example-run.js";
@@ -289,6 +299,54 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     await hide(false);
     await expect.poll(() => best.textContent(), { timeout: 20_000 }).toBe("0.991");
     await page.close();
+  });
+
+  it("says of a run in the middle of an epoch what its console says, in the list and at its head", async () => {
+    const folder = join(runs, "live");
+    writeExampleRun(folder, { steps: 1100, epochSteps: 400, summary: null, data });
+    const log = join(folder, "numerics.jsonl");
+    const lines = readFileSync(log, "utf8").trimEnd().split("\n");
+    const to = lines.findIndex((line) => line.includes('"step":578,'));
+    const step = JSON.parse(lines[to]);
+    const progress = { ...step.progress, total_steps: 1200, skipped_steps: 4, seconds_left: 3723 };
+    lines.splice(to, lines.length, JSON.stringify({ ...step, loss: 12.3456, progress }));
+    writeFileSync(log, `${lines.join("\n")}\n`);
+    writeFileSync(join(folder, "metrics.csv"), "epoch,step,val/AP\n1,400,0.25\n");
+    const lock = RunLock.acquire(folder);
+    const left = leftText(3723, statSync(log).mtime);
+    try {
+      const page = await open();
+      const row = page.locator("tr", { hasText: "live" });
+      await row.waitFor();
+      expect(await row.locator(".progress").textContent()).toBe(`2/3 · ${left}`);
+      expect(await row.locator(".skipped").textContent()).toBe("4");
+      expect(await row.locator(".bar").getAttribute("style")).toMatch(/--share: ?0\.48/);
+      await row.getByRole("link", { name: "live" }).click();
+      await page.locator(".facts dd").first().waitFor();
+      const facts = (await page.locator(".facts > div").allTextContents()).slice(0, 6);
+      expect(facts).toEqual([
+        "best AP, epoch 10.250",
+        `time${left}`,
+        "epoch2/3 44 %",
+        "loss12.346",
+        "step578/1,200",
+        "skipped4",
+      ]);
+      await page.getByRole("tab", { name: "Numerics" }).click();
+      const told = page.locator(".told-line").first();
+      await told.waitFor();
+      expect(await told.textContent()).toMatch(
+        /^No overflow is foreseen\. At step 560, the least headroom, [\d.]+ bits, has /,
+      );
+      // The only epoch stands in the middle of the axis, above its number alone.
+      expect(
+        await page.evaluate("import('/page/chart.js').then((chart) => chart.rangeAcross({ data: [[1]] }, 0, 2))"),
+      ).toEqual([0.5, 1.5]);
+      await page.close();
+    } finally {
+      lock.release();
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it("asks a run that trains, and tells its answer", async () => {

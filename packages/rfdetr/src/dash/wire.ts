@@ -3,6 +3,15 @@
 /** How a run stands. `running` and `paused`: a process holds it; `killed`: it ended without writing how. */
 export type RunState = "running" | "paused" | "finished" | "interrupted" | "failed" | "killed";
 
+/** A step in the words of the console. */
+export interface StepWords {
+  /** Time left and time of the end; null while that is not known, and while the run is paused. */
+  left: string | null;
+  /** How much of the epoch is done. */
+  done: string;
+  loss: string;
+}
+
 /** A run in the list. */
 export interface RunRow {
   /** What addresses the run; it says nothing about its path. */
@@ -12,10 +21,17 @@ export interface RunRow {
   state: RunState;
   model: string | null;
   precision: string | null;
+  /** The epoch of its last step, counted from 1; 0 before the first. */
   epoch: number;
-  /** Epochs that it has steps for, the last one perhaps in part; null where its end is planned in seconds. */
+  /** Epochs that it has steps for, the last one perhaps in part; null while its end is not planned. */
   epochs: number | null;
   step: number;
+  /** The last step as it is planned; null where the records do not tell. */
+  steps: number | null;
+  /** How much of its steps it has taken, 0 to 1. */
+  share: number;
+  /** What the console of a run that trains says of its last step; null for any other. */
+  now: StepWords | null;
   /** The best AP so far, 0 to 1: of masks where the model has them. */
   best: number | null;
   /** The epoch that `best` is of; null where nothing is found yet. */

@@ -6,6 +6,7 @@ export type {
   MonitorRecord,
   OverflowRecord,
   PhaseSeconds,
+  ProgressRecord,
   RollbackRecord,
   StepRecord,
 } from "../run/files/numerics/numerics-records.js";
@@ -14,7 +15,7 @@ export type { PeakMemory } from "../train/measure/memory-peak.js";
 export type { OverflowReport } from "../train/measure/overflow-report.js";
 export type { MetricsTable } from "./records/metrics-table.js";
 export { NumericsReader, type ReadOptions } from "./records/numerics-reader.js";
-export type { Excerpt, NumericsRecord, SeenForecast, SkippedRun } from "./records/numerics-record.js";
+export type { Excerpt, NumericsRecord, SeenForecast, SkippedRun, StepProgress } from "./records/numerics-record.js";
 export type { RankMeans, RankSummary } from "./records/ranks.js";
 export { type ReadConfig, RunReader, type RunRecord, readRun } from "./records/run-record.js";
 export type { Course, StepPoints } from "./records/step-points.js";

@@ -1,5 +1,6 @@
 // What a report or a comparison tells, as data for programs.
 import { compared, differingSettings, numericsFacts, resultFacts } from "./compare/facts.js";
+import type { StepProgress } from "./records/numerics-record.js";
 import { type BestEpoch, bestEpoch } from "./sections/overview.js";
 import type { WrittenReport } from "./write-report.js";
 
@@ -15,9 +16,12 @@ interface RunFigures {
   mask_AP?: number | null;
   mask_AP50?: number | null;
   best_epoch: number | null;
+  /** Epochs that have ended. */
   epochs: number;
   steps: number;
   skipped_steps: number;
+  /** Where it is after its last step, of a run in progress; null for any other. */
+  progress: StepProgress | null;
   faults: string[];
 }
 
@@ -51,6 +55,7 @@ export function reportFigures({ out, bytes, runs }: WrittenReport): ReportFigure
       epochs: run.metrics.rows.at(-1)?.epoch ?? 0,
       steps: run.numerics.lastStep,
       skipped_steps: run.numerics.skipped,
+      progress: run.state === "running" ? run.numerics.progress : null,
       faults: run.faults,
     };
   });

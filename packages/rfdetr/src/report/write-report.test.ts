@@ -3,8 +3,10 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { recordLine } from "@rfdetr/amp/records";
 import { afterAll, describe, expect, it } from "vitest";
+import { RunLock } from "../run/files/run-lock.js";
 import { htmlPage } from "../testing/pages/html-page.js";
 import { exampleDetails } from "../testing/runs/example-details.js";
+import { writeExampleRun } from "../testing/runs/example-run.js";
 import { moduleRecord, monitorRecord } from "../testing/runs/numerics-records.js";
 import { reportRun } from "../testing/runs/report-run.js";
 import { reportFigures } from "./report-figures.js";
@@ -59,9 +61,24 @@ describe("the report of one run", () => {
         epochs: 4,
         steps: 40,
         skipped_steps: 3,
+        progress: null,
         faults: [],
       },
     ]);
+  });
+
+  it("of a run in progress says where it is in the words of the console, and as data", () => {
+    const folder = join(root, "live");
+    writeExampleRun(folder, { steps: 70, epochSteps: 40, summary: null });
+    const lock = RunLock.acquire(folder);
+    const report = writeReport([folder]);
+    lock.release();
+    expect(htmlPage(readFileSync(report.out, "utf8")).text()).toContain(
+      "The run was still in progress when this report was made: it has its figures up to step 70/70, in epoch 2/2.",
+    );
+    const [{ state, epochs, progress }] = reportFigures(report).runs;
+    expect([state, epochs]).toEqual(["running", 1]);
+    expect(progress).toMatchObject({ epoch: 2, step_in_epoch: 30, steps_per_epoch: 40, total_steps: 70 });
   });
 });
 

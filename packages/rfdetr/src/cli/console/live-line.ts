@@ -2,7 +2,8 @@
 
 import { formatBytes } from "@rfdetr/amp/text";
 import type { StepEvent } from "../../run/events/events.js";
-import { clock, grouped, hms } from "../../support/format.js";
+import { leftText, lossText, ofPlan, percentDone } from "../../run/transcript/progress-words.js";
+import { grouped } from "../../support/format.js";
 import { shapeInWords } from "../../support/shape.js";
 import { bold, dim, green, widthOf } from "./style.js";
 
@@ -37,12 +38,12 @@ export class LiveLine {
     return fitted(
       [
         ...this.#left(),
-        `${this.#epoch(event)} ${bar(share, columns)}${Math.floor(100 * share)} %`,
-        `loss ${event.loss < 1e6 ? event.loss.toFixed(3) : event.loss.toExponential(2)}`,
+        `${this.#epoch(event)} ${bar(share, columns)}${percentDone(share)}`,
+        `loss ${lossText(event.loss)}`,
         ...(speed > 0 ? [`${speed.toFixed(speed < 10 ? 1 : 0)} img/s`] : []),
         `${event.precision}${scale}${skipped}`,
         formatBytes(event.rssBytes),
-        `step ${grouped(event.step)}${plannedEpochs === null ? "" : `/${grouped(event.totalSteps)}`}`,
+        `step ${ofPlan(event.step, plannedEpochs === null ? null : event.totalSteps)}`,
         ...(event.lr > 0 ? [`lr ${event.lr.toExponential(1)}`] : []),
         `${shapeInWords(event.size)} px`,
       ],
@@ -59,14 +60,12 @@ export class LiveLine {
   }
 
   #left(): string[] {
-    const seconds = this.#step?.secondsLeft ?? Number.POSITIVE_INFINITY;
-    return Number.isFinite(seconds) && seconds >= 0.5
-      ? [bold(`${hms(seconds)} left (${clock(this.now(), seconds)})`)]
-      : [];
+    const left = this.#step === null ? null : leftText(this.#step.secondsLeft, this.now());
+    return left === null ? [] : [bold(left)];
   }
 
   #epoch({ epoch, plannedEpochs }: StepEvent): string {
-    return `epoch ${grouped(epoch)}${plannedEpochs === null ? "" : `/${grouped(plannedEpochs)}`}`;
+    return `epoch ${ofPlan(epoch, plannedEpochs)}`;
   }
 }
 

@@ -1,18 +1,21 @@
 // A run as a row of the list: from its small files and the end of its log, so that fifty runs cost little.
-import { closeSync, openSync, readFileSync, readSync, type Stats, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats, statSync } from "node:fs";
 import { mainColumns } from "../../eval/figures/main-columns.js";
 import { metricsOf } from "../../report/records/metrics-table.js";
+import { readLine, type StepLine } from "../../run/files/numerics/numerics-lines.js";
+import type { ProgressRecord } from "../../run/files/numerics/numerics-records.js";
 import { summaryOf } from "../../run/files/read-summary.js";
 import type { RunSummary } from "../../run/files/run-directory.js";
 import { holderOf } from "../../run/files/run-lock.js";
+import { leftText, lossText, percentDone } from "../../run/transcript/progress-words.js";
 import { largestOf } from "../../support/lists.js";
 import type { RunRow, RunState } from "../wire.js";
 import { ownFile, type RunFolder, type RunFolders } from "./run-folders.js";
 
 /** Points of the small curve. */
 const curvePoints = 48;
-/** Bytes at the end of numerics.jsonl in which its last step is looked for. */
-const endBytes = 1 << 18;
+/** Bytes at the end of numerics.jsonl in which its last step is looked for: at first, and at most. */
+const endBytes = { first: 1 << 16, most: 1 << 23 };
 
 /** Milliseconds for which the rows of all runs are taken to be true. */
 const fresh = 500;
@@ -71,7 +74,8 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
   const { rows, columns } = metricsOf(textOf(run, "metrics.csv"));
   const main = mainColumns(columns);
   const curve = rows.map((row) => row[main.AP] ?? null);
-  const last = rows.at(-1);
+  const [last, step] = [rows.at(-1), lastStep(run)];
+  const epochs = plannedEpochs(settings, numberOf(config?.steps_per_epoch) ?? stepsPerEpoch(rows));
   const model = settings.model_name ?? settings.model;
   return {
     id: run.id,
@@ -79,16 +83,19 @@ function readRow(run: RunFolder, found: ReadonlyMap<RecordFile, Stats>, live: Ru
     state: live ?? stateOf(summary?.stop_reason),
     model: typeof model === "string" ? model : null,
     precision: summary?.precision ?? (typeof config?.precision === "string" ? config.precision : null),
-    epoch: last?.epoch ?? 0,
-    epochs: plannedEpochs(settings, numberOf(config?.steps_per_epoch) ?? stepsPerEpoch(rows)),
-    step: Math.max(lastStep(run), last?.step ?? 0),
+    epoch: Math.max(step?.epoch || 0, last?.epoch ?? 0),
+    step: Math.max(step?.step ?? 0, last?.step ?? 0),
+    ...(step?.progress
+      ? whereItIs(step.step, step.progress)
+      : { epochs, steps: null, share: epochs ? Math.min(1, (last?.epoch ?? 0) / epochs) : 0 }),
+    now: live === null || step === null ? null : inWords(step, live, found.get("numerics.jsonl")?.mtime ?? new Date()),
     ...bestOf(
       rows.map(({ epoch }, i) => ({ epoch, value: curve[i] })),
       summary,
     ),
     ...(main.of === "" ? {} : { ofMasks: true as const }),
     curve: thinned(curve),
-    skipped: Math.max(summary?.skipped_steps ?? 0, last?.skipped_steps ?? 0),
+    skipped: step?.progress?.skipped_steps ?? Math.max(summary?.skipped_steps ?? 0, last?.skipped_steps ?? 0),
     started: summary?.started ?? (typeof config?.started === "string" ? config.started : null),
     written: largestOf(
       [...found.values()].map(({ mtimeMs }) => Math.round(mtimeMs)),
@@ -118,6 +125,28 @@ function plannedEpochs(settings: Record<string, unknown>, steps: number | null):
   if (numberOf(settings.time_budget) !== null) return null;
   if (epochs === null || most === null || !steps) return epochs;
   return Math.min(epochs, Math.ceil(most / steps));
+}
+
+/** Where a run is after a step, by its own plan. */
+function whereItIs(
+  step: number,
+  { planned_epochs: epochs, total_steps: total }: ProgressRecord,
+): Pick<RunRow, "epochs" | "steps" | "share"> {
+  if (epochs === null) return { epochs, steps: null, share: 0 };
+  return { epochs, steps: total, share: Math.min(1, step / Math.max(1, total)) };
+}
+
+/** @param at when the step was recorded */
+function inWords({ loss, progress }: StepLine, state: RunState, at: Date): RunRow["now"] {
+  if (progress === null) return null;
+  const { step_in_epoch: step, steps_per_epoch: steps, seconds_left: seconds } = progress;
+  // A run that is continued has not taken a step yet, or an evaluation takes longer than the one before.
+  const isOver = at.getTime() + 1000 * seconds < Date.now();
+  return {
+    left: state === "paused" || isOver ? null : leftText(seconds, at),
+    done: percentDone(Math.min(1, step / steps)),
+    loss: lossText(loss),
+  };
 }
 
 /** The best AP, and the first epoch that has it. */
@@ -159,20 +188,32 @@ function jsonOf(run: RunFolder, name: RecordFile): Record<string, unknown> | nul
 const objectOf = (value: unknown): Record<string, unknown> =>
   value !== null && typeof value === "object" ? (value as Record<string, unknown>) : {};
 
-/** The number of the last step in the log; 0 where its end holds none. */
-function lastStep(run: RunFolder): number {
+/** The last step in the log; null where its end holds none. */
+function lastStep(run: RunFolder): StepLine | null {
   const path = ownFile(run.path, "numerics.jsonl");
-  if (path === null) return 0;
+  if (path === null) return null;
   const file = openSync(path, "r");
   try {
-    const { size } = statSync(path);
-    const bytes = Buffer.allocUnsafe(Math.min(size, endBytes));
-    const end = bytes.subarray(0, readSync(file, bytes, 0, bytes.length, size - bytes.length)).toString("latin1");
-    const at = end.lastIndexOf('"kind":"step","step":');
-    return at < 0 ? 0 : Number.parseInt(end.slice(at + 21), 10) || 0;
+    const { size } = fstatSync(file);
+    const most = Math.min(size, endBytes.most);
+    // The line of a watched step, which stands behind that of the step, is as long as the model has modules.
+    for (let length = Math.min(most, endBytes.first); ; length = Math.min(most, 8 * length)) {
+      const bytes = Buffer.allocUnsafe(length);
+      const step = lastStepIn(bytes.toString("utf8", 0, readSync(file, bytes, 0, length, size - length)));
+      if (step !== null || length === most) return step;
+    }
   } finally {
     closeSync(file);
   }
+}
+
+/** The last whole line of a text that is a step. */
+function lastStepIn(text: string): StepLine | null {
+  for (const line of text.split("\n").slice(0, -1).reverse()) {
+    const record = line.startsWith('{"v":1,"kind":"step",') ? readLine(line) : null;
+    if (record?.kind === "step") return record;
+  }
+  return null;
 }
 
 /** At most {@link curvePoints} values, the last among them. */

@@ -13,7 +13,7 @@ import { reasonOf } from "../../support/files/system-error.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
 import { FirstAndLast } from "./first-and-last.js";
-import type { NumericsRecord, SeenForecast, SkippedRun } from "./numerics-record.js";
+import type { NumericsRecord, SeenForecast, SkippedRun, StepProgress } from "./numerics-record.js";
 import { RankCollector } from "./ranks.js";
 import { PointCollector } from "./step-points.js";
 import { WatchedCollector } from "./watched-spans.js";
@@ -40,6 +40,7 @@ class Collected {
   steps = 0;
   skipped = 0;
   lastStep = 0;
+  progress: StepProgress | null = null;
   damagedLines = 0;
   firstDamaged = 0;
   /** Lines whose bytes of memory are none. */
@@ -122,6 +123,7 @@ class Collected {
   #step(step: StepLine): void {
     this.steps++;
     this.lastStep = step.step;
+    this.progress = step.progress && { epoch: step.epoch, ...step.progress };
     if (step.skipped) this.skipped++;
     this.points.add(step.step, step.skipped, step.figures);
     if (step.ranks !== null) this.ranks.add(step.step, step.ranks, step);
@@ -195,7 +197,7 @@ export class NumericsReader {
 
   /** What was read up to now. */
   record(): NumericsRecord {
-    const { header, steps, skipped, lastStep, damagedLines, firstDamaged } = this.#collected;
+    const { header, steps, skipped, lastStep, progress, damagedLines, firstDamaged } = this.#collected;
     const { points, watched, skippedRuns, scaleChanges, overflows, rollbacks, controls, forecasts } = this.#collected;
     const faults: string[] = [];
     if (this.#failure !== null) faults.push(`${file} cannot be read: ${this.#failure}`);
@@ -216,6 +218,7 @@ export class NumericsReader {
       steps,
       skipped,
       lastStep,
+      progress,
       points: points.points(),
       damagedLines,
       faults,

@@ -4,6 +4,7 @@ import type {
   ControlRecord,
   HeaderRecord,
   MonitorRecord,
+  ProgressRecord,
   RollbackRecord,
 } from "../../run/files/numerics/numerics-records.js";
 import type { PeakMemory } from "../../train/measure/memory-peak.js";
@@ -42,6 +43,12 @@ export interface Excerpt<T> {
   entries: T[];
 }
 
+/** Where a run was after a step. */
+export interface StepProgress extends ProgressRecord {
+  /** Counted from 1. */
+  epoch: number;
+}
+
 /** What numerics.jsonl holds. */
 export interface NumericsRecord {
   /** The first line of the file; null where it is missing. */
@@ -51,6 +58,8 @@ export interface NumericsRecord {
   skipped: number;
   /** The number of the last step; 0 without any. */
   lastStep: number;
+  /** Where the run was after the last step; null where its record does not tell. */
+  progress: StepProgress | null;
   points: StepPoints;
   skippedRuns: Excerpt<SkippedRun>;
   /** The first step of the run, and the first with each new loss scale. */

@@ -85,8 +85,30 @@ describe("the folder of a run", () => {
     put("config.json", config);
     put("lock", { pid: process.pid, host: hostname(), started: "2026-01-01", process: null });
     expect(readRun(folder).state).toBe("running");
+    expect(readRun(folder).numerics.progress).toBeNull();
     put("lock", { pid: 2 ** 22 + 1, host: hostname(), started: "2026-01-01", process: null });
     expect(readRun(folder).state).toBe("broken off");
+  });
+
+  it("says where it was after its last step, which is no figure of a curve", () => {
+    const progress = {
+      step_in_epoch: 2,
+      steps_per_epoch: 8,
+      planned_epochs: 3,
+      total_steps: 24,
+      skipped_steps: 1,
+      images_per_second: 9.5,
+      seconds_left: Number.POSITIVE_INFINITY,
+    };
+    const lines = (last: object): string =>
+      [stepRecord(9), stepRecord(10, { epoch: 2, progress: { ...progress, ...last } })].map(recordLine).join("\n");
+    put("config.json", config);
+    put("numerics.jsonl", `${lines({})}\n`);
+    const { numerics } = readRun(folder);
+    expect(numerics.progress).toEqual({ epoch: 2, ...progress });
+    expect(Object.keys(numerics.points.courses).filter((name) => name.includes("progress"))).toEqual([]);
+    put("numerics.jsonl", `${lines({ total_steps: -1 })}\n`);
+    expect(readRun(folder).numerics).toMatchObject({ lastStep: 10, progress: null, faults: [] });
   });
 
   it("says in words what is damaged, and gives the rest", () => {

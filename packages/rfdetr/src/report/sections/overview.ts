@@ -6,6 +6,7 @@ import { type CocoSummary, mainFigures } from "../../eval/coco/coco-summary.js";
 import { mainColumns } from "../../eval/figures/main-columns.js";
 import { endInWords } from "../../run/transcript/ending.js";
 import { randomWeightsAdvice } from "../../run/transcript/header.js";
+import { ofPlan } from "../../run/transcript/progress-words.js";
 import { overridesAt, precisionChanges } from "../../settings/precision-changes.js";
 import { type Html, html, nameOf, type Part, pathOf } from "../html/html.js";
 import { definitions } from "../html/table.js";
@@ -70,7 +71,7 @@ export function resultSentence(run: RunRecord): Html {
 /** How the run ended, where that is not simply its end; null for a run that finished. */
 export function endNotice({ state, summary, numerics }: RunRecord): Html | null {
   if (state === "running")
-    return html`<div class="notice"><p>The run was still in progress when this report was made: it has its figures up to step ${grouped(numerics.lastStep)}.</p></div>`;
+    return html`<div class="notice"><p>The run was still in progress when this report was made: it has its figures up to ${whereItIs(numerics)}.</p></div>`;
   if (summary === null)
     return html`<div class="notice"><p>The run was broken off after step ${grouped(numerics.lastStep)}: its process ended without saying how. It can be continued from its last checkpoint.</p></div>`;
   if (summary.stop_reason === "failed")
@@ -78,6 +79,13 @@ export function endNotice({ state, summary, numerics }: RunRecord): Html | null 
   if (summary.stop_reason === "interrupted")
     return html`<div class="notice"><p>The run was stopped after step ${grouped(summary.steps)}. It can be continued from there.</p></div>`;
   return null;
+}
+
+/** The last step of a run, as the console has it. */
+function whereItIs({ lastStep, progress }: RunRecord["numerics"]): string {
+  if (progress === null) return `step ${grouped(lastStep)}`;
+  const { epoch, planned_epochs: epochs, total_steps: steps } = progress;
+  return `step ${ofPlan(lastStep, epochs === null ? null : steps)}, in epoch ${ofPlan(epoch, epochs)}`;
 }
 
 /** The figures in short. */

@@ -82,7 +82,7 @@ export interface StepEvent {
   /** Counted from 1. */
   epoch: number;
   step: number;
-  /** The last step of the run; a time budget may move it. */
+  /** The last step of the run; a time budget may move it, and steps that were undone do. */
   totalSteps: number;
   /**
    * Epochs that the run has steps for, the last one perhaps in part. Null in the first steps of a run with a time

@@ -12,7 +12,7 @@ import { leftOutOf } from "../ranks/leader.js";
 import { runVersions } from "../session/run-config.js";
 import type { Session } from "../session/session.js";
 import { effectiveBatch, microBatchesOf } from "../session/training-data.js";
-import { compactTerms, epochMeans, lrFactorOf } from "../steps/progress.js";
+import { compactTerms, epochMeans, lrFactorOf, stepsLeft } from "../steps/progress.js";
 import type { EpochFigures } from "../steps/scheduled-evaluation.js";
 import type { DoneEvent, EpochEvent, MaskFigures, StartEvent, StepEvent, StepFault } from "./events.js";
 
@@ -84,12 +84,12 @@ export function stepEvent(
   result: StepResult,
   { scale, place, ...figures }: StepFigures & { scale: number; place: Omit<StepFault, "what" | "scale"> },
 ): StepEvent {
-  const { progress, totalSteps, precision, stepsPerEpoch } = session;
+  const { progress, precision, stepsPerEpoch } = session;
   return {
     type: "step",
     epoch: progress.epoch + 1,
     step: progress.step,
-    totalSteps,
+    totalSteps: progress.step + stepsLeft(session),
     stepInEpoch: progress.stepInEpoch,
     stepsPerEpoch,
     loss: result.loss,

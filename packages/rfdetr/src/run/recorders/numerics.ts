@@ -6,7 +6,7 @@ import { engine, memory } from "@rfdetr/torch";
 import { machineLine } from "../../support/machine/machine.js";
 import { fixedBytes } from "../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../train/measure/overflow-report.js";
-import type { ControlEvent } from "../events/events.js";
+import type { ControlEvent, StepEvent } from "../events/events.js";
 import { remedy as divergenceRemedy } from "../faults/run-messages.js";
 import { readLine } from "../files/numerics/numerics-lines.js";
 import {
@@ -15,6 +15,7 @@ import {
   type MonitorRecord,
   numericsVersion,
   type OverflowRecord,
+  type ProgressRecord,
   type StepRecord,
 } from "../files/numerics/numerics-records.js";
 import { groupRecord, type RankColumns, rankColumns } from "../files/numerics/rank-records.js";
@@ -194,9 +195,20 @@ function stepRecord(
       backward: milliseconds(phases.backward),
       optimizer: milliseconds(phases.optimizer),
     },
+    progress: progressRecord(event),
     ...(ranks === null ? {} : { ranks: rankColumns(ranks) }),
   };
 }
+
+const progressRecord = (event: StepEvent): ProgressRecord => ({
+  step_in_epoch: event.stepInEpoch,
+  steps_per_epoch: event.stepsPerEpoch,
+  planned_epochs: event.plannedEpochs,
+  total_steps: event.totalSteps,
+  skipped_steps: event.skippedSteps,
+  images_per_second: significant(event.imagesPerSecond, 4),
+  seconds_left: Number(event.secondsLeft.toFixed(1)),
+});
 
 const overflowRecord = (report: OverflowReport): OverflowRecord => ({
   v: numericsVersion,

@@ -2,11 +2,11 @@ import { spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { recordLine } from "@rfdetr/amp/records";
+import { parseRecord, recordLine } from "@rfdetr/amp/records";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { RunDirectoryError } from "../../support/errors.js";
 import { headerRecord, moduleRecord, monitorRecord, stepRecord } from "../../testing/runs/numerics-records.js";
-import { epochEvent } from "../../testing/runs/run-events.js";
+import { epochEvent, stepEvent } from "../../testing/runs/run-events.js";
 import type { EpochEvent } from "../events/events.js";
 import { RunDirectory } from "../files/run-directory.js";
 import type { Session } from "../session/session.js";
@@ -133,7 +133,7 @@ describe("numerics.jsonl of several processes", () => {
   /** A step that ranks on such machines made. */
   const step = (number: number, hosts: readonly string[]): RecordedStep =>
     ({
-      event: { step: number },
+      event: { ...stepEvent, step: number },
       result: { applied: true },
       seconds: 1,
       phases: { load: 0, ...none },
@@ -168,6 +168,29 @@ describe("numerics.jsonl of several processes", () => {
     writeFileSync(session.directory.file("numerics.jsonl"), `${header}\n`);
     new NumericsRecorder(session).step({ ...step(3, []), ranks: null });
     expect(written("numerics.jsonl")).not.toMatch(/ranks|group/);
+  });
+
+  it("says after every step where the run is and how long it takes, as the event of the step does", () => {
+    session = { ...session, parts: { device: "cpu" } } as unknown as Session;
+    writeFileSync(session.directory.file("numerics.jsonl"), `${header}\n`);
+    const recorder = new NumericsRecorder(session);
+    const first = { ...stepEvent, step: 3, plannedEpochs: null, secondsLeft: Number.POSITIVE_INFINITY };
+    recorder.step({ ...step(3, []), ranks: null, event: first });
+    recorder.step({ ...step(4, []), ranks: null });
+    const [, ...steps] = written("numerics.jsonl").trimEnd().split("\n").map(parseRecord);
+    const progress = {
+      step_in_epoch: 27,
+      steps_per_epoch: 94,
+      planned_epochs: 50,
+      total_steps: 4700,
+      skipped_steps: 2,
+      images_per_second: 12.3,
+      seconds_left: 3723,
+    };
+    expect(steps).toMatchObject([
+      { step: 3, progress: { ...progress, planned_epochs: null, seconds_left: Number.POSITIVE_INFINITY } },
+      { step: 4, progress },
+    ]);
   });
 });
 

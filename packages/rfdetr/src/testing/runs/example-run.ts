@@ -165,6 +165,15 @@ function stepLine(
     loss,
     grad_norm: 1 + 4 * random(),
     seconds: 0.2 + 0.02 * random(),
+    progress: {
+      step_in_epoch: 1 + ((step - 1) % epochSteps),
+      steps_per_epoch: epochSteps,
+      planned_epochs: Math.ceil(steps / epochSteps),
+      total_steps: steps,
+      skipped_steps: 0,
+      images_per_second: 20,
+      seconds_left: 0.2 * (steps - step),
+    },
   });
   return { ...record, memory: { ...record.memory, peak_bytes: 4e7 + 1e6 * random() } };
 }

@@ -6,6 +6,7 @@ import {
   type MonitorRecord,
   numericsVersion,
   type OverflowRecord,
+  type ProgressRecord,
   type RollbackRecord,
 } from "./numerics-records.js";
 import type { GroupRecord, RankColumns } from "./rank-records.js";
@@ -21,7 +22,13 @@ export interface StepLine {
   fault: string | null;
   bad_parameter: string | null;
   bad_module: string | null;
-  /** All its numbers by name; those of a group have both names, such as `memory.peak_bytes`. */
+  epoch: number;
+  loss: number;
+  /** Where the run was after it; null where the record does not tell. */
+  progress: ProgressRecord | null;
+  /**
+   * All its numbers by name but those of `progress`; those of a group have both names, such as `memory.peak_bytes`.
+   */
   figures: [name: string, value: number][];
   /** Whether bytes of its `memory` are none, and therefore not among the figures. */
   lacksMemory: boolean;
@@ -95,7 +102,7 @@ const hasBytes = (value: unknown, names: readonly string[] = []): boolean =>
   isLine(value) && Object.values(value).every(isAmount) && names.every((name) => Object.hasOwn(value, name));
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 /** Names and numbers that are no figures of their own. */
-const notFigures: ReadonlySet<string> = new Set(["v", "kind", "step"]);
+const notFigures: ReadonlySet<string> = new Set(["v", "kind", "step", "progress"]);
 
 /** The number of the step that a record belongs to; null where it has none. */
 function stepOf({ step }: Line): number | null {
@@ -117,9 +124,18 @@ function stepLine(record: Line): StepLine | null {
         if (isNumber(part) && (name !== "memory" || isAmount(part))) figures.push([`${name}.${inner}`, part]);
   }
   const ranks = ranksOf(record);
-  const facts = { skipped, scale, norm: grad_norm, fault, bad_parameter, bad_module };
+  const progress = isProgress(record.progress) ? record.progress : null;
+  const [epoch, loss] = [record.epoch, record.loss].map((value) => (isNumber(value) ? value : Number.NaN));
+  const facts = { skipped, scale, norm: grad_norm, fault, bad_parameter, bad_module, epoch, loss, progress };
   return { kind: "step", step, ...facts, figures, lacksMemory, ranks };
 }
+
+const isProgress = (value: unknown): value is ProgressRecord =>
+  isLine(value) &&
+  [value.step_in_epoch, value.steps_per_epoch, value.total_steps, value.skipped_steps].every(isCount) &&
+  (value.planned_epochs === null || isCount(value.planned_epochs)) &&
+  isFiniteNumber(value.images_per_second) &&
+  isNumber(value.seconds_left);
 
 function ranksOf({ ranks }: Line): RankColumns | null {
   if (!isLine(ranks)) return null;

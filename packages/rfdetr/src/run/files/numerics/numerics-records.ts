@@ -4,6 +4,7 @@ import type { Precision } from "@rfdetr/amp/names";
 import type { CalibratedPrecision, ForecastRecord, ModuleRecord, UpdateRecord } from "@rfdetr/amp/records";
 import type { PeakMemory } from "../../../train/measure/memory-peak.js";
 import type { OverflowReport } from "../../../train/measure/overflow-report.js";
+import type { StepEvent } from "../../events/events.js";
 
 /** The version of all records in numerics.jsonl. New fields keep the version; a field with a new meaning raises it. */
 export const numericsVersion = 1;
@@ -51,6 +52,25 @@ export interface StepRecord {
   memory: { live_bytes: number; peak_bytes: number; rss_bytes: number; kept_bytes: number; half_copy_bytes: number };
   /** Where the time of `seconds` went. */
   phases: PhaseSeconds;
+  /** Where the run is after the step; absent in files of earlier versions. */
+  progress?: ProgressRecord;
+}
+
+/** Where a run is after a step and how long it still takes, as {@link StepEvent} has it. */
+export interface ProgressRecord {
+  /** Steps of the epoch so far, of so many. */
+  step_in_epoch: number;
+  steps_per_epoch: number;
+  /** Epochs that the run has steps for; null before the end of a run with a time budget is planned. */
+  planned_epochs: number | null;
+  /** The last step of the run, as it is planned now. */
+  total_steps: number;
+  /** Steps that were skipped since the start of the run. */
+  skipped_steps: number;
+  /** 0 until a step has ended. */
+  images_per_second: number;
+  /** Infinite while the speed is not known. */
+  seconds_left: number;
 }
 
 /**
