@@ -1,5 +1,6 @@
 // @ts-check
 // A chart of the page, which grows while a run trains, with the same figures as a table.
+import { rangeAcross } from "./axis-range.js";
 import { asTable, fill, h, styleValue } from "./dom.js";
 import { axisTexts, brief, score, whole } from "./format.js";
 import uPlot from "./uplot.js";
@@ -159,12 +160,6 @@ function rangeOf(_, min, max) {
   if (min === null || max === null) return [null, null];
   return min === 0 && max === 0 ? [0, 1] : uPlot.rangeNum(min, max, 0.1, true);
 }
-
-/**
- * The range of the axis below: the only point stands in its middle, with its number alone.
- * @param {Pick<uPlot, "data">} plot @param {number} min @param {number} max @returns {uPlot.Range.MinMax}
- */
-export const rangeAcross = ({ data: [x] }, min, max) => (x.length === 1 ? [x[0] - 0.5, x[0] + 0.5] : [min, max]);
 
 /** @param {string} color */
 const colorOf = (color) => (color.startsWith("--") ? styleValue(color) : color);

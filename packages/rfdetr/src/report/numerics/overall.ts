@@ -115,7 +115,8 @@ export const outsideOfModules = "(outside of modules)";
 
 /**
  * The side of a module that came closest to the end of the narrowest dtype of the run, of those whose largest value is
- * in it, with its watched step; null where none was seen. A wider dtype that holds a value tells nothing of a narrower one.
+ * in it, with its watched step; null where none was seen. A wider dtype that holds a value tells nothing of a narrower
+ * one.
  */
 export function nearestToEnd({
   modules,
