@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 import { readImageHeader } from "../data/images/image-header.js";
 import { UsageError } from "../support/errors.js";
 import { makeFolder, removeEmpty, writeFailure } from "../support/files/atomic.js";
-import { discard, isScratch, scratchBeside } from "../support/files/scratch.js";
+import { isScratch, scratchBeside, whileScratch } from "../support/files/scratch.js";
 import { workerScript } from "../support/machine/worker-path.js";
 import { checkOptions, differentTexts, filePath, type OptionKinds, text, texts } from "../support/options.js";
 import type { ExportMetadata } from "./metadata.js";
@@ -112,23 +112,23 @@ export function writeDemoPage(options: DemoPageOptions): number {
 function write(out: string, copies: ReadonlyMap<string, string>, model: string): number {
   const made = makeFolder(out);
   let [bytes, path] = [0, join(out, modelFile)];
-  const unfinished = scratchBeside(path);
   try {
-    mkdirSync(unfinished);
-    writeFileSync(join(unfinished, modelFile), model);
-    for (const [name, from] of copies) {
-      path = join(out, name);
-      const copy = join(unfinished, name);
-      mkdirSync(dirname(copy), { recursive: true });
-      copyFileSync(from, copy);
-      bytes += statSync(copy).size;
-    }
-    // First what marks the folder, so that a page that was interrupted can be written again.
-    for (const name of [modelFile, ...copies.keys()]) {
-      path = join(out, name);
-      mkdirSync(dirname(path), { recursive: true });
-      renameSync(join(unfinished, name), path);
-    }
+    whileScratch(scratchBeside(path), (unfinished) => {
+      writeFileSync(join(unfinished, modelFile), model);
+      for (const [name, from] of copies) {
+        path = join(out, name);
+        const copy = join(unfinished, name);
+        mkdirSync(dirname(copy), { recursive: true });
+        copyFileSync(from, copy);
+        bytes += statSync(copy).size;
+      }
+      // First what marks the folder, so that a page that was interrupted can be written again.
+      for (const name of [modelFile, ...copies.keys()]) {
+        path = join(out, name);
+        mkdirSync(dirname(path), { recursive: true });
+        renameSync(join(unfinished, name), path);
+      }
+    });
     // Nobody shall find a picture that this page does not show.
     const sources = new Set([...copies.values()].map((from) => resolve(from)));
     for (const name of earlierFiles(out).filter((each) => !copies.has(each) && !sources.has(resolve(out, each)))) {
@@ -139,7 +139,6 @@ function write(out: string, copies: ReadonlyMap<string, string>, model: string):
   } catch (error) {
     throw writeFailure(path, error);
   } finally {
-    discard(unfinished);
     removeEmpty(made);
   }
 }

@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { scratchBeside, scratchFolder, scratchPath } from "./scratch.js";
+import { scratchBeside, scratchFolder, scratchPath, whileScratch } from "./scratch.js";
 import { shortName } from "./short-name.js";
 
 const home = mkdtempSync(join(tmpdir(), "scratch-"));
@@ -47,6 +47,25 @@ describe("scratchPath", () => {
     const folder = scratchFolder("test");
     expect(basename(folder)).toMatch(/^rfdetr-test\.partial-/);
     expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
+describe("whileScratch", () => {
+  it("removes what is left of the folder at the end, also after a failure, and leaves what was moved out of it", () => {
+    const folder = join(home, "while");
+    mkdirSync(folder);
+    const write = (path: string): void => writeFileSync(join(path, "a"), "");
+    whileScratch(scratchPath(join(folder, "kept")), (path) => {
+      write(path);
+      renameSync(path, join(folder, "kept"));
+    });
+    const fail = (path: string): never => {
+      write(path);
+      throw new Error("the disk is full");
+    };
+    expect(() => whileScratch(scratchPath(join(folder, "failed")), fail)).toThrow("the disk is full");
+    expect(() => whileScratch(join(folder, "none", "x"), write)).toThrow("ENOENT");
+    expect(readdirSync(folder)).toEqual(["kept"]);
   });
 });
 

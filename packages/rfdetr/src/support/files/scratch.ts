@@ -35,6 +35,21 @@ export function scratchPath(prefix: string): string {
 /** As {@link scratchPath}, for a file that is called otherwise at the end: its name may be as long as a name can be. */
 export const scratchBeside = (path: string): string => scratchPath(join(dirname(path), besideName));
 
+/**
+ * Makes a folder for what `fill` writes, and removes it with all that `fill` leaves there. What is to stay is moved out
+ * of it, or the folder as a whole gets another name.
+ * @param path a new one, of {@link scratchPath} or {@link scratchBeside}
+ * @throws what `fill` or the operating system throws
+ */
+export function whileScratch<T>(path: string, fill: (folder: string) => T): T {
+  try {
+    mkdirSync(path);
+    return fill(path);
+  } finally {
+    discard(path);
+  }
+}
+
 /** What the names of {@link scratchBeside} begin with. */
 export const besideName = ".rfdetr";
 
