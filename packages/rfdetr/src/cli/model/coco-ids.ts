@@ -27,17 +27,17 @@ export function cocoIds(path: string | undefined, format: string | null, files: 
   const images = (document.images as unknown[]).filter(isEntry);
   const categories = (document.categories as unknown[])
     .filter(isEntry)
-    .map(({ id, name }) => ({ id: readId(id), name: String(name ?? id) }));
+    .map(({ id, name }) => ({ id: statedId(id), name: String(name ?? id) }));
   const used = new Set((document.annotations as unknown[]).filter(isEntry).map((entry) => readId(entry.category_id)));
   const names = knownNames(
     images,
     categories.map(({ name }) => name),
-    new Set(categories.flatMap(({ id }, label) => (used.has(id) ? [label] : []))),
+    new Set(categories.flatMap(({ id }, label) => (used.has(readId(id)) ? [label] : []))),
   );
   const idOf = new Map<string, number | string>();
   for (const [i, name] of namesBelow(files).entries()) {
     const found = imagesNamed(names, name.replaceAll(sep, "/"));
-    const id = found.length === 1 ? readId((images[found[0]] as Entry).id) : null;
+    const id = found.length === 1 ? statedId((images[found[0]] as Entry).id) : null;
     if (id === null) throw new UsageError(`Expected images of ${path} but ${files[i]} ${whyNot(found.length)}`);
     idOf.set(files[i], id);
   }
@@ -46,11 +46,13 @@ export function cocoIds(path: string | undefined, format: string | null, files: 
     imageOf: (file) => idOf.get(file) as number | string,
     categoryOf: (className) => {
       const label = names.classes.get(className.normalize());
-      const id = typeof label === "number" ? categories[label].id : null;
-      return typeof id === "number" ? id : null;
+      return typeof label === "number" ? categories[label].id : null;
     },
   };
 }
+
+/** An id as it stands in the file; null for what is none. */
+const statedId = (id: unknown): number | string | null => (readId(id) === null ? null : (id as number | string));
 
 const whyNot = (count: number): string =>
   count === 0 ? "is not among them" : count === 1 ? "has no id there" : "could be more than one of them";

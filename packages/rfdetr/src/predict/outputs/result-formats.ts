@@ -18,12 +18,12 @@ export interface FilePrediction extends ImagePrediction {
   file: string;
 }
 
-/** What an annotation file calls images and categories. */
+/** What an annotation file calls images and categories, as it stands there: pycocotools takes "1" and 1 for two. */
 export interface CocoIds {
   /** @param file as it was given to `predict` */
   imageOf(file: string): number | string;
   /** Null where it has no category of this name. */
-  categoryOf(className: string): number | null;
+  categoryOf(className: string): number | string | null;
 }
 
 /** Why a file has no results. */
@@ -90,7 +90,7 @@ export function cocoResults(images: readonly FilePrediction[], known?: CocoIds):
   const files = images.map(({ file }) => file);
   const ids = known === undefined ? imageIds(files) : files.map((file) => known.imageOf(file));
   const names = namesBelow(files).map((name) => name.replaceAll(sep, "/"));
-  const categoryOf = ({ classId, className }: Detection): number | null =>
+  const categoryOf = ({ classId, className }: Detection): number | string | null =>
     known === undefined ? classId : known.categoryOf(className);
   const placed = ({ detections }: FilePrediction) =>
     detections.flatMap((detection) => {
