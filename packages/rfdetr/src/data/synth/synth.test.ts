@@ -31,12 +31,12 @@ it("a synthetic dataset has the visible pixels of each object", async () => {
   await synthesize(folder, { images: 20, size: 96, classes: 3 });
   const { images } = openDataset(folder, "train", { masks: true });
   let covered = 0;
-  for (const { boxes, outlines = [], width, height } of images) {
+  for (const { boxes, areas, outlines = [], width, height } of images) {
     const masks = outlines.map((outline) => (outline as { mask: Mask }).mask);
     // A pixel shows one object.
     expect(maskArea(uniteMasks(masks))).toBe(masks.reduce((sum, mask) => sum + maskArea(mask), 0));
     for (const [i, mask] of masks.entries()) {
-      expect([mask.width, mask.height]).toEqual([width, height]);
+      expect([mask.width, mask.height, maskArea(mask)]).toEqual([width, height, areas[i]]);
       const [left, top, right, bottom] = boxes.subarray(i * 4, i * 4 + 4);
       const box = maskBox(mask) as number[];
       expect(box[0] >= left && box[1] >= top && box[2] <= right && box[3] <= bottom).toBe(true);

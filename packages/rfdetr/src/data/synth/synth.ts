@@ -3,7 +3,7 @@
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { toCocoRuns } from "../../masks/coco-runs.js";
-import { encodeMask, type Mask } from "../../masks/mask.js";
+import { encodeMask, type Mask, maskArea } from "../../masks/mask.js";
 import { placeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
 import { makeFolder, removeEmpty, writeFailure } from "../../support/files/atomic.js";
@@ -140,7 +140,7 @@ async function writeSplit(root: string, split: Split, options: SplitOptions): Pr
         image_id: i,
         category_id: label + 1,
         bbox: [box[0], box[1], box[2] - box[0], box[3] - box[1]],
-        area: (box[2] - box[0]) * (box[3] - box[1]),
+        area: maskArea(mask),
         iscrowd: 0,
         segmentation: toCocoRuns(mask),
       });
