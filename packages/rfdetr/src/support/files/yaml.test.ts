@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { readYaml } from "./yaml.js";
+import { quotedYaml, readYaml, yamlWithout } from "./yaml.js";
 
 const folder = mkdtempSync(join(tmpdir(), "yaml-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -54,5 +54,32 @@ describe("a YAML file", () => {
     [`a: "${"x".repeat(2e6)}"\n`, "Expected a YAML file of at most 2 MB"],
   ])("that starts with %.20j is refused by name", (text, message) => {
     expect(() => read(text)).toThrow(message);
+  });
+});
+
+describe("the entries of a YAML file without some keys", () => {
+  const rest = (content: string): string => {
+    writeFileSync(path, content);
+    return yamlWithout(path, new Set(["names", "train"]), (message) => new Error(message));
+  };
+
+  it("stand as they stood, because YAML 1.1 reads other values than 1.2", () => {
+    const kept = "download: no\nwhen: 12:30\nquoted: 'no'\nkpt_shape: [ 4, 3 ]\nroboflow:\n  license: CC BY 4.0\n";
+    expect(rest(`train: x\n${kept}names: [cat]\n`)).toBe(kept);
+    expect(rest("{names: [cat], nc: 1}")).toBe("nc: 1\n");
+    expect(rest("names: [cat]\n")).toBe("");
+  });
+
+  it("are written out where they use aliases, with texts in quotes", () => {
+    expect(rest("names: &x [cat, no]\nothers: *x\n")).toBe('others:\n  - "cat"\n  - "no"\n');
+  });
+});
+
+describe("a text in quotes", () => {
+  it("has escapes for what YAML 1.1 takes for another character, or for none", () => {
+    expect(quotedYaml("12:30")).toBe('"12:30"');
+    const odd = 'a\tb "c" \\ \u0085\u2028\u007f\ufeff é 🦆';
+    expect(quotedYaml(odd)).toBe('"a\\tb \\"c\\" \\\\ \\u0085\\u2028\\u007f\\ufeff é 🦆"');
+    expect(read(`a: ${quotedYaml(odd)}\n`)).toEqual({ a: odd });
   });
 });

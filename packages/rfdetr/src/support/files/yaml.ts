@@ -1,5 +1,5 @@
 // YAML files that users give.
-import { isMap, isScalar, LineCounter, parseDocument, visit, type YAMLMap } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument, stringify, visit, type YAMLMap } from "yaml";
 import { type Fail, readText } from "./text-file.js";
 
 /** Bytes of the largest file: names of 50,000 classes fit, and the parser needs many seconds for more. */
@@ -41,6 +41,31 @@ export function readYaml(path: string, fail: Fail): Record<string, unknown> {
     if (error instanceof ReferenceError) refuse(sentence(error.message), undefined, error);
     throw error;
   }
+}
+
+/**
+ * The entries of a YAML file without some keys, as text. Values stand as they stood, so that a reader of YAML 1.1, to
+ * which `no` means false, finds what it found; those of a file with aliases are written out, with texts in quotes.
+ */
+export function yamlWithout(path: string, keys: ReadonlySet<string>, fail: Fail): string {
+  const values = Object.entries(readYaml(path, fail)).filter(([key]) => !keys.has(key));
+  if (values.length === 0) return "";
+  const { contents } = parseDocument(readText(path, "YAML file", limit, fail), { uniqueKeys: false });
+  if (!isMap(contents) || aliases(contents) > 0)
+    return stringify(Object.fromEntries(values), { defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" });
+  contents.items = contents.items.filter(({ key }) => !keys.has(String(isScalar(key) ? key.value : key)));
+  contents.flow = false;
+  return stringify(contents, { lineWidth: 0 });
+}
+
+/**
+ * A text in double quotes, which readers of YAML 1.1 and 1.2 read as this text, whatever it looks like: unquoted,
+ * PyYAML reads `no` as false, 12:30 as 750 and 2024-01-01 as a date.
+ */
+export function quotedYaml(text: string): string {
+  // What PyYAML takes for a break of the line, or for no character at all.
+  const special = /[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]/g;
+  return JSON.stringify(text).replace(special, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function aliases(contents: YAMLMap): number {
