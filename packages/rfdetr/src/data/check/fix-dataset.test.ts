@@ -161,7 +161,7 @@ describe("the repaired copy", () => {
     expect(images.some(({ file, labels }) => file.endsWith("e.jpg") && labels.length === 0)).toBe(true);
   });
 
-  it("numbers categories anew where an id is text", async () => {
+  it("keeps category ids that are text", async () => {
     await writeCoco(folder);
     for (const edit of [train, valid])
       edit((c) => {
@@ -175,6 +175,8 @@ describe("the repaired copy", () => {
     await fixDataset(folder, join(root, "fixed"));
     const [{ images, classNames }] = openDatasets(join(root, "fixed"), ["train"]);
     expect([...images[0].labels].map((label) => classNames[label])).toEqual(["owl", "duck"]);
+    const content = JSON.parse(readFileSync(annotationsOf(join(root, "fixed"), "train"), "utf8")) as Content;
+    expect(content.categories.map(({ id }) => id)).toEqual([1, "x"]);
   });
 
   it("keeps what other tools wrote beside the boxes", async () => {

@@ -1,35 +1,21 @@
 // `rfdetr data check --fix`: a copy of a dataset without its faults.
-import { toCocoRuns } from "../../masks/coco-runs.js";
-import type { Outline } from "../../masks/outline.js";
-import { resizeMask } from "../../masks/segments.js";
 import { DataError } from "../../support/errors.js";
 import { agreeing, counted } from "../../support/format.js";
+import { append } from "../../support/lists.js";
 import { twins } from "../formats/class-categories.js";
 import type { Split } from "../formats/dataset.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
-import {
-  decodedSize,
-  frameOf,
-  type ListedBox,
-  type ListedClass,
-  type ListedImage,
-  type Listing,
-} from "../formats/listing.js";
-import { readSegmentation } from "../formats/segmentation.js";
-import type { Size } from "../images/image-header.js";
-import { boxRectangle } from "../region-masks.js";
-import { otherYamlKeys } from "../write/unchanged.js";
+import type { ListedClass, ListedImage, Listing } from "../formats/listing.js";
+import { layoutOfCopy, otherYaml } from "../write/unchanged.js";
 import type { SplitCounts } from "../write/verify-copy.js";
 import {
-  categoryIdsOf,
   nameUnder,
   refuseExisting,
-  type WrittenBox,
   type WrittenDataset,
   type WrittenImage,
   writeDataset,
 } from "../write/write-dataset.js";
-import { boxFault, clippedCorners, shapeOf, usableBoxes } from "./box-frame.js";
+import { shapeOf } from "./box-frame.js";
 import {
   type CheckOptions,
   type CheckReport,
@@ -38,7 +24,8 @@ import {
   listForCheck,
   validOptions,
 } from "./check-dataset.js";
-import { lacksOutline, maskFit, outlineFault } from "./outline-checks.js";
+import { lacksOutline } from "./outline-checks.js";
+import { fileSize, keptBoxes, repairedBox, runsOf, UnscaledFields } from "./repaired-box.js";
 
 /** What a repair wrote. */
 export interface FixReport {
@@ -72,10 +59,11 @@ export async function fixDataset(data: string, target: string, options: CheckOpt
   const report = await fullReport(listing, options);
   const changes: string[] = [];
   const dataset = repaired(data, listing, report.findings, changes);
-  const fixed = writeDataset(target, dataset, {
+  const { counts: fixed, remarks } = writeDataset(target, dataset, {
     source: listing.layout.root,
     autoOrient: options.autoOrient ?? true,
   });
+  append(changes, remarks);
   const missing = report.findings.filter(({ check }) => check === missingSplit);
   for (const { message } of missing) changes.push(`the copy lacks a split as well: ${message}`);
   return { report, fixed, changes, whole: missing.length === 0 };
@@ -150,8 +138,9 @@ function repaired(
   const written: WrittenDataset["splits"] = {};
   for (const [split, own] of Object.entries(splits) as [Split, Listing][]) {
     const good = goodImages(own);
+    const unscaled = new UnscaledFields();
     const bared = new Set(good.filter((image) => image.annotations > 0 && keptBoxes(image).length === 0));
-    const images = good.filter((image) => !bared.has(image)).map((image) => imageOf(image, own));
+    const images = good.filter((image) => !bared.has(image)).map((image) => imageOf(image, own, unscaled));
     const annotations = images.reduce((sum, { boxes }) => sum + boxes.length, 0);
     const found = findings.filter((finding) => finding.split === split);
     const unnamed = found.filter(({ check }) => check === "unknown categories");
@@ -177,7 +166,11 @@ function repaired(
     less(own.images.length, good.length, "image");
     if (bared.size > 0) changes.push(`${split}: ${lostAll([...bared])}`);
     less(own.annotations, annotations, "annotation");
-    written[split] = { images, rest: own.rest ?? {} };
+    written[split] = { images, rest: own.rest };
+    append(
+      changes,
+      unscaled.sentences().map((sentence) => `${split}: ${sentence}`),
+    );
     const misfits = kept.filter((box) => runsOf(box, fileSize(box.image)) === null).length;
     if (misfits > 0)
       changes.push(
@@ -189,14 +182,12 @@ function repaired(
         `${split}: ${counted(bare, "object")} without an outline ${agreeing(bare, "gets the rectangle of its", "get the rectangle of their")} box`,
       );
   }
-  // A COCO file holds what YOLO has, and not the other way round.
-  const yolo = Object.values(splits).every(({ layout: own }) => own === "yolo");
   return {
-    layout: yolo ? "yolo" : "coco",
+    layout: layoutOfCopy(Object.values(splits)),
+    classes,
     classNames,
-    categoryIds: categoryIdsOf(classes),
     splits: written,
-    yaml: otherYamlKeys(layout.sources.train),
+    yaml: otherYaml(layout.sources.train),
   };
 }
 
@@ -218,85 +209,8 @@ function goodImages({ images }: Listing): ListedImage[] {
   });
 }
 
-function imageOf(image: ListedImage, { folders }: Listing): WrittenImage {
+function imageOf(image: ListedImage, { folders }: Listing, unscaled: UnscaledFields): WrittenImage {
   const { file } = image;
-  const frame = frameOf(image);
-  const size = fileSize(image);
-  const scale: [number, number] = [size.width / frame.width, size.height / frame.height];
-  const boxes = keptBoxes(image).map((box) => boxOf(box, scale, size));
-  return { file, name: nameUnder(folders, file), ...size, boxes, entry: image.entry ?? {} };
-}
-
-/** The boxes of an image that the copy has. */
-const keptBoxes = (image: ListedImage): ListedBox[] => usableBoxes(image).filter((box) => outlineFault(box) === null);
-
-/** A box in pixels of the file, with the fields of its annotation or the line of its label; outlines go with it. */
-function boxOf(box: ListedBox, [sx, sy]: readonly [number, number], size: Size): WrittenBox {
-  const outside = boxFault(box) !== null;
-  const [x, y, w, h] = outside ? clipped(box) : box.box;
-  const own: ListedBox["box"] = [x * sx, y * sy, w * sx, h * sy];
-  const corners = [own[0], own[1], own[0] + own[2], own[1] + own[3]];
-  const rectangle = lacksOutline(box) ? boxRectangle(corners, size.height, size.width) : null;
-  if (box.entry === null) {
-    const line = outside ? clippedLine(box, own, size) : box.stated;
-    return {
-      label: box.label,
-      box: own,
-      entry: {},
-      line: rectangle === null ? line : polygonLine(box, rectangle, size),
-    };
-  }
-  const { segmentation, area: _area, bbox: _bbox, ...kept } = box.entry as Record<string, unknown>;
-  if (box.area !== null) kept.area = box.area * sx * sy;
-  kept.iscrowd = box.crowd ? 1 : 0;
-  if (rectangle !== null) kept.segmentation = rectangle.polygons.map((points) => [...points]);
-  else if (Array.isArray(segmentation))
-    kept.segmentation = sx === 1 && sy === 1 ? segmentation : scaled(segmentation, sx, sy);
-  else {
-    const runs = runsOf(box, size);
-    if (runs !== null && runs !== undefined) kept.segmentation = runs;
-  }
-  return { label: box.label, box: own, entry: kept };
-}
-
-/** The line of a label whose box leaves the image: points of a polygon go to the edge; what is behind a box stays. */
-function clippedLine({ label, stated }: ListedBox, [x, y, w, h]: ListedBox["box"], { width, height }: Size): string {
-  const numbers = stated.split(/\s+/).slice(1);
-  const polygon = numbers.length >= 6 && numbers.length % 2 === 0;
-  if (polygon) return [label, ...numbers.map((number) => Math.min(1, Math.max(0, Number(number))))].join(" ");
-  return [label, (x + w / 2) / width, (y + h / 2) / height, w / width, h / height, ...numbers.slice(4)].join(" ");
-}
-
-/** The line of a label with a polygon. */
-const polygonLine = ({ label }: ListedBox, { polygons: [points] }: Polygons, { width, height }: Size): string =>
-  [label, ...Array.from(points, (c, i) => c / (i % 2 === 0 ? width : height))].join(" ");
-type Polygons = Extract<Outline, { polygons: unknown }>;
-
-/**
- * The mask of an annotation at the size of the file, as stated where it has this size.
- * @returns undefined where it has none, or polygons; null where it does not fit the image
- */
-function runsOf(box: ListedBox, { width, height }: Size): unknown {
-  const stated = box.entry?.segmentation;
-  if (stated === null || stated === undefined || Array.isArray(stated)) return undefined;
-  const segmentation = readSegmentation(stated);
-  if (segmentation.fault !== null || maskFit({ ...box, segmentation }) === "other") return null;
-  const { outline } = segmentation;
-  if (outline === null || !("mask" in outline)) return undefined;
-  const same = outline.mask.height === height && outline.mask.width === width;
-  return same ? stated : toCocoRuns(resizeMask(outline.mask, height, width));
-}
-
-function clipped(box: ListedBox): ListedBox["box"] {
-  const [left, top, right, bottom] = clippedCorners(box);
-  return [left, top, right - left, bottom - top];
-}
-
-const scaled = (polygons: readonly unknown[], sx: number, sy: number): unknown[] =>
-  polygons.map((points) =>
-    Array.isArray(points) ? points.map((c, i) => (c as number) * (i % 2 === 0 ? sx : sy)) : points,
-  );
-
-function fileSize(image: ListedImage): Size {
-  return image.header === null ? frameOf(image) : decodedSize(image.header, image.orientation);
+  const boxes = keptBoxes(image).map((box) => repairedBox(box, unscaled));
+  return { file, name: nameUnder(folders, file), ...fileSize(image), boxes, entry: image.entry ?? {} };
 }

@@ -3,7 +3,7 @@ import type { ListedImage, Listing } from "../formats/listing.js";
 import { toDataset } from "./to-dataset.js";
 
 describe("a listed split as a dataset", () => {
-  it("has any number of images, and numbers those without one behind the others", () => {
+  it("has any number of images, numbers those without one behind the others, and classes where an id is text", () => {
     const images = Array.from({ length: 200_000 }, (_, i): ListedImage => {
       const [name, size] = [`${i}.jpg`, { width: 4, height: 4 }];
       const id = i === 7 ? "seven" : i;
@@ -22,6 +22,13 @@ describe("a listed split as a dataset", () => {
       rest: null,
     };
     const found = toDataset(listing, [{ name: "cat", id: 1 }], []).images;
+    expect(
+      toDataset(
+        { ...listing, images: [] },
+        [1, "x"].map((id) => ({ name: `${id}`, id })),
+        [],
+      ).categoryIds,
+    ).toEqual([0, 1]);
     expect([found.length, found[6].id, found[7].id, found[8].id]).toEqual([200_000, 6, 200_000, 8]);
   });
 });

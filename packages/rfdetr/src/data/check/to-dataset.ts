@@ -33,11 +33,12 @@ export function toDataset(listing: Listing, classes: readonly ListedClass[], war
       ),
     };
   });
+  const isNumbered = classes.every(({ id }) => typeof id === "number");
   return {
     layout: listing.layout,
     images,
     classNames: classes.map(({ name }) => name),
-    categoryIds: classes.map(({ id }, i) => (typeof id === "number" ? id : i)),
+    categoryIds: classes.map(({ id }, i) => (isNumbered ? (id as number) : i)),
     warnings,
   };
 }

@@ -96,6 +96,22 @@ describe("from COCO to YOLO and back", () => {
 });
 
 describe("to YOLO", () => {
+  it("quotes the names of classes, because readers of YAML 1.1 take some for other values", async () => {
+    await writeCoco(folder);
+    for (const split of ["train", "valid"]) {
+      const content = read(folder, split);
+      content.categories.forEach((category, i) => {
+        category.name = ["no", "12:30"][i];
+      });
+      writeFileSync(annotationsOf(folder, split), JSON.stringify(content));
+    }
+    convertDataset(folder, path("yolo"), "yolo");
+    expect(readFileSync(join(path("yolo"), "data.yaml"), "utf8")).toBe(
+      'train: train/images\nval: valid/images\nnc: 2\nnames:\n  - "no"\n  - "12:30"\n',
+    );
+    expect(openDataset(path("yolo"), "train").classNames).toEqual(["no", "12:30"]);
+  });
+
   it("names images that lose all their annotations", async () => {
     await writePicture(join(folder, "train", "a.jpg"));
     await writePicture(join(folder, "train", "b.jpg"));
@@ -287,6 +303,9 @@ describe("to COCO", () => {
     convertDataset(folder, path("coco"), "coco");
     const [annotation] = read(path("coco"), "train").annotations;
     expect(annotation).toMatchObject({ category_id: 1, segmentation: [[4, 6, 20, 6, 12, 24]] });
+    // The pixels of the triangle, as pycocotools counts them; its box has 288.
+    expect(annotation.area).toBe(144);
+    expect(read(path("coco"), "train").annotations.map(({ id }) => id)).toEqual([1, 2]);
     (annotation.bbox as number[]).forEach((number, i) => expect(number).toBeCloseTo([4, 6, 16, 18][i], 6));
     writeFileSync(labels, "0 0.3 0.5 0.2 0.2 0.3 0.8\n");
     writeFileSync(
@@ -299,6 +318,15 @@ describe("to COCO", () => {
     expect(read(path("points"), "train").annotations[0].segmentation).toBeUndefined();
   });
 
+  it("names key points of any number, also where they lie in the box", async () => {
+    await writeYolo(folder);
+    writeFileSync(join(folder, "data.yaml"), "kpt_shape: [2, 2]\nnames: [cat, dog]\n");
+    writeFileSync(join(folder, "train", "labels", "a.txt"), "0 0.5 0.5 0.5 0.5 0.25 0.25 0.75 0.75\n");
+    const { losses } = convertDataset(folder, path("coco"), "coco");
+    expect(losses).toEqual(["1 × labels have key points, which are left out"]);
+    expect(read(path("coco"), "train").annotations[0].segmentation).toBeUndefined();
+  });
+
   it("takes a folder without splits as a train split", async () => {
     await writePicture(join(folder, "images", "a.jpg"));
     mkdirSync(join(folder, "labels"));
@@ -306,6 +334,33 @@ describe("to COCO", () => {
     writeFileSync(join(folder, "classes.txt"), "cat\n");
     expect(convertDataset(folder, path("coco"), "coco").splits).toEqual({ train: { images: 1, annotations: 1 } });
   });
+});
+
+it("keeps what a dataset of both layouts has in each", async () => {
+  const polygon = "0 0.25 0.2 0.75 0.2 0.5 0.8";
+  await writeYolo(folder);
+  rmSync(join(folder, "train"), { recursive: true });
+  writeFileSync(join(folder, "data.yaml"), "val: valid/images\nnames: [owl, duck]\n");
+  writeFileSync(join(folder, "valid", "labels", "a.txt"), `${polygon}\n`);
+  await writePicture(join(folder, "train", "c.jpg"));
+  const annotation = { id: 8, image_id: 1, category_id: 7, bbox: [4, 3, 8, 6], area: 24, iscrowd: 0, score: 1 };
+  const categories = [
+    { id: 7, name: "duck" },
+    { id: 9, name: "owl" },
+  ];
+  writeTrain({
+    images: [{ id: 1, file_name: "c.jpg", width: 40, height: 30 }],
+    annotations: [{ ...annotation, segmentation: [[4, 3, 12, 3, 4, 9]] }],
+    categories,
+  });
+  convertDataset(folder, path("coco"), "coco");
+  expect(read(path("coco"), "train").annotations).toEqual([{ ...annotation, segmentation: [[4, 3, 12, 3, 4, 9]] }]);
+  expect(read(path("coco"), "valid").annotations[0]).toMatchObject({
+    category_id: 9,
+    segmentation: [[10, 6, 30, 6, 20, 24]],
+  });
+  convertDataset(folder, path("yolo"), "yolo");
+  expect(readFileSync(join(path("yolo"), "valid", "labels", "a.txt"), "utf8")).toBe(`1${polygon.slice(1)}\n`);
 });
 
 it("writes nothing for a dataset that has the format already, has faults, or whose target exists", async () => {

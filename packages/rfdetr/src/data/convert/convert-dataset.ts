@@ -1,5 +1,6 @@
 // `rfdetr data convert`: a copy of a dataset in the other format. What the other format has no place for is named.
 import { DataError } from "../../support/errors.js";
+import { append } from "../../support/lists.js";
 import { checkArgument, oneOf } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
 import { splits } from "../formats/layout.js";
@@ -7,7 +8,6 @@ import { listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { refuseFaults } from "../write/unchanged.js";
 import {
-  categoryIdsOf,
   nameUnder,
   refuseExisting,
   type WrittenDataset,
@@ -44,7 +44,7 @@ export interface ConvertReport {
 export function convertDataset(data: string, target: string, to: "coco" | "yolo"): ConvertReport {
   checkArgument("to", to, oneOf("coco", "yolo"));
   refuseExisting(target);
-  const listing = listDataset(data, { splits: "present", segmentations: to === "yolo", unsplit: true });
+  const listing = listDataset(data, { splits: "present", segmentations: true, unsplit: true });
   const present = splits.filter((split) => listing.layout.sources[split] !== undefined);
   const listings = present.flatMap((split) => listing.splits[split] ?? []);
   refuseFaults(listing, present);
@@ -56,13 +56,13 @@ export function convertDataset(data: string, target: string, to: "coco" | "yolo"
   const remarks: string[] = [];
   const dataset: WrittenDataset = {
     layout: to,
-    classNames: listing.classes.map(({ name }) => name),
     // From 1, as COCO counts: many tools take 0 for the background.
-    categoryIds: first.layout === "yolo" ? listing.classes.map((_, i) => i + 1) : categoryIdsOf(listing.classes),
+    classes: first.layout === "yolo" ? listing.classes.map(({ name }, i) => ({ name, id: i + 1 })) : listing.classes,
+    classNames: listing.classes.map(({ name }) => name),
     splits: Object.fromEntries(
       listings.map((own) => [
         own.split,
-        { images: own.images.map((image) => imageOf(image, own, convert, losses)), rest: own.rest ?? {} },
+        { images: own.images.map((image) => imageOf(image, own, convert, losses)), rest: own.rest },
       ]),
     ),
   };
@@ -73,7 +73,8 @@ export function convertDataset(data: string, target: string, to: "coco" | "yolo"
         .slice(0, 10)
         .join(", ")}${listing.classes.length > 10 ? ", …" : ""} are now 0 to ${listing.classes.length - 1}`,
     );
-  const counts = writeDataset(target, dataset, { source: listing.layout.root });
+  const { counts, remarks: changes } = writeDataset(target, dataset, { source: listing.layout.root });
+  append(remarks, changes);
   return { from: first.layout, splits: counts, losses: losses.sentences(), remarks };
 }
 

@@ -7,6 +7,7 @@ import { boxFault, clippedCorners } from "../check/box-frame.js";
 import { outlineFault } from "../check/outline-checks.js";
 import { frameOf, type ListedBox, type ListedImage } from "../formats/listing.js";
 import { outlineExtent, readSegmentation } from "../formats/segmentation.js";
+import { labelLine } from "../write/unchanged.js";
 import type { WrittenBox } from "../write/write-dataset.js";
 import type { ConvertImage, Losses } from "./losses.js";
 
@@ -19,12 +20,15 @@ export const toYolo: ConvertImage = (image, losses) => {
     losses.add("images are annotated as they are stored, and YOLO's as they are turned: their boxes are turned");
   const swapped = turned >= 5;
   const boxes = image.boxes.flatMap((box): WrittenBox[] => {
+    const { label, entry } = box;
+    // Of a dataset with splits of both layouts.
+    if (entry === null && label >= 0) return [{ label, box: box.box, entry: {}, line: labelLine(box) }];
     if (!canKeep(box, losses)) return [];
     const [left, top, right, bottom] = clippedCorners(box);
     const corners = [left / width, top / height, right / width, bottom / height] as const;
     const [x, y, r, b] = turned === 1 ? corners : turnBox(corners, turned);
     const [w, h] = swapped ? [height, width] : [width, height];
-    const written = { label: box.label, box: [x * w, y * h, (r - x) * w, (b - y) * h], entry: {} } as const;
+    const written = { label, box: [x * w, y * h, (r - x) * w, (b - y) * h], entry: {} } as const;
     const line = polygonLine(box, turned, losses);
     return [line === null ? written : { ...written, line }];
   });

@@ -39,6 +39,15 @@ describe("a custom dataset", () => {
       { train: [{ image: file, boxes, labels, masks }], valid: [row] },
       join(home, "outlined"),
     );
+    const { annotations } = JSON.parse(readFileSync(join(folder, "train", "_annotations.coco.json"), "utf8"));
+    // Pixels of the outlines; the last object has a box only. pycocotools takes the id 0 for none.
+    expect(annotations.map(({ id, area }: { id: number; area: number }) => [id, area])).toEqual([
+      [1, 270],
+      [2, 270],
+      [3, 54],
+      [4, 54],
+      [5, 400],
+    ]);
     const polygon = { polygons: [Float64Array.from(triangle)] };
     expect(openDataset(folder, "train", { masks: true }).images[0].outlines).toEqual([
       { mask },
@@ -217,7 +226,7 @@ describe("a custom dataset", () => {
     expect(readdirSync(parent)).toEqual([]);
     const { folder } = await gatherInto(parent, { train: [{ ...row, boxes: [[6, 3, 60, 12]] }], valid });
     expect(openDataset(folder, "train").warnings).toEqual([
-      expect.stringMatching(/^the box of annotation 0 in 0-pond.png leaves the image/),
+      expect.stringMatching(/^the box of annotation 1 in 0-pond.png leaves the image/),
     ]);
   });
 });

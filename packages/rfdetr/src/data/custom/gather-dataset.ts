@@ -19,6 +19,7 @@ import { headerOf } from "../images/decode.js";
 import { parseImageHeader, uprightSize } from "../images/image-header.js";
 import { imageExtensions } from "../images/image-kinds.js";
 import { sharp } from "../images/sharp.js";
+import { cocoArea } from "../write/coco-content.js";
 import { putFile, refuseExisting } from "../write/write-dataset.js";
 import {
   type CheckedRow,
@@ -320,17 +321,18 @@ function cocoOf(rows: readonly StoredRow[], classNames: readonly string[], split
     );
   };
   const annotations: object[] = [];
-  rows.forEach(({ boxes }, row) => {
+  rows.forEach(({ boxes, ...size }, row) => {
     for (const { corners, label, crowd, segmentation } of boxes) {
       const [left, top, right, bottom] = corners;
-      const bbox = [left, top, right - left, bottom - top];
+      const bbox = [left, top, right - left, bottom - top] as const;
       const category_id = labelOf(label, row);
       annotations.push({
-        id: annotations.length,
+        // From 1: pycocotools counts a detection as false where it matches the annotation with id 0.
+        id: annotations.length + 1,
         image_id: row,
         category_id,
         bbox,
-        area: bbox[2] * bbox[3],
+        area: cocoArea(bbox, segmentation, size),
         iscrowd: crowd ? 1 : 0,
         ...(segmentation === null ? {} : { segmentation }),
       });

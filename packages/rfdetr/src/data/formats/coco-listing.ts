@@ -172,6 +172,7 @@ function addBoxes(
         category: name === undefined ? String(category) : `${category} (${name})`,
         box: box.box,
         stated: textOf(entry.bbox),
+        polygon: false,
         area: areaOf(entry, fault),
         crowd,
         ...(outlines ? { segmentation: readSegmentation(entry.segmentation) } : {}),

@@ -47,7 +47,7 @@ export interface Dataset {
   layout: string;
   images: DatasetImage[];
   classNames: string[];
-  /** Category id of each class in the annotation file. */
+  /** Category id of each class in the annotation file; its index where an id is text. */
   categoryIds: number[];
   /** What was left out or changed while reading, one sentence each. */
   warnings: string[];

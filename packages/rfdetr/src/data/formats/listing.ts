@@ -29,8 +29,10 @@ export interface ListedBox {
   category: string;
   /** Left, top, width and height in pixels of the annotated size. */
   box: [x: number, y: number, width: number, height: number];
-  /** The box as stated, for messages. */
+  /** The box as stated, for messages; in YOLO datasets the whole line. */
   stated: string;
+  /** Whether a YOLO label states a polygon, and no box. */
+  polygon: boolean;
   /** Annotated area in square pixels; null if not stated. */
   area: number | null;
   /** A region of many objects. */

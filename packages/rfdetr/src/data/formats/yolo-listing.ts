@@ -58,6 +58,7 @@ export function listYolo(
         file: path,
         image,
         stated,
+        polygon: polygon !== null,
         label: classOf[label],
         category: `${label} (${names[label]})`,
         box: [x * width, y * height, w * width, h * height],

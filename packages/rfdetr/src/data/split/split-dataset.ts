@@ -17,8 +17,8 @@ import type { Split } from "../formats/dataset.js";
 import { splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
-import { otherYamlKeys, refuseFaults, unchanged } from "../write/unchanged.js";
-import { categoryIdsOf, refuseExisting, type WrittenDataset, writeDataset } from "../write/write-dataset.js";
+import { layoutOfCopy, otherYaml, refuseFaults, unchanged } from "../write/unchanged.js";
+import { refuseExisting, type WrittenDataset, writeDataset } from "../write/write-dataset.js";
 import { assignSplits, type Shares } from "./assign-splits.js";
 import { groupPictures } from "./group-pictures.js";
 
@@ -99,7 +99,8 @@ export async function splitDataset(data: string, target: string, options: SplitO
   }));
   const assigned = assignSplits(dealt, shares, seed);
   const dataset = written(listing, assigned, shares, remarks);
-  const counts = writeDataset(target, dataset, { source: listing.layout.root });
+  const { counts, remarks: changes } = writeDataset(target, dataset, { source: listing.layout.root });
+  append(remarks, changes);
   return { splits: counts, groups: countShared(groups), remarks };
 }
 
@@ -175,6 +176,7 @@ function written(
   const { classes, layout, splits: listed } = listing;
   const train = listed.train as Listing;
   const result: WrittenDataset["splits"] = {};
+  const sources: Listing[] = [];
   for (const split of splits) {
     const dealtOut = split === "train" || shares[split] > 0;
     const source = dealtOut ? train : listed[split];
@@ -187,15 +189,16 @@ function written(
         `${counted(lost, "annotation")} of the ${split} split ${agreeing(lost, "is left out: its", "are left out: their")} class is not in the train split`,
       );
     if (dealtOut) refuseEmpty(split, images, train);
-    result[split] = { images: kept, rest: source.rest ?? {} };
+    result[split] = { images: kept, rest: source.rest };
+    sources.push(source);
   }
   append(remarks, lackingClasses(listing, result));
   return {
-    layout: train.layout === "yolo" ? "yolo" : "coco",
+    layout: layoutOfCopy(sources),
+    classes,
     classNames: classes.map(({ name }) => name),
-    categoryIds: categoryIdsOf(classes),
     splits: result,
-    yaml: otherYamlKeys(layout.sources.train),
+    yaml: otherYaml(layout.sources.train),
   };
 }
 
@@ -224,5 +227,3 @@ function lackingClasses({ classes }: DatasetListing, result: WrittenDataset["spl
     ];
   });
 }
-
-const _entries = <T>(record: Partial<Record<Split, T>>): [Split, T][] => Object.entries(record) as [Split, T][];

@@ -1,32 +1,52 @@
 // Entries of a listed dataset as they are written to a copy of the same layout.
+import { extname } from "node:path";
 import { DataError } from "../../support/errors.js";
+import { dataFail } from "../../support/files/text-file.js";
+import { yamlWithout } from "../../support/files/yaml.js";
 import { checkHint, effectOf, findingsOf } from "../check/findings.js";
 import type { Split } from "../formats/dataset.js";
 import type { SplitSource } from "../formats/layout.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
-import { frameOf, type ListedImage, type Listing } from "../formats/listing.js";
+import { frameOf, type ListedBox, type ListedImage, type Listing } from "../formats/listing.js";
 import { nameUnder, type WrittenImage } from "./write-dataset.js";
 
 /**
  * An image with all its annotations as they are. Boxes without a class are left out and counted by `lost`.
  */
 export function unchanged(image: ListedImage, { folders }: Listing, lost: () => void = () => {}): WrittenImage {
-  const boxes = image.boxes.flatMap(({ label, box, entry, stated }) => {
+  const boxes = image.boxes.flatMap((own) => {
+    const { label, box, entry } = own;
     if (label < 0) {
       lost();
       return [];
     }
-    return [{ label, box, entry: entry ?? {}, ...(entry === null ? { line: stated } : {}) }];
+    return [entry === null ? { label, box, entry: labelFields(own), line: labelLine(own) } : { label, box, entry }];
   });
   const { file } = image;
   return { file, name: nameUnder(folders, file), ...frameOf(image), boxes, entry: image.entry ?? {} };
 }
 
-/** Keys of data.yaml beside the classes and the folders, such as the shape of key points. */
-export function otherYamlKeys(source: SplitSource | undefined): Record<string, unknown> {
-  if (source?.layout !== "yolo") return {};
-  const written = new Set(["path", "train", "val", "valid", "validation", "test", "nc", "names"]);
-  return Object.fromEntries(Object.entries(source.yolo.content).filter(([key]) => !written.has(key)));
+/** What a COCO annotation keeps of a YOLO label beside its box: the polygon, in pixels. */
+export function labelFields({ polygon, stated, image }: ListedBox): { segmentation?: number[][] } {
+  if (!polygon) return {};
+  const { width, height } = frameOf(image);
+  const numbers = stated.split(/\s+/).slice(1).map(Number);
+  return { segmentation: [numbers.map((number, i) => number * (i % 2 === 0 ? width : height))] };
+}
+
+/** The line of a YOLO label with the number that its class has in the copy. */
+export const labelLine = ({ label, stated }: ListedBox): string => stated.replace(/^\S+/, String(label));
+
+/** The layout of a copy of several splits: COCO holds what YOLO has, and not the other way round. */
+export function layoutOfCopy(listings: readonly Listing[]): "coco" | "yolo" {
+  return listings.every(({ layout }) => layout === "yolo") ? "yolo" : "coco";
+}
+
+/** What data.yaml says beside the classes and the folders, such as the shape of key points, as YAML. */
+export function otherYaml(source: SplitSource | undefined): string {
+  if (source?.layout !== "yolo" || extname(source.yolo.path) === ".txt") return "";
+  const written = ["path", "train", "val", "valid", "validation", "test", "nc", "names"];
+  return yamlWithout(source.yolo.path, new Set(written), dataFail);
 }
 
 /**

@@ -1,19 +1,20 @@
 // Writes datasets: a folder for each split, in Roboflow's COCO layout or in YOLO's. A dataset is written whole or not
 // at all.
-import { constants, copyFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { constants, copyFileSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
-import { stringify } from "yaml";
 import { DataError, InternalError } from "../../support/errors.js";
-import { makeFolder, writeFailure } from "../../support/files/atomic.js";
-import { isTaken, scratchPath } from "../../support/files/scratch.js";
+import { makeFolder, removeEmpty, writeFailure } from "../../support/files/atomic.js";
+import { isTaken, scratchPath, whileScratch } from "../../support/files/scratch.js";
 import { longestName, shortName } from "../../support/files/short-name.js";
+import { quotedYaml } from "../../support/files/yaml.js";
 import { checkArgument, filePath } from "../../support/options.js";
 import type { Split } from "../formats/dataset.js";
-import { isEntry, readId } from "../formats/entries.js";
+import type { Entry } from "../formats/entries.js";
 import { isClutter, isInside, spellingKey } from "../formats/find-file.js";
 import type { ListedClass } from "../formats/listing.js";
 import { readImageHeader } from "../images/image-header.js";
 import { imageExtensions } from "../images/image-kinds.js";
+import { cocoContent } from "./coco-content.js";
 import { type SplitCounts, verifyCopy } from "./verify-copy.js";
 
 /** An object to write. */
@@ -23,7 +24,7 @@ export interface WrittenBox {
   /** Left, top, width and height in pixels. */
   box: readonly [x: number, y: number, width: number, height: number];
   /** Fields of a COCO annotation to keep beside those that are written here. */
-  entry: Readonly<Record<string, unknown>>;
+  entry: Entry;
   /** The line of a YOLO label file to write in place of label and box. */
   line?: string;
 }
@@ -39,18 +40,20 @@ export interface WrittenImage {
   height: number;
   boxes: readonly WrittenBox[];
   /** Fields of a COCO image to keep. */
-  entry: Readonly<Record<string, unknown>>;
+  entry: Entry;
 }
 
 /** A dataset to write. */
 export interface WrittenDataset {
   layout: "coco" | "yolo";
+  /** The classes with the ids of their categories in a COCO file. */
+  classes: readonly ListedClass[];
+  /** The names to write for them. */
   classNames: readonly string[];
-  /** COCO category ids, one for each class. */
-  categoryIds: readonly number[];
-  splits: Partial<Record<Split, { images: readonly WrittenImage[]; rest: Readonly<Record<string, unknown>> }>>;
-  /** Keys of data.yaml to keep beside those that are written here. */
-  yaml?: Readonly<Record<string, unknown>>;
+  /** `rest` is the annotation file that a split is a copy of, without its lists; null in YOLO datasets. */
+  splits: Partial<Record<Split, { images: readonly WrittenImage[]; rest: Entry | null }>>;
+  /** What data.yaml keeps beside the keys that are written here. */
+  yaml?: string;
 }
 
 /** How a dataset is written. */
@@ -69,35 +72,38 @@ export function refuseExisting(target: string): void {
 
 /**
  * Writes a dataset to a new folder, and reads it back before it gets its name.
- * @returns the numbers of images and annotations in each split
+ * @returns the numbers of images and annotations in each split, and what is not as it was, one sentence each
  * @throws DataError if the folder exists, is inside the dataset that is copied, or the copy could not be trained on
  * @throws RunDirectoryError if it cannot be written; nothing is left then
  */
-export function writeDataset(target: string, dataset: WrittenDataset, options: WriteOptions): SplitCounts {
+export function writeDataset(
+  target: string,
+  dataset: WrittenDataset,
+  options: WriteOptions,
+): { counts: SplitCounts; remarks: string[] } {
   const { source, autoOrient = true } = options;
   if (isInside(resolve(source), resolve(target)))
     throw new DataError(`Expected a folder outside of the dataset ${source} for the copy but received ${target}`);
   refuseExisting(target);
   const counts = countsOf(dataset);
-  makeFolder(dirname(resolve(target)));
-  const temporary = scratchPath(target);
+  const remarks: string[] = [];
+  const made = makeFolder(dirname(resolve(target)));
   try {
-    mkdirSync(temporary);
+    whileScratch(scratchPath(target), (temporary) => {
+      for (const [split, { images, rest }] of Object.entries(dataset.splits)) {
+        const named = uniqueNames(images);
+        const folder = join(temporary, split);
+        mkdirSync(folder);
+        if (dataset.layout === "yolo") writeYolo(folder, named);
+        else for (const remark of writeCoco(folder, named, rest, dataset)) remarks.push(`${split}: ${remark}`);
+      }
+      if (dataset.layout === "yolo") writeFileSync(join(temporary, "data.yaml"), yamlOf(dataset));
+      verifyCopy(temporary, counts, autoOrient);
+      renameSync(temporary, target);
+    });
+    return { counts, remarks };
   } catch (error) {
-    throw writeFailure(target, error);
-  }
-  try {
-    for (const [split, { images, rest }] of Object.entries(dataset.splits)) {
-      const named = uniqueNames(images);
-      if (dataset.layout === "yolo") writeYolo(join(temporary, split), named);
-      else writeCoco(join(temporary, split), named, rest, dataset);
-    }
-    if (dataset.layout === "yolo") writeFileSync(join(temporary, "data.yaml"), yamlOf(dataset));
-    verifyCopy(temporary, counts, autoOrient);
-    renameSync(temporary, target);
-    return counts;
-  } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
+    removeEmpty(made);
     throw writeFailure(target, error);
   }
 }
@@ -112,53 +118,17 @@ function countsOf({ splits }: WrittenDataset): SplitCounts {
 }
 
 /** Images with the names that they get in the dataset. */
-type NamedImages = readonly (readonly [name: string, image: WrittenImage])[];
+export type NamedImages = readonly (readonly [name: string, image: WrittenImage])[];
 
-function writeCoco(
-  folder: string,
-  images: NamedImages,
-  rest: Readonly<Record<string, unknown>>,
-  { classNames, categoryIds }: WrittenDataset,
-): void {
-  mkdirSync(folder);
-  const annotations: Record<string, unknown>[] = [];
-  const imageIds = ownIds(images.map(([, { entry }]) => entry.id));
-  const boxIds = ownIds(images.flatMap(([, { boxes }]) => boxes.map(({ entry }) => entry.id)));
-  const listed = images.map(([name, { file, width, height, boxes, entry }], i) => {
-    putFile(file, folder, name);
-    for (const { label, box, entry: annotation } of boxes)
-      annotations.push({
-        area: box[2] * box[3],
-        iscrowd: 0,
-        ...annotation,
-        id: boxIds[annotations.length],
-        image_id: imageIds[i],
-        category_id: categoryIds[label],
-        bbox: box,
-      });
-    return { ...entry, id: imageIds[i], file_name: name, width, height };
-  });
-  const known = new Map(
-    (Array.isArray(rest.categories) ? rest.categories : []).filter(isEntry).map((entry) => [readId(entry.id), entry]),
-  );
-  const categories = classNames.map((name, i) => {
-    const id = categoryIds[i];
-    return { supercategory: "none", ...known.get(id), id, name };
-  });
-  writeFileSync(
-    join(folder, "_annotations.coco.json"),
-    JSON.stringify({ ...rest, images: listed, annotations, categories }),
-  );
-}
-
-/** The ids that entries have, or new ones if these are not all different whole numbers. */
-function ownIds(ids: readonly unknown[]): number[] {
-  const own = ids.filter((id): id is number => Number.isSafeInteger(id));
-  return new Set(own).size === ids.length ? own : ids.map((_, i) => i);
+/** @returns what is not as it was */
+function writeCoco(folder: string, images: NamedImages, rest: Entry | null, dataset: WrittenDataset): string[] {
+  for (const [name, { file }] of images) putFile(file, folder, name);
+  const { content, remarks } = cocoContent(images, rest, dataset);
+  writeFileSync(join(folder, "_annotations.coco.json"), JSON.stringify(content));
+  return remarks;
 }
 
 function writeYolo(folder: string, images: NamedImages): void {
-  mkdirSync(folder);
   for (const part of ["images", "labels"]) mkdirSync(join(folder, part));
   for (const [name, { file, width, height, boxes }] of images) {
     putFile(file, join(folder, "images"), name);
@@ -172,16 +142,16 @@ function writeYolo(folder: string, images: NamedImages): void {
   }
 }
 
-function yamlOf({ classNames, splits, yaml }: WrittenDataset): string {
-  const folders: [key: string, split: Split][] = [
+function yamlOf({ classNames, splits, yaml = "" }: WrittenDataset): string {
+  const folders = [
     ["train", "train"],
     ["val", "valid"],
     ["test", "test"],
-  ];
-  const named = folders
-    .filter(([, split]) => splits[split] !== undefined)
-    .map(([key, split]) => [key, `${split}/images`]);
-  return stringify({ ...yaml, ...Object.fromEntries(named), nc: classNames.length, names: [...classNames] });
+  ] as const;
+  const named = folders.filter(([, split]) => splits[split] !== undefined);
+  const lines = named.map(([key, split]) => `${key}: ${split}/images`);
+  const names = classNames.map((name) => `  - ${quotedYaml(name)}`);
+  return [...lines, `nc: ${classNames.length}`, "names:", ...names, yaml].join("\n");
 }
 
 /** A link where the system can make one, else a copy. Never writes over a file. */
@@ -195,12 +165,6 @@ export function putFile(from: string, folder: string, name: string): void {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw error;
     copyFileSync(from, to, constants.COPYFILE_EXCL);
   }
-}
-
-/** Category ids for a COCO file: those of the classes if all are whole numbers, else from 1. */
-export function categoryIdsOf(classes: readonly ListedClass[]): number[] {
-  const own = classes.map(({ id }) => id).filter((id): id is number => Number.isSafeInteger(id));
-  return own.length === classes.length ? own : classes.map((_, i) => i + 1);
 }
 
 const extensions = {
