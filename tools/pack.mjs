@@ -5,8 +5,8 @@
 //
 //   npm run pack -- DIR
 //
-// The last line that it prints installs them in an empty folder. The packages of platforms are optional dependencies
-// of @rfdetr/torch in its tarball only: a checkout compiles its addon.
+// The last lines that it prints install them in an empty folder, and fetch libtorch there. The packages of platforms
+// are optional dependencies of @rfdetr/torch in its tarball only: a checkout compiles its addon.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -46,6 +46,7 @@ const others = wanted
   .map((name) => `${packageOf(name)}-`.replace("@rfdetr/", ""));
 const installed = tarballs.filter((name) => !others.some((other) => name.includes(other)));
 process.stdout.write(`\nnpm install ${installed.map((name) => join(out, name)).join(" ")}\n`);
+process.stdout.write("npx rfdetr setup    # libtorch (0.5 GB, once), before a program of your own\n");
 
 function readArguments() {
   const { values, positionals } = parseArgs({

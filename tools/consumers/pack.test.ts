@@ -15,10 +15,13 @@ const tar = (...args: string[]): string => execFileSync("tar", args, { cwd: fold
 const json = (tarball: string, file: string) => JSON.parse(tar("-xOzf", tarball, `package/${file}`));
 const tarballs = () => readdirSync(folder).filter((name) => name.endsWith(".tgz"));
 
+let said = "";
+
 beforeAll(() => {
-  execFileSync(process.execPath, [join(root, "tools/pack.mjs"), folder, "--platform", platform], {
+  said = execFileSync(process.execPath, [join(root, "tools/pack.mjs"), folder, "--platform", platform], {
     cwd: root,
-    stdio: "ignore",
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
   });
 });
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -29,6 +32,19 @@ it("are one for each package, and one for this platform's addon", () => {
     "rfdetr-amp-0.1.0.tgz",
     "rfdetr-torch-0.1.0.tgz",
     `rfdetr-torch-${platform}-0.1.0.tgz`,
+  ]);
+});
+
+it("come with the commands that install them and fetch libtorch", () => {
+  const [install, setup] = said.trimEnd().split("\n").slice(-2);
+  expect(install?.split(" ").slice(2).sort()).toEqual(
+    tarballs()
+      .map((name) => join(folder, name))
+      .sort(),
+  );
+  expect([install, setup]).toEqual([
+    expect.stringMatching(/^npm install /),
+    expect.stringMatching(/^npx rfdetr setup /),
   ]);
 });
 
