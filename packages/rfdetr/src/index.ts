@@ -55,6 +55,7 @@ export { type TrainResult, TrainRun } from "./run/train-run.js";
 export { defineConfig } from "./settings/config-file.js";
 export { resolveSettings } from "./settings/resolve.js";
 export type { TrainOptions, TrainSettings } from "./settings/settings.js";
+export type { AskedThreshold, AskedThresholds } from "./support/asked-thresholds.js";
 export {
   AssignmentError,
   CheckpointError,

@@ -43,7 +43,7 @@ export interface LoadOptions extends ChooseOptions, RuntimeOptions {
 export interface PredictOptions {
   /**
    * Detections with a score above this are reported; default 0.5. By class name, each class has its own; `*` is that
-   * of all others, which is 0.5 if it is left out.
+   * of all others, which is 0.5 if it is left out. The best that are known are {@link RFDETR.thresholds}.
    */
   threshold?: Thresholds;
   /** As in Node; default: as the file was trained. */

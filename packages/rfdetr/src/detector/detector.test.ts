@@ -133,9 +133,13 @@ describe("a detector that predicts", () => {
     await expect(detector.predict(photos[0], { threshold: { cat: 2 } })).rejects.toThrow(
       "by class name, for threshold",
     );
-    await expect(detector.predict(photos[0], { threshold: "best" as never })).rejects.toThrow(
-      /for threshold but received "best": \(await detector\.load\(\)\)\.thresholds are the best that are known$/,
+    await expect(detector.predict(photos[0], { threshold: "bset" as never })).rejects.toThrow(
+      'Expected number from 0 to 1, "best", "best-by-class", or an object of those by class name, for threshold but received "bset"',
     );
+    for (const threshold of ["best", "best-by-class", { cat: "best" }] as const)
+      await expect(detector.predict(photos[0], { threshold })).rejects.toThrow(
+        /^Expected weights with a recorded threshold for threshold "best" but \S+ has none: /,
+      );
   });
 
   it("gives a list for a list", async () => {

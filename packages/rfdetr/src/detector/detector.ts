@@ -187,7 +187,10 @@ export class RFDETR {
    * model with a segmentation head have a `mask` at the size of the image; `rfdetr/masks` reads it.
    * @throws PictureError if the image cannot be read, or downloaded
    * @throws CheckpointError if the weights cannot be loaded
-   * @throws UsageError for a wrong option, or the name of a class that the model does not have
+   * @throws UsageError for a wrong option, the name of a class that the model does not have, or a recorded threshold
+   * that its weights lack
+   * @example
+   * const found = await detector.predict("bird.jpg", { threshold: "best" }); // as the evaluation of the training found
    * @example
    * const signal = AbortSignal.timeout(10_000);
    * const threshold = { "*": 0.5, heron: 0.3 };

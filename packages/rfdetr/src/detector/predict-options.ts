@@ -1,4 +1,5 @@
 // What the options of predict accept.
+import { areAsked, askedTake } from "../support/asked-thresholds.js";
 import {
   abortSignal,
   callback,
@@ -12,18 +13,9 @@ import {
 } from "../support/options.js";
 import { isPlain } from "../support/plain.js";
 import { largestSide, type Shape, sidesOf } from "../support/shape.js";
-import { areThresholds, thresholdsTake } from "../support/thresholds.js";
 
 /** What says how images are resized. */
 export const resizeOptions = { antialias: flag };
-
-/** A share for all, or one for each name. The command takes a word for those that the weights recorded. */
-const shares: OptionKind = {
-  takes: thresholdsTake,
-  fits: areThresholds,
-  remedy: (value) =>
-    typeof value === "string" ? "(await detector.load()).thresholds are the best that are known" : "",
-};
 
 /** Fewer pixels show nothing to a model; a small number is probably meant as a number of tiles. */
 const leastTile = 32;
@@ -55,7 +47,7 @@ const shape: OptionKind = {
 export const predictOptions = {
   tiles: tiling,
   shape,
-  threshold: shares,
+  threshold: { takes: askedTake, fits: areAsked },
   classes: texts,
   maxDetections: count,
   transfer: flag,

@@ -14,7 +14,8 @@ import type { ModelConfig } from "../model/types.js";
 import { checkInputSize } from "../model/variants.js";
 import { listBelow, listDetections, rowNames } from "../onnx/detections.js";
 import type { ImageSource } from "../pictures/picture.js";
-import { NumericsError } from "../support/errors.js";
+import { noRecorded } from "../support/asked-thresholds.js";
+import { NumericsError, UsageError } from "../support/errors.js";
 import { append } from "../support/lists.js";
 import { resolveDevice } from "../support/machine/device.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
@@ -29,12 +30,13 @@ import {
 import type { ReadOptions } from "../weights/types.js";
 import { loadModel, readTrainedPrecision } from "../weights/weights.js";
 import { detectPrepared, prepareImage, prepareSource } from "./prepared-image.js";
-import { checkSelection } from "./selection.js";
+import { checkSelection, withNumbers } from "./selection.js";
 import type {
   DecodedImage,
   DetectOptions,
   HostedModel,
   ImagePrediction,
+  KnownDetectOptions,
   SquareImage,
   SquarePrediction,
 } from "./types.js";
@@ -131,35 +133,37 @@ export class Predictor implements HostedModel {
    * Detects objects in one image.
    * @throws PictureError if the image cannot be decoded
    * @throws NumericsError if the model's results are not finite
-   * @throws UsageError for the name of a class that the model does not have
+   * @throws UsageError for the name of a class that the model does not have, or a recorded threshold that it lacks
    * @throws ModelConfigError for a shape that the model cannot see
    * @throws ConfigError if there is no memory for it
    */
   async detect(image: ImageSource, options: DetectOptions = {}): Promise<ImagePrediction> {
-    this.#check(options);
-    const [found] = await detectPrepared(this, [await prepareSource(this, image, options)], options, 1);
+    const known = this.#check(options);
+    const [found] = await detectPrepared(this, [await prepareSource(this, image, known)], known, 1);
     return found;
   }
 
   /**
    * Detections of one decoded image.
    * @throws NumericsError if the model's results are not finite
-   * @throws UsageError for the name of a class that the model does not have
+   * @throws UsageError for the name of a class that the model does not have, or a recorded threshold that it lacks
    * @throws ModelConfigError for a shape that the model cannot see
    * @throws ConfigError if there is no memory for it
    */
   detectPixels(image: DecodedImage, options: DetectOptions = {}): ImagePrediction {
-    this.#check(options);
-    const { squares, finish } = prepareImage(this, image, options);
+    const known = this.#check(options);
+    const { squares, finish } = prepareImage(this, image, known);
     const found: SquarePrediction[] = [];
-    for (const square of squares) append(found, this.detectSquares([square], lowestThreshold(options), options.shape));
+    for (const square of squares) append(found, this.detectSquares([square], lowestThreshold(known), known.shape));
     return finish(found);
   }
 
-  #check(options: DetectOptions): void {
-    checkSelection(options, this.classNames);
+  #check(options: DetectOptions): KnownDetectOptions {
+    const known = withNumbers(options, this.thresholds, () => new UsageError(noRecorded(this.#name)));
+    checkSelection(known, this.classNames);
     if (options.shape !== undefined) this.checkShape(options.shape);
     this.checkMemory(1, options.shape);
+    return known;
   }
 
   /** A decoded image at the model's size. */

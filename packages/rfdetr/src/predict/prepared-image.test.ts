@@ -6,7 +6,7 @@ import { encodeMask, type Mask, maskBox } from "../masks/mask.js";
 import { blackPng } from "../testing/black-png.js";
 import { detectPrepared, prepareImage, prepareSource } from "./prepared-image.js";
 import { tileBoxes } from "./tiles.js";
-import type { DecodedImage, DetectOptions, SquareImage, SquarePrediction } from "./types.js";
+import type { DecodedImage, KnownDetectOptions, SquareImage, SquarePrediction } from "./types.js";
 
 const toSquare = ({ data, width, height }: DecodedImage): SquareImage => ({ pixels: data, width, height });
 /** Finds a box around the whole of every image, scored by its first byte. Records how many images went together. */
@@ -93,7 +93,7 @@ describe("an image in tiles", () => {
   });
 
   it("has the best that is not reported where nothing is, of the wanted classes", async () => {
-    const found = async (options: DetectOptions) => {
+    const found = async (options: KnownDetectOptions) => {
       const [prediction] = await detectPrepared(finder([]), [prepareImage({ toSquare }, image, options)], options, 8);
       return prediction;
     };

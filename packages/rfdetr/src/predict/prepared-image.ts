@@ -10,9 +10,9 @@ import { bestBelow, select } from "./selection.js";
 import { cutTile, groupTiles, mergeTiles, type TileBox, type Tiling, tileBoxes } from "./tiles.js";
 import type {
   DecodedImage,
-  DetectOptions,
   HostedModel,
   ImagePrediction,
+  KnownDetectOptions,
   SquareImage,
   SquarePrediction,
 } from "./types.js";
@@ -35,7 +35,7 @@ type Resizing = Pick<HostedModel, "toSquare">;
 function reported(
   { width, height, detections: all }: ImagePrediction,
   below: readonly Candidate[],
-  options: DetectOptions,
+  options: KnownDetectOptions,
 ): ImagePrediction {
   const detections = select(all, options);
   const best = detections.length > 0 ? undefined : bestBelow([...all, ...below], options);
@@ -46,7 +46,7 @@ function reported(
 export function prepareImage(
   model: Resizing,
   image: DecodedImage,
-  options: DetectOptions,
+  options: KnownDetectOptions,
 ): PreparedImage<ImagePrediction, Iterable<SquareImage>> {
   const tiling = tilingOf(options);
   if (tiling === undefined)
@@ -70,7 +70,7 @@ export function prepareImage(
 export async function prepareSource(
   model: Resizing,
   source: ImageSource,
-  options: DetectOptions,
+  options: KnownDetectOptions,
   most = fullPixels,
 ): Promise<PreparedImage> {
   const tiling = tilingOf(options);
@@ -110,7 +110,7 @@ export async function prepareSource(
   };
 }
 
-function tilingOf({ tiles }: DetectOptions): Tiling | undefined {
+function tilingOf({ tiles }: KnownDetectOptions): Tiling | undefined {
   return typeof tiles === "number" ? { size: tiles } : tiles;
 }
 
@@ -118,7 +118,7 @@ function* cutTiles(
   model: Resizing,
   image: DecodedImage,
   tiles: readonly TileBox[],
-  options: DetectOptions,
+  options: KnownDetectOptions,
 ): Generator<SquareImage> {
   for (const tile of tiles) yield model.toSquare(cutTile(image, tile), options);
 }
@@ -130,7 +130,7 @@ function joinTiles(
   tiling: Tiling,
   cut: Size,
   { width, height }: Size,
-  options: DetectOptions,
+  options: KnownDetectOptions,
 ): ImagePrediction {
   const perTile = found.map(({ detections }) => detections);
   const merged = mergeTiles(perTile, tiles, tiling);
@@ -151,7 +151,7 @@ function joinTiles(
 export async function detectPrepared<Result>(
   model: Pick<HostedModel, "detectSquares">,
   images: readonly PreparedImage<Result>[],
-  options: DetectOptions,
+  options: KnownDetectOptions,
   together: number,
   signal?: AbortSignal,
 ): Promise<Result[]> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Detection } from "../model/types.js";
 import { lowestThreshold } from "../support/thresholds.js";
-import { bestBelow, checkSelection, type Selection, select } from "./selection.js";
+import { bestBelow, checkSelection, type KnownSelection, select } from "./selection.js";
 
 const names = ["cat", "dog", "bird"];
 const detections: Detection[] = [0.9, 0.8, 0.7, 0.6, 0.4, 0.2].map((score, i) => ({
@@ -10,10 +10,10 @@ const detections: Detection[] = [0.9, 0.8, 0.7, 0.6, 0.4, 0.2].map((score, i) =>
   classId: i % 3,
   className: names[i % 3],
 }));
-const kept = (selection: Selection) => select(detections, selection).map(({ score }) => score);
+const kept = (selection: KnownSelection) => select(detections, selection).map(({ score }) => score);
 
 describe("a selection of detections", () => {
-  it.each<[Selection, number[], number]>([
+  it.each<[KnownSelection, number[], number]>([
     [{}, [0.9, 0.8, 0.7, 0.6], 0.5],
     [{ threshold: 0.8 }, [0.9], 0.8],
     [{ threshold: { dog: 0.3 } }, [0.9, 0.8, 0.7, 0.6, 0.4], 0.3],
@@ -30,7 +30,7 @@ describe("a selection of detections", () => {
   });
 
   it("has the best of what is not reported, of the wanted classes, with its threshold", () => {
-    const below = (selection: Selection) => bestBelow(detections, selection);
+    const below = (selection: KnownSelection) => bestBelow(detections, selection);
     expect(below({ threshold: 0.95 })).toEqual({ classId: 0, className: "cat", score: 0.9, threshold: 0.95 });
     expect(below({ threshold: { "*": 0.95, dog: 0.85 }, classes: ["dog", "bird"] })).toEqual({
       classId: 1,

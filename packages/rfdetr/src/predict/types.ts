@@ -7,7 +7,7 @@ import type { BestBelow, Candidate } from "../onnx/detections.js";
 import type { RecordedThresholds } from "../support/recorded-thresholds.js";
 import type { Shape } from "../support/shape.js";
 import type { ClassNumbering } from "../weights/classes/class-numbering.js";
-import type { Selection } from "./selection.js";
+import type { KnownSelection, Selection } from "./selection.js";
 import type { Tiling } from "./tiles.js";
 
 /** Which detections are reported, and how images are resized. */
@@ -26,6 +26,9 @@ export interface DetectOptions extends ResizeOptions, Selection {
    */
   shape?: Shape;
 }
+
+/** The same, with thresholds as numbers. */
+export type KnownDetectOptions = Omit<DetectOptions, "threshold"> & Pick<KnownSelection, "threshold">;
 
 /** Detections of an image and its size in pixels. */
 export interface ImagePrediction {

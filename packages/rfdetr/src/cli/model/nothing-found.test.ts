@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Selection } from "../../predict/selection.js";
+import type { KnownSelection } from "../../predict/selection.js";
 import { NothingFound } from "./nothing-found.js";
 
 const below = (score: number, className = "cat", threshold = 0.5) => ({
@@ -9,7 +9,7 @@ const below = (score: number, className = "cat", threshold = 0.5) => ({
 const found = { detections: [{}] };
 
 /** What is said of images, whose names are letters. */
-function said(images: Parameters<NothingFound["add"]>[1][], selection: Selection = {}): string | null {
+function said(images: Parameters<NothingFound["add"]>[1][], selection: KnownSelection = {}): string | null {
   const nothing = new NothingFound("images", selection);
   for (const [i, image] of images.entries()) nothing.add(`${"abc"[i]}.jpg`, image);
   return nothing.inWords();

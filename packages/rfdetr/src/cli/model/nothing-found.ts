@@ -1,6 +1,6 @@
 // Why `rfdetr predict` reports nothing: the best score that was not above its threshold.
 import type { BestBelow } from "../../onnx/detections.js";
-import type { Selection } from "../../predict/selection.js";
+import type { KnownSelection } from "../../predict/selection.js";
 import type { ImagePrediction } from "../../predict/types.js";
 import { grouped, shellWord } from "../../support/format.js";
 import type { Console } from "../console/console.js";
@@ -17,7 +17,7 @@ export class NothingFound {
   /** @param many what is counted: `images` or `frames` */
   constructor(
     readonly many: string,
-    readonly selection: Selection,
+    readonly selection: Pick<KnownSelection, "classes" | "threshold">,
   ) {}
 
   /** Whether nothing was found at all. */

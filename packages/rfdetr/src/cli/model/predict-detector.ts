@@ -1,20 +1,20 @@
 // The detector of `rfdetr predict`, with the thresholds that the command line asks for.
 import type { NumberFormatName } from "@rfdetr/amp/names";
 import { RFDETR } from "../../detector/detector.js";
-import { isExported } from "../../onnx/exported-model.js";
-import { describeHead } from "../../onnx/onnx-head.js";
-import type { Selection } from "../../predict/selection.js";
-import { recordedAP50 } from "../../support/recorded-thresholds.js";
+import { evaluatedAP50 } from "../../predict/known-options.js";
+import { type AskedThresholds, asksForBest, noRecorded, thresholdsOf } from "../../support/asked-thresholds.js";
+import { UsageError } from "../../support/errors.js";
+import type { Thresholds } from "../../support/thresholds.js";
 import type { Console } from "../console/console.js";
 import { type precisions, reading, showNumberFormat, type WeightsFlags, weightsPath } from "../context.js";
-import { asksForBest, type ThresholdRequest, thresholdInWords, thresholdsOf } from "./thresholds.js";
+import { optionText, thresholdInWords } from "./thresholds.js";
 
 /** What the command line asks of a detector. */
 export interface DetectorRequest {
   precision: (typeof precisions)[number];
   /** Null for none; absent for that of the training. */
   numberFormat?: NumberFormatName | null;
-  threshold: ThresholdRequest;
+  threshold: AskedThresholds;
   /** Whether pictures are drawn. */
   draws: boolean;
 }
@@ -27,7 +27,7 @@ export async function openDetector(
   console: Console,
   flags: WeightsFlags & { weights: string; device: string },
   { threshold: request, draws, ...asked }: DetectorRequest,
-): Promise<{ detector: RFDETR; threshold: NonNullable<Selection["threshold"]> }> {
+): Promise<{ detector: RFDETR; threshold: Thresholds }> {
   const options = { ...asked, device: flags.device, ...reading(console, flags) };
   const weights = await weightsPath(console, flags.weights);
   const detector = await RFDETR.load(weights, options);
@@ -35,7 +35,11 @@ export async function openDetector(
     const { thresholds, numberFormat } = await detector.load();
     showNumberFormat(console, numberFormat);
     const AP50 = thresholds === null && asksForBest(request) ? await evaluatedAP50(weights) : null;
-    const threshold = thresholdsOf(request, thresholds, flags.weights, AP50);
+    const threshold = thresholdsOf(
+      request,
+      thresholds,
+      () => new UsageError(noRecorded(flags.weights, AP50, optionText)),
+    );
     if (asksForBest(request)) console.fact(`threshold as recorded in training: ${thresholdInWords(threshold)}`);
     const { fontWarning } = await import("../../pictures/drawing/lettering.js");
     const fonts = draws ? await fontWarning(detector.classNames ?? []) : null;
@@ -45,12 +49,4 @@ export async function openDetector(
     await detector.dispose();
     throw error;
   }
-}
-
-/** AP50 in the metadata of weights or of an exported file, which needs no libtorch. @internal for tests */
-export async function evaluatedAP50(weights: string): Promise<number | null> {
-  if (isExported(weights)) return describeHead(weights)?.AP50 ?? null;
-  if (!weights.endsWith(".safetensors")) return null;
-  const { readSafetensorsHeader } = await import("@rfdetr/torch");
-  return recordedAP50(readSafetensorsHeader(weights).metadata);
 }

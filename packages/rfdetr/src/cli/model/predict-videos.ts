@@ -7,7 +7,7 @@ import { videoNames } from "../../predict/outputs/output-names.js";
 import { OutputFolder } from "../../predict/outputs/outputs.js";
 import { frameResult } from "../../predict/outputs/result-formats.js";
 import type { PredictManyOptions } from "../../predict/predictions.js";
-import { bestBelow } from "../../predict/selection.js";
+import { bestBelow, type KnownSelection } from "../../predict/selection.js";
 import { type TrackedDetection, track } from "../../predict/tracking/tracker.js";
 import { type VideoFrame, type VideoOptions, video } from "../../predict/video/video.js";
 import { fileNameOf, isVideoFile, shownVideo } from "../../predict/video/video-name.js";
@@ -32,6 +32,9 @@ export interface VideoTask {
   track: boolean;
   frames: Pick<VideoOptions, "every" | "start" | "end">;
 }
+
+/** Options with thresholds as numbers. */
+type KnownOptions = PredictManyOptions & Pick<KnownSelection, "threshold">;
 
 /** What became of the videos. */
 export interface VideoOutcome {
@@ -90,7 +93,7 @@ interface VideoOutput {
 export async function predictVideos(
   detector: RFDETR,
   names: readonly string[],
-  options: PredictManyOptions,
+  options: KnownOptions,
   task: VideoTask,
   { output, console }: { output: VideoOutput; console: Console },
 ): Promise<VideoOutcome> {
@@ -172,7 +175,7 @@ type FramePrediction = {
 async function* framesOf(
   detector: RFDETR,
   name: string,
-  { threshold = 0.5, ...options }: PredictManyOptions,
+  { threshold = 0.5, ...options }: KnownOptions,
   task: VideoTask,
 ): AsyncGenerator<FramePrediction> {
   const { autoOrient } = options;

@@ -23,6 +23,8 @@ beforeAll(async () => {
   const config = resolveModel("tiny", { numClasses: 2 });
   const tensors = scope(() => new RFDETRModel(config)).stateDict();
   saveWeights(weights, tensors, { classNames: ["cat", "dog"], config });
+  const evaluated = { thresholds: '{"*":1,"dog":0}' };
+  saveWeights(join(folder, "evaluated.safetensors"), tensors, { classNames: ["cat", "dog"], config, extra: evaluated });
   for (const tensor of tensors.values()) tensor.dispose();
   photo = await sharp({ create: { width: 90, height: 60, channels: 3, background: "#c84" } })
     .jpeg()
@@ -111,6 +113,24 @@ describe("the models of the prediction thread", () => {
     expect(some.detections).toEqual(dogs.slice(0, 3));
     await expect(host.detect(key, [photo], { classes: ["dgo"] })).rejects.toThrow("did you mean dog?");
     await host.free(key);
+  });
+
+  it("take the thresholds that their weights recorded, and refuse them of weights without", async () => {
+    const host = new ModelHost();
+    const evaluated = join(folder, "evaluated.safetensors");
+    const { key } = await host.load({ ...request(), weights: evaluated });
+    const none = await host.load(request());
+    for (const [threshold, meant] of [
+      ["best", 1],
+      ["best-by-class", { "*": 1, dog: 0 }],
+      [{ dog: "best" }, { dog: 0 }],
+    ] as const) {
+      const found = await host.detect(key, [photo], { threshold });
+      expect(found).toEqual(await host.detect(key, [photo], { threshold: meant }));
+      expect((found[0] as ImagePrediction).detections.length > 0).toBe(meant !== 1);
+      await expect(host.detect(none.key, [photo], { threshold })).rejects.toThrow(`"best" but ${weights} has none`);
+    }
+    for (const each of [key, none.key]) await host.free(each);
   });
 
   it("drop a request that was cancelled, and answer those around it", async () => {

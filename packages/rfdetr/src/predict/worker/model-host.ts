@@ -4,11 +4,21 @@ import { isExported } from "../../onnx/exported-model.js";
 import type { ImageSource } from "../../pictures/picture.js";
 import { packError, type SentError } from "../../support/error-transfer.js";
 import { InternalError } from "../../support/errors.js";
+import { knownOptions } from "../known-options.js";
 import { detectPrepared, type PreparedImage, prepareSource } from "../prepared-image.js";
 import { checkSelection } from "../selection.js";
-import type { DetectOptions, HostedModel, ImagePrediction, ModelInfo, ModelRequest } from "../types.js";
+import type {
+  DetectOptions,
+  HostedModel,
+  ImagePrediction,
+  KnownDetectOptions,
+  ModelInfo,
+  ModelRequest,
+} from "../types.js";
 
 interface Hosted {
+  /** The file of the model. */
+  weights: string;
   predictor: HostedModel;
   warnings: readonly string[];
 }
@@ -48,17 +58,18 @@ export class ModelHost {
    * @param signal drops the request, unless its images are in the model already
    * @returns for each image what was found, or why it cannot be read
    * @throws NumericsError if the model's results are not finite
-   * @throws UsageError for the name of a class that the model does not have
+   * @throws UsageError for the name of a class that the model does not have, or a recorded threshold that it lacks
    * @throws ModelConfigError for a shape that the model cannot see
    * @throws ConfigError if there is no memory for the batch
    */
   async detect(
     key: string,
     images: readonly ImageSource[],
-    options: DetectOptions,
+    asked: DetectOptions,
     signal?: AbortSignal,
   ): Promise<(ImagePrediction | SentError)[]> {
-    const { predictor } = await this.#model(key).hosted;
+    const { predictor, weights } = await this.#model(key).hosted;
+    const options = await knownOptions(asked, predictor.info.thresholds, weights);
     checkSelection(options, predictor.info.classNames);
     if (options.shape !== undefined) predictor.checkShape(options.shape);
     predictor.checkMemory(images.length, options.shape);
@@ -102,12 +113,12 @@ async function open(request: ModelRequest): Promise<Hosted> {
   const warnings: string[] = [];
   if (isExported(request.weights)) {
     const { OnnxPredictor } = await import("./onnx-predictor.js");
-    return { predictor: await OnnxPredictor.load(request), warnings };
+    return { weights: request.weights, predictor: await OnnxPredictor.load(request), warnings };
   }
   const { Predictor } = await import("../predict.js");
   const { classNumbering, weights } = request;
   const reading = { classNumbering, warn: (message: string) => void warnings.push(message) };
-  return { predictor: Predictor.load(weights, { ...request, reading }), warnings };
+  return { weights, predictor: Predictor.load(weights, { ...request, reading }), warnings };
 }
 
 /** An image that is ready for a model. It may turn out on the way that it cannot be read. */
@@ -117,7 +128,7 @@ type Prepared = PreparedImage<ImagePrediction | SentError>;
 async function prepare(
   predictor: HostedModel,
   images: readonly ImageSource[],
-  options: DetectOptions,
+  options: KnownDetectOptions,
 ): Promise<(Prepared | SentError)[]> {
   const prepared: (Prepared | SentError)[] = [];
   for (let at = 0; at < images.length; at += decodedTogether)
