@@ -201,8 +201,13 @@ describe("the examples", () => {
     expect(await ended(child)).toBe(0);
   });
 
-  it("show tensors and casts without a detector", () => {
+  it("show tensors without a detector", () => {
     expect(run("tensors.mjs")).toContain("step 500: mean squared error");
-    expect(run("casts.mjs")).toContain("linear");
+  });
+
+  it("show the casts that doctor shows, by the same names and dtypes", () => {
+    const casts = run("casts.mjs");
+    expect(casts).toMatch(/^linear +bfloat16 +bfloat16 +lower /m);
+    expect(command("doctor", "--model", "demo", "--casts", "--device", "cpu").toString()).toContain(casts);
   });
 });
