@@ -3,6 +3,7 @@
 // Trains on images that a program makes: coloured squares, drawn here. Rows may as well come from a database, a queue
 // or an archive. node examples/custom-dataset.mjs tiny 20
 import { RFDETR } from "rfdetr";
+import "./errors.mjs";
 
 const [model = "tiny", epochs = "20"] = process.argv.slice(2);
 const side = 96;

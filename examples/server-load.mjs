@@ -3,11 +3,19 @@
 // Sixteen clients, each of which sends its next image when it has its answer, and one that asks for /health all the
 // while: node examples/server-load.mjs http://127.0.0.1:8080 bird.jpg 20
 // One whose image is not taken tries again when the server says.
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
 const [address = "http://127.0.0.1:8080", file = "bird.jpg", requests = "20"] = process.argv.slice(2);
 const clients = 16;
+/** @param {string} why @returns {never} */
+function fail(why) {
+  console.error(why);
+  process.exit(1);
+}
+if (!(Number(requests) > 0)) fail(`Expected a number of requests of each client but received ${requests}`);
+if (!statSync(file, { throwIfNoEntry: false })?.isFile())
+  fail(`Expected an image to send but ${file} is no file: give one as the second argument`);
 const image = readFileSync(file);
 /** @type {number[]} */
 const detecting = [];
@@ -19,7 +27,9 @@ const answers = {};
 /** @param {string} path @param {RequestInit} options @param {number[]} times */
 async function timed(path, options, times) {
   const begin = performance.now();
-  const response = await fetch(address + path, options);
+  const response = await fetch(address + path, options).catch(({ message, cause }) =>
+    fail(`Expected a server at ${address} but ${cause?.message ?? message}: start it with node examples/server.mjs`),
+  );
   await response.arrayBuffer();
   if (response.ok) times.push(performance.now() - begin);
   return response;

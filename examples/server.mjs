@@ -1,21 +1,20 @@
 #!/usr/bin/env node
 // @ts-check
 // Detection as an HTTP service with hono: node examples/server.mjs runs/nano/weights/best.safetensors 8080
-//   curl --data-binary @bird.jpg 'http://127.0.0.1:8080/detect?threshold=0.4'
+//   curl --data-binary @bird.jpg 'http://127.0.0.1:8080/detect?threshold=0.4'    # or best: as the training found
 import net from "node:net";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { PictureError, RFDETR, UsageError } from "rfdetr";
+import { fail } from "./errors.mjs";
 
 const [weights = "nano", port = "8080", most = "64"] = process.argv.slice(2);
 const megabytes = 20;
-/** @param {string} why @returns {never} */
-const fail = (why) => {
-  console.error(why);
-  process.exit(1);
-};
-const detector = await RFDETR.load(weights).catch((error) => fail(error.message));
+if (!(Number(port) >= 0 && Number(port) < 65536 && Number.isInteger(Number(port))))
+  fail(`Expected a port, 0 to 65535, as the second argument but received ${port}`);
+if (!(Number(most) > 0)) fail(`Expected how many requests may wait as the third argument but received ${most}`);
+const detector = await RFDETR.load(weights);
 const app = new Hono();
 /** Requests without an answer: each holds an image of up to 20 MB in memory. */
 let waiting = 0;
@@ -51,7 +50,9 @@ const onError = (/** @type {import("hono").Context} */ context) =>
   context.json({ error: `Expected an image of at most ${megabytes} MB` }, 413);
 
 app.post("/detect", bodyLimit({ maxSize: megabytes * 1e6, onError }), async (context) => {
-  const threshold = Number(context.req.query("threshold") ?? 0.5);
+  const asked = context.req.query("threshold") ?? 0.5;
+  // Words are left to the detector: it knows best and best-by-class, and refuses others.
+  const threshold = Number.isNaN(Number(asked)) ? /** @type {"best"} */ (asked) : Number(asked);
   const image = await context.req.arrayBuffer();
   // Bytes, never a path or an address from a stranger; nobody computes for a client that has gone.
   const { signal } = context.req.raw;

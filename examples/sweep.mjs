@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { RFDETR } from "rfdetr";
 import { readRun, writeReport } from "rfdetr/report";
+import "./errors.mjs";
 
 const [data = "birds/", model = "nano", epochs = "10", folder = "runs/sweep", rates = "5e-5,1e-4,2e-4", seeds = "0,1"] =
   process.argv.slice(2);

@@ -2,6 +2,7 @@
 // @ts-check
 // Trains, evaluates and detects in ten lines: node examples/train.mjs birds/ nano 50
 import { RFDETR } from "rfdetr";
+import "./errors.mjs";
 
 const [data = "birds/", model = "nano", epochs = "50"] = process.argv.slice(2);
 const detector = await RFDETR.create(model);

@@ -6,12 +6,15 @@
 // A picture may still be written while it is found: it is taken when its size and time have not changed between two
 // looks, and once more if it does not decode and has changed since. Looking is used rather than the events of the
 // system: it works on network folders, and misses nothing.
-import { readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { RFDETR, RfdetrError } from "rfdetr";
+import { fail } from "./errors.mjs";
 
 const [folder = "inbox/", weights = "nano", every = "1000"] = process.argv.slice(2);
+if (!existsSync(folder)) fail(`Expected a folder to watch but ${folder} does not exist`);
+if (!(Number(every) > 0)) fail(`Expected milliseconds between two looks but received ${every}`);
 const detector = await RFDETR.load(weights);
 /** @type {Map<string, string>} how each picture looked the last time */
 const seen = new Map();

@@ -90,12 +90,31 @@ describe("the examples", () => {
     expect(run("sweep.mjs", data, "tiny", "1", out, "1e-4,2e-4")).toBe(said);
   });
 
-  it("say in a sentence that there are no such weights", () => {
-    const { status, stderr } = spawnSync(process.execPath, [place("server.mjs"), "none.safetensors", "0"], {
+  it.each([
+    ["train.mjs none/ tiny", "Expected a dataset folder but none/ does not exist"],
+    ["train.mjs birds tniy", "for the model but received tniy: did you mean tiny?"],
+    ["train.mjs birds tiny many", "Expected positive integer for epochs but received"],
+    ["custom-dataset.mjs tniy", "did you mean tiny?"],
+    ["sweep.mjs none/ tiny 1", "Expected a dataset folder but none/ does not exist"],
+    ["sweep.mjs birds tiny 1 rates fast", "for lr but received"],
+    ["server.mjs none.safetensors 0", "The weights none.safetensors do not exist: "],
+    ["server.mjs nano http", "Expected a port, 0 to 65535, as the second argument but received http"],
+    ["server.mjs nano 0 all", "Expected how many requests may wait as the third argument but received all"],
+    ["server-load.mjs", "Expected an image to send but bird.jpg is no file: give one as the second argument"],
+    ["server-load.mjs http://127.0.0.1:9 PICTURE", "Expected a server at http://127.0.0.1:9 but "],
+    ["server-load.mjs nowhere PICTURE", "Expected a server at nowhere but "],
+    ["server-load.mjs nowhere PICTURE all", "Expected a number of requests of each client but received all"],
+    ["watch-folder.mjs none/", "Expected a folder to watch but none/ does not exist"],
+    ["watch-folder.mjs birds nano often", "Expected milliseconds between two looks but received often"],
+    ["watch-folder.mjs birds none.safetensors", "The weights none.safetensors do not exist: "],
+  ])("end a wrong call with one sentence: %s", (call, sentence) => {
+    const [name, ...args] = call.replace("PICTURE", "birds/valid/valid-00000.jpg").split(" ");
+    const { status, stdout, stderr } = spawnSync(process.execPath, [place(name), ...args], {
       cwd: folder,
       encoding: "utf8",
     });
-    expect([status, stderr]).toEqual([1, expect.stringMatching(/^The weights none\.safetensors do not exist: .*\n$/)]);
+    expect([status, stdout, stderr]).toEqual([1, "", expect.stringMatching(/^[^\n]+\n$/)]);
+    expect(stderr).toContain(sentence);
   });
 
   it("say in a sentence that the port is taken, and what to do", async () => {
@@ -123,7 +142,8 @@ describe("the examples", () => {
     for (const [answer, status, error] of [
       [await post("no image"), 400, /^Expected an image/],
       [await post(new Uint8Array(0)), 400, /image/],
-      [await post(readFileSync(picture), "?threshold=high"), 400, /threshold/],
+      [await post(readFileSync(picture), "?threshold=high"), 400, /for threshold but received "high"/],
+      [await post(readFileSync(picture), "?threshold=best"), 400, /^Expected weights with a recorded threshold/],
       [await post(new Uint8Array(21e6)), 413, /at most 20 MB/],
     ] as const)
       expect([answer.status, await answer.json()]).toEqual([status, { error: expect.stringMatching(error) }]);
