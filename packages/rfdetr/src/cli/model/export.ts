@@ -1,5 +1,6 @@
 // `rfdetr export`
 
+import type { Precision } from "@rfdetr/amp";
 import { formatBytes } from "@rfdetr/amp/text";
 import type { Command } from "commander";
 import type { ExportOptions, ExportResult } from "../../export/export-onnx.js";
@@ -27,7 +28,7 @@ import {
   withWeightsFlags,
 } from "../context.js";
 import { cleanedUp } from "../signals.js";
-import { proofFields } from "./proof-fields.js";
+import { predictField, proofFields } from "./proof-fields.js";
 
 interface ExportFlags extends OutputFlags, WeightsFlags {
   weights: string;
@@ -111,7 +112,7 @@ async function exportCommand(flags: ExportFlags): Promise<number> {
     () => exportInThread(options, { warn, onBadImage, progress: showProgress(console, flags.report) }),
   );
   console.end();
-  show(console, result, flags);
+  show(console, result, flags, await predictedIn(weights));
   return leftOut > 0 ? exit.partial : exit.done;
 }
 
@@ -133,7 +134,16 @@ function progressText(...[doing, done, total]: Parameters<NonNullable<ExportOpti
     : `proving on image ${done}/${total}`;
 }
 
-function show(console: Console, result: ExportResult, { data, report }: ExportFlags): void {
+/** What `predict` runs weights in by default. */
+async function predictedIn(weights: string): Promise<Precision> {
+  const { resolveTrained } = await import("../../weights/trained-precision.js");
+  const { readTrainedPrecision } = await import("../../weights/weights.js");
+  const { resolveDevice } = await import("../../support/machine/device.js");
+  return resolveTrained("auto", readTrainedPrecision(weights), resolveDevice("auto")).precision;
+}
+
+/** @param predicted what `predict` runs the weights in by default */
+function show(console: Console, result: ExportResult, { data, report }: ExportFlags, predicted: Precision): void {
   const { out, opset, precision, bytes, nodes, islands, proof, drift } = result;
   if (console.json)
     console.data({
@@ -166,5 +176,9 @@ function show(console: Console, result: ExportResult, { data, report }: ExportFl
     return;
   }
   const images = `${counted(proof.images, "image")} ${data === undefined ? "that were drawn: give your own with --data" : `of ${shownPath(data)}`}`;
-  console.fields([["proof", `onnxruntime against the weights in float32, on ${images}`], ...proofFields(proof)]);
+  console.fields([
+    ["proof", `onnxruntime against the weights in float32, on ${images}`],
+    ...proofFields(proof),
+    ...predictField(predicted),
+  ]);
 }

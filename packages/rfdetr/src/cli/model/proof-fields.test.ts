@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { ExportProof } from "../../onnx/metadata.js";
-import { proofFields } from "./proof-fields.js";
+import { predictField, proofFields } from "./proof-fields.js";
 
 const proof: ExportProof = { images: 2, max_box_error_px: 0.01, max_score_error: 1e-5, flips: 0, threshold: 0.5 };
 const lines = (more: Partial<ExportProof>) => new Map(proofFields({ ...proof, ...more }));
@@ -43,4 +43,13 @@ it("has AP of masks before that of boxes where there are masks", () => {
 
 it("shows no figure where the images have no objects", () => {
   expect(lines({ AP: { export: -1, ours: -1 } }).get("AP")).toBe("–; the weights, in float32: –");
+});
+
+it("says that predict runs the weights in another precision than the proof, and nothing where it is the same", () => {
+  const [[name, ...text]] = predictField("bf16-mixed");
+  expect([name, text.join("; ").replaceAll("\ufdd1", " ")]).toEqual([
+    "predict",
+    "runs the weights in bf16-mixed by default, as val does: detections near a threshold are others than the file's; --precision 32-true gives those of the proof, and rfdetr doctor --weights FILE --data DIR counts what changes",
+  ]);
+  expect(predictField("32-true")).toEqual([]);
 });

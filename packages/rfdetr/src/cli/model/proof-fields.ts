@@ -1,9 +1,10 @@
 // What the proof of an exported file shows, for people.
 
+import type { Precision } from "@rfdetr/amp/names";
 import { exceptions } from "../../export/export-precisions.js";
 import { fewest, leastScore } from "../../export/proof/compared-queries.js";
 import type { ExportProof, ProofFigure } from "../../onnx/metadata.js";
-import { counted, fraction, grouped } from "../../support/format.js";
+import { counted, fraction, grouped, unbroken } from "../../support/format.js";
 
 /** The lines of a proof, each a name and what it says. As in `val`, AP of masks stands before AP of boxes. */
 export function proofFields(proof: ExportProof): (readonly [name: string, text: string])[] {
@@ -24,6 +25,21 @@ export function proofFields(proof: ExportProof): (readonly [name: string, text: 
     ],
     ...figure("mask AP", maskAP),
     ...figure(masks ? "box AP" : "AP", AP),
+  ];
+}
+
+/**
+ * Says that `predict` runs the weights in another precision than the proof: their detections differ from the file's.
+ * @param precision that predict takes by default
+ */
+export function predictField(precision: Precision): (readonly [name: string, ...lines: string[]])[] {
+  if (precision === "32-true") return [];
+  return [
+    [
+      "predict",
+      `runs the weights in ${precision} by default, as val does: detections near a threshold are others than the file's`,
+      `${unbroken("--precision 32-true")} gives those of the proof, and ${unbroken("rfdetr doctor --weights FILE --data DIR")} counts what changes`,
+    ],
   ];
 }
 
