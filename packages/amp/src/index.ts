@@ -30,11 +30,12 @@ export {
   calibrate,
   roundsFor,
 } from "./observers/calibrate.js";
+export type { MeasuredSpeed } from "./observers/calibrated-precision.js";
 export { CastMap, type CastMapRow, type CastRow } from "./observers/cast-map.js";
 export { type ChoiceAgreement, Choices } from "./observers/choices.js";
 export { compareModules, type ModuleError, worstModules } from "./observers/compare-modules.js";
 export { Monitor, UpdateProbe, type WatchedStep } from "./observers/monitor.js";
-export { recommend } from "./observers/recommend.js";
+export { recommend, roundsDisagree, speedInWords } from "./observers/recommend.js";
 export { type Replay, replay } from "./observers/replay.js";
 export {
   autoTable,

@@ -14,6 +14,9 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toPrecision(3)} ${units[unit]}`;
 }
 
+/** A cosine with the digits of tables, so that sentences quote what stands there: `0.99998`. */
+export const cosineText = (cosine: number): string => cosine.toFixed(5);
+
 /** Characters that take two columns: East Asian ones, and most emoji. */
 const wide =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;

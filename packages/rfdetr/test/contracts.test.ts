@@ -155,7 +155,18 @@ describe("JSON of", () => {
 
 describe("JSON of doctor", () => {
   it("has ratios against 32-true in the same run, and the modes of evaluation with their dtypes", () => {
-    const { result } = json("doctor", ...weights, "--data", "birds", "--images", "2", "--batch", "2");
+    const { result } = json(
+      "doctor",
+      ...weights,
+      "--data",
+      "birds",
+      "--images",
+      "2",
+      "--batch",
+      "2",
+      "--threshold",
+      "0.2",
+    );
     const [exact, ...low] = result.precisions;
     expect(exact).toMatchObject({ precision: "32-true", speedup: 1, memory_ratio: 1 });
     const ways = result.memory.map(({ way }: { way: string }) => way);
@@ -172,9 +183,18 @@ describe("JSON of doctor", () => {
     }
     const modes = result.evaluation.map(({ mode }: { mode: string }) => mode);
     expect(modes).toEqual(["fp32", "autocast", "fp16_eval", "whole_model_half", "whole_model_bfloat16"]);
-    for (const each of result.evaluation)
+    for (const each of result.evaluation) {
       for (const key of ["box_error_px", "score_error", "AP", "milliseconds", "dtype", "weight_bytes", "copy_bytes"])
         expect(each).toHaveProperty(key);
+      for (const key of ["score_error_max", "speedup", "speedup_range"]) expect(each).toHaveProperty(key);
+      const { only_reference, only_found, ...counts } = each.at_threshold;
+      expect(counts).toMatchObject({ threshold: 0.2, reference: expect.any(Number), found: expect.any(Number) });
+      const sum = (key: string) =>
+        counts.images.reduce((all: number, image: Record<string, number>) => all + image[key], 0);
+      expect([sum("only_reference"), sum("only_found")]).toEqual([only_reference, only_found]);
+    }
+    // That of the training of these weights, which val and predict take.
+    expect(result.evaluation_precision).toBe("32-true");
   });
 
   it("has its promised keys with --casts too, which measures no precisions and so refuses what needs them", () => {
@@ -186,6 +206,10 @@ describe("JSON of doctor", () => {
         rule: expect.stringMatching(/^(lower|fp32|widest|keep)$/),
         reason: expect.any(String),
       });
+    expect(json("doctor", "--model", "tiny", "--threshold", "0.2")).toMatchObject({
+      status: 2,
+      result: { error: { code: "ERR_USAGE", message: expect.stringContaining("random weights find nothing") } },
+    });
     for (const flags of [["--write", "settings.json"], ["--formats"]])
       expect(json("doctor", ...weights, "--casts", ...flags)).toMatchObject({
         status: 2,

@@ -5,7 +5,7 @@ import type { Precision } from "../names.js";
 import { calibrate, roundsFor } from "./calibrate.js";
 import type { CalibratedPrecision } from "./calibrated-precision.js";
 import { compareModules, worstModules } from "./compare-modules.js";
-import { recommend } from "./recommend.js";
+import { recommend, roundsDisagree } from "./recommend.js";
 
 class Dropout extends nn.Module {
   override forward(x: Tensor): Tensor {
@@ -164,13 +164,17 @@ describe("recommendation", () => {
     expect(best(row("bf16-mixed", { speedup: 2, rounding_cosine: 0.5 }))).toEqual({
       undecided: false,
       precision: "32-true",
-      reason: "measured here: bf16-mixed changes the direction of the gradient (cosine 0.500)",
+      reason: "measured here: bf16-mixed changes the direction of the gradient (cosine 0.50000)",
     });
   });
-  it("goes by rounding, and not by choices among values that are nearly equal", () => {
+  it("goes by rounding, and not by choices among values that are nearly equal, and says both to the table's digits", () => {
     const choices = [{ path: "ranking", operator: "topk", places: 4, same: 2 }];
-    expect(best(row("bf16-mixed", { speedup: 2, gradient_cosine: 0.5, choices })).reason).toBe(
-      "measured here: 2.00 times as fast as 32-true with 100 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.0000 at the same choices)",
+    const cosines = { rounding_cosine: 0.99998, gradient_cosine: 0.9982 };
+    expect(best(row("bf16-mixed", { speedup: 2, ...cosines, choices })).reason).toBe(
+      "measured here: 2.00 times as fast as 32-true with 100 % of its peak tensor memory; its gradient agrees with the exact one (cosine 0.99998 at the same choices, 0.99820 with its own)",
+    );
+    expect(best(row("bf16-mixed", { speedup: 2, rounding_cosine: 0.9796, gradient_cosine: 0.5, choices })).reason).toBe(
+      "measured here: bf16-mixed changes the direction of the gradient (cosine 0.97960 at the same choices, 0.50000 with its own)",
     );
   });
   it("is 32-true where low precision gains nothing", () => {
@@ -190,7 +194,7 @@ describe("recommendation", () => {
       undecided: true,
       precision: "bf16-mixed",
       reason:
-        "measured here, but rounds disagree: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.0000)",
+        "measured here, but rounds disagree: 0.79 (0.66 to 0.97 by round) times as fast as 32-true with 73 % of its peak tensor memory; its gradient agrees with the exact one (cosine 1.00000)",
     });
     expect(recommend([row("32-true"), busy, other], "bf16-mixed").precision).toBe("bf16-mixed");
     expect(best(busy).precision).toBe("32-true");
@@ -202,6 +206,11 @@ describe("recommendation", () => {
     expect([undecided(0.94, 1.05), undecided(0.96, 1.6)]).toEqual([false, false]);
     const wrong = row("bf16-mixed", { speedup_range: [0.63, 1.49], nonfinite: true });
     expect(best(wrong).undecided).toBe(false);
+  });
+  it("judges any claim about a speed so", () => {
+    const faster = (speedup: number) => speedup > 1.1;
+    const rounds = (...speedup_range: [number, number]) => roundsDisagree({ speedup: 1, speedup_range }, faster);
+    expect([rounds(0.7, 1.4), rounds(0.7, 1.1), rounds(1, 1.2), rounds(1.2, 2)]).toEqual([true, false, false, false]);
   });
   it("leaves the default where every round has another faster, or the default not worth it", () => {
     const slow = row("bf16-mixed", { speedup: 0.8, speedup_range: [0.78, 0.81], memory_ratio: 0.7 });

@@ -3,15 +3,19 @@ import type { Precision } from "../names.js";
 import type { ChoiceAgreement } from "./choices.js";
 import type { ModuleError } from "./compare-modules.js";
 
-/** What was measured of one precision. Ratios are relative to `32-true` of the same run, errors to float64. */
-export interface CalibratedPrecision {
-  precision: Precision;
-  /** The median time of a step. */
-  step_seconds: number;
-  /** The step time of `32-true` over that of this precision. */
+/** How fast something ran beside `32-true`, in rounds in which both took turns. */
+export interface MeasuredSpeed {
+  /** The time of `32-true` over its own, medians of the rounds. */
   speedup: number;
   /** The same in each round: the least and the largest. Other programs scatter the times of single rounds. */
   speedup_range: [least: number, largest: number];
+}
+
+/** What was measured of one precision. Ratios are relative to `32-true` of the same run, errors to float64. */
+export interface CalibratedPrecision extends MeasuredSpeed {
+  precision: Precision;
+  /** The median time of a step. */
+  step_seconds: number;
   /** The peak of the bytes of all tensors over the timed steps. */
   peak_tensor_bytes: number;
   /** The peak bytes of this precision over those of `32-true`. */

@@ -1,6 +1,7 @@
 // Recommends one of the precisions that calibration measured.
 import type { Precision } from "../names.js";
-import type { CalibratedPrecision } from "./calibrated-precision.js";
+import { cosineText } from "../text.js";
+import type { CalibratedPrecision, MeasuredSpeed } from "./calibrated-precision.js";
 
 /** The recommended precision, and the reason in words to print. */
 export interface Recommendation {
@@ -17,19 +18,37 @@ const worstCosine = 0.98;
 const pays = (speedup: number, { memory_ratio: memory }: CalibratedPrecision): boolean =>
   speedup >= 1.1 || (speedup >= 0.95 && memory <= 0.9);
 
-/** Whether the rounds of a precision scatter by over a quarter, and do not agree on whether it is worth it. */
-const disagree = (row: CalibratedPrecision): boolean => {
-  const {
-    speedup,
-    speedup_range: [least, largest],
-  } = row;
-  return largest - least > 0.25 * speedup && pays(least, row) !== pays(largest, row);
-};
+/**
+ * Whether measured speeds leave a claim undecided: single rounds scatter by over a quarter of the speed, and it holds
+ * of the slowest and not of the fastest, or the other way round.
+ * @param holds the claim at a speed, which changes once at most from slow to fast
+ * @example
+ * import { roundsDisagree } from "@rfdetr/amp";
+ * roundsDisagree({ speedup: 1, speedup_range: [0.7, 1.4] }, (speed) => speed > 1.1); // true: measure again
+ */
+export const roundsDisagree = (
+  { speedup, speedup_range: [least, largest] }: MeasuredSpeed,
+  holds: (speedup: number) => boolean,
+): boolean => largest - least > 0.25 * speedup && holds(least) !== holds(largest);
 
-/** How fast a precision is beside `32-true`, with the rounds where these scatter. */
-function speedInWords({ speedup, speedup_range: [least, largest] }: CalibratedPrecision): string {
+/**
+ * How fast something is beside `32-true`, with the rounds where these scatter.
+ * @example
+ * import { speedInWords } from "@rfdetr/amp";
+ * speedInWords({ speedup: 0.79, speedup_range: [0.66, 0.97] }); // "0.79 (0.66 to 0.97 by round) times"
+ */
+export function speedInWords({ speedup, speedup_range: [least, largest] }: MeasuredSpeed): string {
   const rounds = largest - least < 0.05 * speedup ? "" : ` (${least.toFixed(2)} to ${largest.toFixed(2)} by round)`;
   return `${speedup.toFixed(2)}${rounds} times`;
+}
+
+/**
+ * The cosine of a gradient with the exact one, at the same choices; where the step's own choices are others, that with
+ * them too. Digits are those of the doctor's table.
+ */
+function cosineInWords({ rounding_cosine, gradient_cosine, choices }: CalibratedPrecision): string {
+  const own = choices.length > 0 ? ` at the same choices, ${cosineText(gradient_cosine)} with its own` : "";
+  return `cosine ${cosineText(rounding_cosine)}${own}`;
 }
 
 /**
@@ -49,13 +68,13 @@ export function recommend(rows: readonly CalibratedPrecision[], byDefault: Preci
   const standing = right.find((row) => row.precision === byDefault && pays(row.speedup_range[1], row));
   const stands = standing !== undefined && (fastest?.speedup_range[0] ?? 0) <= standing.speedup_range[1];
   const best = stands ? standing : fastest;
-  const undecided = right.some(disagree);
+  const undecided = right.some((row) => roundsDisagree(row, (speedup) => pays(speedup, row)));
   const measured = undecided ? "measured here, but rounds disagree" : "measured here";
   if (best !== undefined)
     return {
       undecided,
       precision: best.precision,
-      reason: `${measured}: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak tensor memory; its gradient agrees with the exact one (cosine ${best.rounding_cosine.toFixed(4)}${best.choices.length > 0 ? " at the same choices" : ""})`,
+      reason: `${measured}: ${speedInWords(best)} as fast as 32-true with ${Math.round(best.memory_ratio * 100)} % of its peak tensor memory; its gradient agrees with the exact one (${cosineInWords(best)})`,
     };
   if (right.length > 0)
     return {
@@ -64,7 +83,7 @@ export function recommend(rows: readonly CalibratedPrecision[], byDefault: Preci
       reason: `${measured}: no low precision is worth it; ${right.map((row) => `${row.precision} runs at ${speedInWords(row)} the speed`).join(", ")}`,
     };
   const faults = wrong.map((row) => {
-    const direction = `changes the direction of the gradient (cosine ${row.rounding_cosine.toFixed(3)})`;
+    const direction = `changes the direction of the gradient (${cosineInWords(row)})`;
     return `${row.precision} ${row.nonfinite ? "is not finite" : direction}`;
   });
   return {

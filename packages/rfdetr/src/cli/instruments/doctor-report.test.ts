@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import type { MemoryPrice } from "../../train/measure/calibrate-step.js";
 import { Console } from "../console/console.js";
-import { evaluation, obsolete, onImages, slowerPrediction, verdict } from "./doctor-evaluation.js";
+import { evaluation, obsolete, onImages, reported, slowerPrediction, verdict } from "./doctor-evaluation.js";
 import {
   advice,
   formatsVerdict,
@@ -28,6 +28,12 @@ const measured = (precision: Precision, ...precisions: Row[]): Calibration => ({
   recommended: { precision, reason: "measured here", undecided: false },
 });
 
+const from = { threshold: 0.26, from: "--threshold" };
+const changed = (of: Partial<EvaluatedMode["at_threshold"]>): EvaluatedMode["at_threshold"] => ({
+  ...{ threshold: 0.26, reference: 31, found: 30, only_reference: 0, only_found: 0, highest_score: 0.302, images: [] },
+  ...of,
+});
+
 /** What is printed on a console that is no terminal. */
 function printed(print: (console: Console) => void): string {
   let text = "";
@@ -46,6 +52,18 @@ describe("the tables of the doctor", () => {
     const text = printed((console) => precisions(console, "tiny on 2 images", { precisions: [] }, false));
     expect(text).toContain("One training step of tiny on 2 images, without the optimizer, errors against float64:");
     expect(text).toContain("tensors: at the peak of the step, without moments and average");
+  });
+
+  it("say which share of the ranks of the query selection is normal, where some are others", () => {
+    const of = (same: number) => {
+      const errors = { step_seconds: 1, peak_tensor_bytes: 1, loss_error: 0, gradient_cosine: 0.9982, modules: [] };
+      const choices = [{ path: "transformer.query_selection", operator: "topk", places: 100, same }];
+      const measured = { ...row("bf16-mixed", 1, 1), ...errors, rounding_cosine: 0.99998, underflow_share: 0, choices };
+      return printed((console) => precisions(console, "tiny", { precisions: [measured] }, false));
+    };
+    expect(of(86)).toMatch(/70 to 90 % are normal in bf16-mixed with trained weights.*\n.*86 % of the ranks/);
+    expect(of(86)).toMatch(/ 0\.99820 {2,}0\.99998 /);
+    expect(of(100)).not.toContain("normal");
   });
 
   it("say which images were evaluated", () => {
@@ -110,7 +128,9 @@ describe("the tables of the doctor", () => {
 
   it("name the dtype of each way to evaluate, and tell weights from their copies", () => {
     const of = (mode: EvaluatedMode["mode"], dtype: EvaluatedMode["dtype"], copies: number): EvaluatedMode => ({
-      ...{ mode, dtype, precision: "32-true", box_error_px: 0, box_error_max_px: 0, score_error: 0, lost_share: 0 },
+      ...{ mode, dtype, precision: mode === "autocast" ? "bf16-mixed" : "32-true", speedup: 1, speedup_range: [1, 1] },
+      ...{ box_error_px: 0, box_error_max_px: 0, score_error: 0, score_error_max: 0.0877, lost_share: 0 },
+      at_threshold: changed({ only_reference: 4, only_found: 3 }),
       ...{ nonfinite_images: 0, AP: null, AP50: null, milliseconds: 1, emulated: false, modules: [] },
       ...{ norm_error: { largest: 0, median: 0, module: null }, weight_bytes: 4 * 2 ** 20, copy_bytes: copies },
     });
@@ -121,7 +141,8 @@ describe("the tables of the doctor", () => {
       of("whole_model_half", "float16", 0),
       of("whole_model_bfloat16", "bfloat16", 0),
     ];
-    const text = printed((console) => evaluation(console, rows, { trained: true, seen: null }));
+    const shown = { seen: null, byDefault: "bf16-mixed" as const, from };
+    const text = printed((console) => evaluation(console, rows, { trained: true, ...shown }));
     const [head = "", first = "", ...others] = text.split("\n").slice(text.startsWith("\n") ? 2 : 1);
     expect(head.trim().split(/ {2,}/).slice(0, 2)).toEqual(["mode", "dtype"]);
     expect(head.trim().split(/ {2,}/).slice(-2)).toEqual(["weights", "copies"]);
@@ -129,11 +150,18 @@ describe("the tables of the doctor", () => {
     expect(others.slice(0, 4).map((line) => line.split(/ {2,}/)[1])).toEqual(rows.slice(1).map(({ dtype }) => dtype));
     expect(text).toContain("Converting the whole model to float16");
     expect(text).toContain("Converting the whole model to bfloat16");
-    const random = printed((console) => evaluation(console, rows, { trained: false, seen: null }));
-    expect(text).toMatch(/box px .* lost .*AP/);
+    const random = printed((console) => evaluation(console, rows, { trained: false, ...shown }));
+    expect(text).toMatch(/box px +worst px +score +worst score +only fp32 +only here +lost .*AP/);
+    expect(others[0]).toMatch(/ 0\.088 {2,}4 {2,}3 {2}/);
+    expect(text).toContain("Above a score of 0.26 (--threshold) fp32 reports 31 detections and autocast 30");
+    expect(text).toContain("autocast: how training evaluates, and val, predict: each operator");
     expect(random).toMatch(/random weights: the last box layer is zero and scores tie/);
-    expect(random.replace(/^Evaluation.*$/m, "")).not.toMatch(/box|lost|score|\bAP\b|mask/);
+    expect(random.replace(/^Evaluation.*$/m, "")).not.toMatch(/box|lost|score|\bAP\b|mask|only fp32|threshold/);
     expect(random).toContain("Converting the whole model to bfloat16: norms are off by 0; under");
+    // Of weights that were trained in float32 it does not claim that they are used under autocast.
+    const own = printed((console) => evaluation(console, rows, { trained: true, ...shown, byDefault: "32-true" }));
+    expect(own).toContain("autocast: not how val and predict take these weights, which is 32-true: each operator");
+    expect(own).not.toContain("Evaluation runs under autocast already");
   });
 
   it("say that evaluation runs under autocast already, and what fp16_eval would change", () => {
@@ -244,15 +272,48 @@ describe("the advice of the doctor", () => {
   });
 });
 
-it("advises float32 for prediction where autocast is slower, by more than two measurements differ", () => {
-  const rows = (fp32: number, autocast: number) => [
-    { mode: "fp32" as const, milliseconds: fp32 },
-    { mode: "autocast" as const, milliseconds: autocast },
-  ];
-  expect(slowerPrediction(rows(10, 16.8))).toBe(
-    "An image takes 1.68 times as long under autocast as in float32 here: --precision 32-true makes val and predict faster, and exact",
-  );
-  expect(slowerPrediction(rows(10, 10.9))).toBe(null);
-  expect(slowerPrediction(rows(10, 5))).toBe(null);
-  expect(slowerPrediction(rows(10, Number.NaN))).toBe(null);
+describe("what autocast changes of the detections that predict reports", () => {
+  const best = { threshold: 0.26, from: "the best one" };
+  const images = ["/data/valid/a.jpg", "b.jpg", 7, "d.jpg"].map((image, i) => ({
+    ...{ image, only_reference: 1, only_found: Number(i < 3) },
+  }));
+
+  it("is said with both counts, the share of each, rounded up, the highest score and the worst images", () => {
+    expect(reported({ at_threshold: changed({ only_reference: 4, only_found: 3, images }) }, best)).toBe(
+      "Above a score of 0.26 (the best one) fp32 reports 31 detections and autocast 30: 4 of 31 (13.0 %) only fp32 reports, 3 of 30 (10.0 %) only autocast. Their highest score is 0.30, and they are on 4 images, most on a.jpg (1 + 1), b.jpg (1 + 1), image 7 (1 + 1)",
+    );
+    const one = { only_reference: 1, only_found: 0, images: images.slice(3) };
+    expect(reported({ at_threshold: changed({ ...one, reference: 3000, found: 2999 }) }, best)).toMatch(
+      /: 1 of 3,000 \(0\.1 %\) only fp32 reports, 0 of 2,999 \(0\.0 %\) only autocast\..* on 1 image: d\.jpg \(1 \+ 0\)$/,
+    );
+  });
+
+  it("is nothing where each has a partner, and not known where nothing is reported", () => {
+    expect(reported({ at_threshold: changed({ found: 31, highest_score: null }) }, best)).toBe(
+      "Above a score of 0.26 (the best one) fp32 reports 31 detections and autocast 31: the same ones",
+    );
+    const none = changed({ reference: 0, found: 0, highest_score: null });
+    expect(reported({ at_threshold: none }, best)).toMatch(/neither fp32 nor autocast reports a detection, so nothing/);
+  });
+});
+
+describe("the speed of prediction", () => {
+  const at = (speedup: number, ...speedup_range: [number, number]) => slowerPrediction({ speedup, speedup_range });
+
+  it("advises float32 where autocast is slower, by more than two measurements differ, with the rounds", () => {
+    expect(at(0.6, 0.55, 0.64)).toBe(
+      "In prediction autocast runs at 0.60 (0.55 to 0.64 by round) times the speed of float32 here: --precision 32-true makes val and predict faster, with the detections of fp32",
+    );
+    expect(at(0.92, 0.92, 0.92)).toBe(null);
+    expect(at(2, 1.5, 3)).toBe(null);
+    expect(at(Number.NaN, Number.NaN, Number.NaN)).toBe(null);
+  });
+
+  it("is undecided by the rule of training: rounds scatter by over a quarter, and disagree", () => {
+    const undecided =
+      /^Whether float32 predicts faster here is undecided, since rounds disagree: autocast runs at .* measure again/;
+    expect(at(0.65, 0.5, 1.2)).toMatch(undecided);
+    expect(at(1.05, 0.73, 1.27)).toMatch(undecided);
+    expect(at(0.85, 0.8, 0.95)).toMatch(/^In prediction/);
+  });
 });

@@ -3,11 +3,13 @@
 import type { CastMap, Overrides, Precision, ResolvedPrecision } from "@rfdetr/amp";
 import { type NumberFormatName, numberFormatNames } from "@rfdetr/amp/names";
 import type { Command } from "commander";
+import type { EvaluatedMode } from "../../instruments/precision/compare-evaluations.js";
 import { checkThreads } from "../../run/launch/shares.js";
 import { UsageError } from "../../support/errors.js";
 import { counted, either } from "../../support/format.js";
 import { busyness, machineLine } from "../../support/machine/machine.js";
 import { type Shape, shapeInWords } from "../../support/shape.js";
+import type { Subject } from "../../train/measure/calibrate-step.js";
 import { withValues } from "../completion/values.js";
 import type { Console } from "../console/console.js";
 import {
@@ -23,6 +25,7 @@ import {
   weightsPath,
   withOutputFlags,
 } from "../context.js";
+import type { ReportedFrom } from "./doctor-threshold.js";
 
 interface DoctorFlags extends OutputFlags {
   device: string;
@@ -31,6 +34,7 @@ interface DoctorFlags extends OutputFlags {
   data?: string;
   batch?: number | string;
   images: number | string;
+  threshold?: string;
   threads?: number | string;
   override?: string[];
   casts?: boolean;
@@ -51,6 +55,10 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .option("--data <dir>", "dataset for the training batch and the evaluated images")
       .option("--batch <n>", "images in the measured step", numeric)
       .option("--images <n>", "number of images of the valid split to evaluate", numeric, 48)
+      .option(
+        "--threshold <x>",
+        "score above which a detection counts as reported: 0 to 1, or best, as the evaluation of the training found (default: best where the weights have one, else 0.5)",
+      )
       .option("--override <pattern=rule>", "precision of modules, as in training; may be repeated", collect)
       .option("--casts", "show the dtypes of every operator by module, the reasons, and what the casts cost")
       .option(
@@ -61,9 +69,12 @@ export function addDoctor(program: Command, finish: (code: number) => void): voi
       .option("--write <file>", "write the recommendation into this config file")
       .option("--device <d>", "auto, cpu or cuda:N", "auto"),
   );
-  withValues(command, { ...flagValues.model, ...flagValues.device, "--formats": numberFormatNames }).action(
-    async (flags: DoctorFlags) => finish(await doctor(flags)),
-  );
+  withValues(command, {
+    ...flagValues.model,
+    ...flagValues.device,
+    "--formats": numberFormatNames,
+    "--threshold": ["best"],
+  }).action(async (flags: DoctorFlags) => finish(await doctor(flags)));
 }
 
 async function doctor(flags: DoctorFlags): Promise<number> {
@@ -79,6 +90,8 @@ async function doctor(flags: DoctorFlags): Promise<number> {
       ["--formats", flags.formats],
     ] as const)
       if (value !== undefined) throw new UsageError(`Expected --casts or ${flag} but received both`);
+  if (flags.threshold !== undefined && flags.weights === undefined)
+    throw new UsageError("Expected --weights with --threshold but received none: random weights find nothing");
   const { parseOverrides } = await import("../train/setting-flags.js");
   const overrides = parseOverrides(flags.override ?? []);
   const machine = await describeMachine(console, flags.device, threads);
@@ -154,13 +167,12 @@ async function measure(
   { batch, images, overrides }: { batch: number; images: number; overrides: Overrides },
 ): Promise<void> {
   const { calibrateSubject, memoryPrices } = await import("../../train/measure/calibrate-step.js");
-  const { castsOf, evaluationImages, openSubject } = await import("../../instruments/precision/calibration.js");
+  const { castsOf, openSubject } = await import("../../instruments/precision/calibration.js");
   const { measurePeaks } = await import("../../instruments/bench/hardware-peaks.js");
-  const { compareEvaluationModes } = await import("../../instruments/precision/compare-evaluations.js");
   const { readHardware } = await import("@rfdetr/amp");
   const report = await import("./doctor-report.js");
-  const { evaluation: showEvaluation } = await import("./doctor-evaluation.js");
   const weights = flags.weights === undefined ? undefined : await weightsPath(console, flags.weights);
+  const from = await thresholdOf(flags, weights);
   const { precision } = resolved;
   console.live("reading");
   const asked = { model: flags.model ?? "nano", batch, device, weights, data: flags.data, overrides };
@@ -189,18 +201,7 @@ async function measure(
   const spared = report.sparedIn(calibration, precision, flags.write !== undefined);
   const prices = memoryPrices(subject, { precision: spared.precision });
   report.memory(console, spared, prices);
-  const seen = flags.data === undefined ? null : await evaluationImages(subject, flags.data, { count: images, batch });
-  const evaluation = compareEvaluationModes({
-    model: subject.model,
-    classNames: seen?.classNames ?? subject.classNames,
-    ...(seen?.classes && { classes: seen.classes }),
-    precision,
-    rules: subject.rules,
-    device,
-    batches: seen?.batches ?? [report.noise(subject)],
-    progress: (mode, done) => console.doing(`evaluating in ${mode}: ${done} images`, mode),
-  });
-  showEvaluation(console, evaluation, { trained: subject.trained, seen });
+  const evaluated = await evaluateModes(console, subject, flags.data, { images, batch, from });
   const { recommended, precisions, formats, exact } = calibration;
   console.result();
   for (const sentence of report.advice(calibration, resolved)) console.sentence(sentence);
@@ -209,23 +210,62 @@ async function measure(
     console.sentence(report.written(flags.write, writeRecommendation(flags.write, calibration), recommended));
   }
   if (console.json) {
-    const byDefault = { precision, reason: resolved.reason };
-    const evaluated = seen === null ? null : { images: seen.images, of: seen.of };
     const measured = {
       recommended,
-      default: byDefault,
+      default: { precision, reason: resolved.reason },
       precisions,
       formats,
       exact,
       moments,
       memory: prices,
       memory_precision: spared.precision,
-      evaluation,
-      evaluated,
+      ...evaluated,
       trained: subject.trained,
     };
     console.data({ ...about, features, ...peaks, ...measured });
   }
+}
+
+/** Compares the ways to evaluate, prints them, and returns what `--json` has of them. */
+async function evaluateModes(
+  console: Console,
+  subject: Subject,
+  data: string | undefined,
+  { images, batch, from }: { images: number; batch: number; from: ReportedFrom },
+): Promise<{
+  evaluation: EvaluatedMode[];
+  evaluated: { images: number; of: number } | null;
+  evaluation_precision: Precision;
+}> {
+  const { evaluationImages } = await import("../../instruments/precision/calibration.js");
+  const { compareEvaluationModes } = await import("../../instruments/precision/compare-evaluations.js");
+  const { resolveTrained } = await import("../../weights/trained-precision.js");
+  const { evaluation: showEvaluation } = await import("./doctor-evaluation.js");
+  const { noise } = await import("./doctor-report.js");
+  const { model, rules, device, trained } = subject;
+  const seen = data === undefined ? null : await evaluationImages(subject, data, { count: images, batch });
+  const { precision } = resolveTrained("auto", rules, device);
+  const evaluation = compareEvaluationModes({
+    model,
+    classNames: seen?.classNames ?? subject.classNames,
+    ...(seen?.classes && { classes: seen.classes }),
+    precision,
+    rules,
+    threshold: from.threshold,
+    device,
+    batches: seen?.batches ?? [noise(subject)],
+    progress: (mode, done) => console.doing(`evaluating in ${mode}: ${done} images`, mode),
+  });
+  showEvaluation(console, evaluation, { trained, seen, byDefault: precision, from });
+  const evaluated = seen === null ? null : { images: seen.images, of: seen.of };
+  return { evaluation, evaluated, evaluation_precision: precision };
+}
+
+/** The score above which detections are compared as `predict` would report them. @throws UsageError, CheckpointError */
+async function thresholdOf({ threshold }: DoctorFlags, weights: string | undefined): Promise<ReportedFrom> {
+  const { reportedFrom } = await import("./doctor-threshold.js");
+  const { readRecordedThresholds } = await import("../../weights/weights.js");
+  return reportedFrom(threshold, weights === undefined ? null : readRecordedThresholds(weights), weights ?? "");
 }
 
 /** The formats that a flag names; all for the bare flag, none without it. @throws UsageError */

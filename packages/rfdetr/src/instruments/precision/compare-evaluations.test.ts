@@ -9,7 +9,12 @@ import { modelAutocast } from "../../model/precision/precision.js";
 import { RFDETRModel } from "../../model/rfdetr.js";
 import { resolveModel } from "../../model/variants.js";
 import { randomBatch } from "../../train/measure/random-batch.js";
-import { compareEvaluationModes, type EvaluatedMode, type EvaluationMode } from "./compare-evaluations.js";
+import {
+  compareEvaluationModes,
+  type EvaluatedMode,
+  type EvaluationMode,
+  type EvaluationModesOptions,
+} from "./compare-evaluations.js";
 
 const side = 128;
 const classNames = ["a", "b"];
@@ -62,9 +67,11 @@ function compare(model: RFDETRModel, batch = batchOf(2)): Map<EvaluationMode, Ev
 
 describe("ways to evaluate in low precision", () => {
   let model: RFDETRModel;
+  let asked: Omit<EvaluationModesOptions, "batches">;
   beforeAll(() => {
     manualSeed(0);
     model = new RFDETRModel({ ...resolveModel("demo"), numClasses: classNames.length, numSelect: 50 });
+    asked = { model, classNames, precision: "bf16-mixed", device: "cpu" };
   });
 
   it("measures errors in order of what is rounded: nothing, products in float16, everything in float16", () => {
@@ -83,12 +90,43 @@ describe("ways to evaluate in low precision", () => {
     ]);
   });
 
-  it("runs a forward in every mode before those that it times: the first one makes the copies", () => {
+  it("takes turns in rounds, three with few batches, each begun with a forward that is not timed: it makes the copies", () => {
+    const order: EvaluationMode[] = [];
     const call = vi.spyOn(model, "call");
-    compare(model);
-    // The reference twice; each other mode twice, and beside the reference for the errors of modules.
-    expect(call).toHaveBeenCalledTimes(2 + 4 * (2 + 2));
+    const rows = compareEvaluationModes({ ...asked, batches: [batchOf(2)], progress: (mode) => order.push(mode) });
+    const modes = rows.map(({ mode }) => mode);
+    expect(order).toEqual([...modes, ...modes, ...modes]);
+    // Two in each round; each mode but the reference also beside it for the errors of modules.
+    expect(call).toHaveBeenCalledTimes(5 * 3 * 2 + 4 * 2);
     call.mockRestore();
+  });
+
+  it("scores every image once, in five rounds at most, and has speeds of single rounds around that of the medians", () => {
+    const order: [mode: EvaluationMode, images: number][] = [];
+    const batches = Array.from({ length: 7 }, (_, i) => ({ ...batchOf(1), imageIds: [i] }));
+    const rows = compareEvaluationModes({ ...asked, batches, progress: (...done) => order.push(done) });
+    const begun = order.filter(([mode], i) => mode !== order[i - 1]?.[0]).map(([mode]) => mode);
+    expect(begun).toEqual(Array.from({ length: 5 }, () => rows.map(({ mode }) => mode)).flat());
+    expect(order.filter(([mode]) => mode === "autocast").map(([, images]) => images)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(rows[0]).toMatchObject({ speedup: 1, speedup_range: [1, 1] });
+    for (const { speedup, speedup_range: range } of rows) {
+      expect(range[0]).toBeLessThanOrEqual(speedup);
+      expect(range[1]).toBeGreaterThanOrEqual(speedup);
+    }
+  });
+
+  it("has what changes above a threshold by the names of the images", () => {
+    const batch = { ...batchOf(2), files: ["first.jpg", "second.jpg"] };
+    const threshold = 0.01;
+    const [exact, ...others] = compareEvaluationModes({ ...asked, batches: [batch], threshold });
+    expect(exact.at_threshold).toMatchObject({ threshold, only_reference: 0, only_found: 0, highest_score: null });
+    expect(exact.at_threshold.reference).toBe(exact.at_threshold.found);
+    for (const { at_threshold: at } of others) {
+      expect(at.reference).toBe(exact.at_threshold.reference);
+      for (const { image } of at.images) expect(batch.files).toContain(image);
+    }
+    const [usual] = compareEvaluationModes({ ...asked, batches: [batch] });
+    expect(usual.at_threshold.threshold).toBe(0.5);
   });
 
   it("counts the weights by themselves, and their copies: cast to low precision, or packed for products", () => {

@@ -5,6 +5,7 @@ import {
   compareModules,
   defaultPolicy,
   lowPrecisionOf,
+  type MeasuredSpeed,
   type ModuleError,
   type Policy,
   type Precision,
@@ -18,7 +19,7 @@ import { outputsOf, scoreBatch } from "../../eval/evaluate.js";
 import type { ScoredBoxes } from "../../model/images/postprocess.js";
 import { inFloat32, type Outputs } from "../../model/outputs.js";
 import type { RFDETRModel } from "../../model/rfdetr.js";
-import { append } from "../../support/lists.js";
+import { append, largestOf, smallestOf } from "../../support/lists.js";
 import { median } from "../../support/statistics.js";
 import { type TrainedPrecision, trainedAutocast, unknownTraining } from "../../weights/trained-precision.js";
 import { agreement, type Disagreement } from "./agreement.js";
@@ -37,8 +38,8 @@ const evaluationModes: readonly EvaluationMode[] = [
   "whole_model_bfloat16",
 ];
 
-/** One way to evaluate; errors are against `fp32` on the same images. */
-export interface EvaluatedMode extends Disagreement {
+/** One way to evaluate; errors and speed are against `fp32` on the same images. */
+export interface EvaluatedMode extends Disagreement, MeasuredSpeed {
   mode: EvaluationMode;
   /** What it computes in. */
   precision: Precision | "float16" | "bfloat16";
@@ -50,7 +51,11 @@ export interface EvaluatedMode extends Disagreement {
   /** The same by the overlap of masks, where the model has masks and the images have annotations. */
   mask_AP?: number | null;
   mask_AP50?: number | null;
-  /** Preparing and forward of one image: median over the batches, after a first one that is not timed. */
+  /**
+   * Preparing and forward of one image, median of the rounds, in which the modes take turns. Each has a part of the
+   * batches, whose median counts, after a forward that is not timed. Where there are less than three batches, they are
+   * timed again.
+   */
   milliseconds: number;
   /** Float16 products ran on rounded float32 operands: values are those of float16, the time is not. */
   emulated: boolean;
@@ -76,6 +81,8 @@ export interface EvaluationModesOptions {
   rules?: TrainedPrecision;
   device: string;
   batches: readonly EvaluationBatch[];
+  /** Score above which a detection is reported, for `at_threshold`; default 0.5. */
+  threshold?: number;
   /** Called after each batch with the number of images done so far in this mode. */
   progress?: (mode: EvaluationMode, images: number) => void;
 }
@@ -89,51 +96,89 @@ interface Way {
   weights: DType;
 }
 
-/** What one pass over the images gives. */
+/** What the rounds of a mode give. */
 interface Pass {
+  way: Way;
   evaluator: CocoEvaluator;
   detected: ScoredBoxes[];
-  /** Forward of one image, for each batch. */
+  /** Of one image, for each round. */
   milliseconds: number[];
   weightBytes: number;
   copyBytes: number;
 }
 
+/** A round: some batches, the first `scored` of which are new. */
+interface Round {
+  batches: EvaluationBatch[];
+  scored: number;
+}
+
 /** Evaluates the same images in every mode. Afterwards the model is as before, to the bit. */
 export function compareEvaluationModes(options: EvaluationModesOptions): EvaluatedMode[] {
-  const { model, batches } = options;
+  const { model, batches, classNames } = options;
   const training = model.training;
-  const ways = waysOf(options);
-  const norms = normPaths(model);
+  const passes = waysOf(options).map(
+    (way): Pass => ({
+      way,
+      evaluator: new CocoEvaluator({ classNames }),
+      detected: [],
+      milliseconds: [],
+      weightBytes: 0,
+      copyBytes: 0,
+    }),
+  );
   model.eval();
-  let reference: ScoredBoxes[] = [];
   try {
-    return ways.map((way) => {
-      const { mode, autocast, precision } = way;
-      const pass = inMode(way, model, () => evaluateAll(way, options));
-      if (mode === "fp32") reference = pass.detected;
-      const errors = mode === "fp32" ? [] : moduleErrors(ways[0], way, batches[0], options);
-      autocast.clearCache();
-      const summary = pass.evaluator.summarize();
-      return {
-        mode,
-        precision,
-        dtype: dtypeOf(precision),
-        ...agreement(reference, pass.detected),
-        AP: summary.AP,
-        AP50: summary.AP50,
-        ...(summary.masks && { mask_AP: summary.masks.AP, mask_AP50: summary.masks.AP50 }),
-        milliseconds: median(pass.milliseconds),
-        emulated: autocast.emulated,
-        weight_bytes: pass.weightBytes,
-        copy_bytes: pass.copyBytes,
-        norm_error: worstNorm(errors.filter(({ path }) => norms.has(path))),
-        modules: worstModules(errors),
-      };
-    });
+    for (const round of roundsOf(batches))
+      for (const pass of passes) inMode(pass.way, model, () => evaluateRound(pass, round, options));
+    return passes.map((pass) => rowOf(pass, passes[0], options));
   } finally {
     model.train(training);
   }
+}
+
+/** Rounds of one mode: as many as there are batches, from three, of which rounds can disagree, to five. */
+const [fewestRounds, mostRounds] = [3, 5];
+
+/** The batches in rounds, each once and in order; where there are too few, some come again, and are not scored. */
+function roundsOf(batches: readonly EvaluationBatch[]): Round[] {
+  const turns = Math.max(fewestRounds, batches.length);
+  const count = Math.min(mostRounds, turns);
+  return Array.from({ length: count }, (_, round) => {
+    const [from, to] = [round, round + 1].map((edge) => Math.floor((edge * turns) / count));
+    const own = Array.from({ length: to - from }, (_, i) => batches[(from + i) % batches.length]);
+    return { batches: own, scored: Math.max(0, Math.min(to, batches.length) - from) };
+  });
+}
+
+/** A mode beside the reference, after all rounds. */
+function rowOf(pass: Pass, base: Pass, options: EvaluationModesOptions): EvaluatedMode {
+  const { way, evaluator, detected, milliseconds } = pass;
+  const { mode, autocast, precision } = way;
+  const { model, batches, threshold } = options;
+  const names = batches.flatMap(({ files, imageIds }) => files ?? imageIds);
+  const norms = normPaths(model);
+  const errors = pass === base ? [] : moduleErrors(base.way, way, batches[0], options);
+  autocast.clearCache();
+  const summary = evaluator.summarize();
+  const speedups = milliseconds.map((own, round) => base.milliseconds[round] / own);
+  return {
+    mode,
+    precision,
+    dtype: dtypeOf(precision),
+    ...agreement(base.detected, detected, { names, ...(threshold !== undefined && { threshold }) }),
+    AP: summary.AP,
+    AP50: summary.AP50,
+    ...(summary.masks && { mask_AP: summary.masks.AP, mask_AP50: summary.masks.AP50 }),
+    milliseconds: median(milliseconds),
+    speedup: median(base.milliseconds) / median(milliseconds),
+    speedup_range: [smallestOf(speedups), largestOf(speedups)],
+    emulated: autocast.emulated,
+    weight_bytes: pass.weightBytes,
+    copy_bytes: pass.copyBytes,
+    norm_error: worstNorm(errors.filter(({ path }) => norms.has(path))),
+    modules: worstModules(errors),
+  };
 }
 
 /**
@@ -171,16 +216,15 @@ function waysOf({ model, precision, rules = unknownTraining }: EvaluationModesOp
 const dtypeOf = (precision: EvaluatedMode["precision"]): DType =>
   precision === "float16" || precision === "bfloat16" ? precision : (lowPrecisionOf[precision] ?? "float32");
 
-/** Evaluates all batches in one mode. */
-function evaluateAll(way: Way, options: EvaluationModesOptions): Pass {
-  const { model, batches, classes } = options;
+/** Evaluates the batches of a round in one mode. */
+function evaluateRound(pass: Pass, round: Round, options: EvaluationModesOptions): void {
+  const { model, classes } = options;
+  const { way, evaluator, detected } = pass;
   // It casts and packs the weights, and memory grows.
-  noGrad(() => scope(() => void forward(way, batches[0], options).predBoxes.sum().item()));
+  noGrad(() => scope(() => void forward(way, round.batches[0], options).predBoxes.sum().item()));
   const change = (found: ScoredBoxes): ScoredBoxes => (classes === undefined ? found : relabel(found, classes));
-  const evaluator = new CocoEvaluator({ classNames: options.classNames });
-  const detected: ScoredBoxes[] = [];
   const milliseconds: number[] = [];
-  for (const batch of batches) {
+  round.batches.forEach((batch, i) => {
     const began = performance.now();
     noGrad(() =>
       scope(() => {
@@ -188,13 +232,16 @@ function evaluateAll(way: Way, options: EvaluationModesOptions): Pass {
         // Reading a value waits for the device.
         outputs.predBoxes.sum().item();
         milliseconds.push((performance.now() - began) / batch.imageIds.length);
-        append(detected, scoreBatch(evaluator, batch, outputs, model.config.numSelect, change));
+        if (i < round.scored) append(detected, scoreBatch(evaluator, batch, outputs, model.config.numSelect, change));
       }),
     );
     options.progress?.(way.mode, evaluator.images);
-  }
-  const copyBytes = way.autocast.cachedBytes;
-  return { evaluator, detected, milliseconds, weightBytes: weightBytes(model), copyBytes };
+  });
+  pass.milliseconds.push(median(milliseconds));
+  pass.weightBytes = weightBytes(model);
+  pass.copyBytes = way.autocast.cachedBytes;
+  // The copies of all modes at once would take more memory than an evaluation does.
+  way.autocast.clearCache();
 }
 
 function forward(
