@@ -82,10 +82,11 @@ export class Live {
     });
   }
 
-  /** The rows by name. */
+  /** The rows by name, those of runs that train now before the others. */
   get list() {
     const order = new Intl.Collator("en", { numeric: true });
-    return [...this.rows.values()].sort((a, b) => order.compare(a.name, b.name));
+    const rest = (/** @type {RunRow} */ { state }) => Number(state !== "running" && state !== "paused");
+    return [...this.rows.values()].sort((a, b) => rest(a) - rest(b) || order.compare(a.name, b.name));
   }
 }
 

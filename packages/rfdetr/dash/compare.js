@@ -49,6 +49,13 @@ export class CompareView {
     {},
     h("header", { class: "page-head" }, h("h1", {}, "Comparison")),
     this.#table,
+    h(
+      "p",
+      { class: "quiet" },
+      "Seeds of the same settings differ too: ",
+      h("code", {}, "rfdetr report"),
+      " of these runs says whether settings differ by more.",
+    ),
     this.#place,
     h("h2", {}, "Settings that differ"),
     this.#settings,

@@ -345,6 +345,22 @@ describe.skipIf(chromiumPath() === null)(`the page in a browser${withoutChromium
     }
   });
 
+  it("lists a run that trains before the others", async () => {
+    const names = async (): Promise<string[]> => {
+      const page = await open();
+      const all = await page.locator("tbody th a").allTextContents();
+      await page.close();
+      return all;
+    };
+    expect(await names()).toEqual(["other", "planted", "twins"]);
+    const lock = RunLock.acquire(join(runs, "twins"));
+    try {
+      await expect.poll(names, { timeout: 20_000 }).toEqual(["twins", "other", "planted"]);
+    } finally {
+      lock.release();
+    }
+  });
+
   it("asks a run that trains, and tells its answer", async () => {
     const folder = join(runs, "planted");
     const lock = RunLock.acquire(folder);

@@ -92,8 +92,9 @@ export interface ModelInfo {
   numberFormat: NumberFormatName | null;
   device: string;
   /**
-   * Thresholds with the best F1 in the evaluation of the training, as `threshold` takes them: by class name, and `*`
-   * for all. Null where the file has none.
+   * Thresholds with the best F1 in the evaluation of the training. As `threshold` they are `--threshold best-by-class`
+   * of the command: each class has its own. `thresholds["*"]` is the one for all classes, `--threshold best`. Null
+   * where the file has none.
    */
   thresholds: RecordedThresholds | null;
   /** What is unusual about the weights. */

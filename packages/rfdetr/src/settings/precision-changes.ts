@@ -55,3 +55,12 @@ function withOverride(overrides: Overrides, pattern: string, rule: z.output<type
   const { [pattern]: _, ...others } = overrides;
   return { ...others, [pattern]: rule };
 }
+
+/** Changes for people: `from step 4 transformer.* in fp32, from step 9 the last one taken back`; `none` without any. */
+export const changesInWords = (changes: readonly PrecisionChange[]): string =>
+  changes
+    .map(
+      (each) =>
+        `from step ${each.step} ${"undo" in each ? "the last one taken back" : `${each.pattern} in ${each.rule}`}`,
+    )
+    .join(", ") || "none";

@@ -14,7 +14,7 @@ export function runDetails(
     row,
     faults,
     config: {
-      settings: shownSettings(config?.settings ?? {}, config?.model_config ?? {}),
+      settings: shownSettings(config?.settings ?? {}, config?.model_config ?? {}, config?.seed ?? null),
       reason: config?.reason ?? null,
       hardware: config?.hardware ?? null,
       seed: config?.seed ?? null,

@@ -1,4 +1,5 @@
 // The settings of a run as a reader wants them: where one says null, what it came to.
+import { changesInWords, precisionChanges } from "../../settings/precision-changes.js";
 import type { SettingName } from "../../settings/settings.js";
 import { camelCase } from "../../support/names.js";
 
@@ -29,13 +30,20 @@ const meanings: Partial<Record<SettingName, string>> = {
   weights: "none: random weights",
 };
 
-/** @param model the sizes of the model, by their names in config.json */
+/**
+ * @param model the sizes of the model, by their names in config.json
+ * @param seed that the run has, also where it was drawn; null where the run does not tell
+ */
 export function shownSettings(
   settings: Readonly<Record<string, unknown>>,
   model: Readonly<Record<string, unknown>>,
+  seed: number | null,
 ): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(settings).map(([name, value]) => {
+      if (name === "seed" && seed !== null) return [name, seed];
+      const changes = name === "precision_changes" ? precisionChanges.safeParse(value).data : undefined;
+      if (changes !== undefined) return [name, changesInWords(changes)];
       if (value !== null) return [name, value];
       const own = ofVariant.includes(name as SettingName) ? model[camelCase(name)] : undefined;
       return [name, own ?? meanings[name as SettingName] ?? "not set"];

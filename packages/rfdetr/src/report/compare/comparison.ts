@@ -106,9 +106,22 @@ const ofEpoch =
 const ofStep =
   (name: string, kind: "mean" | "last" = "mean") =>
   ({ numerics: { points } }: RunRecord): { x: number[]; y: number[] } => ({
-    x: points.last,
-    y: points.courses[name]?.[kind] ?? points.last.map(() => Number.NaN),
+    ...joined(points.last, points.courses[name]?.[kind] ?? points.last.map(() => Number.NaN), kind),
   });
+
+/** Points of a course over the steps at most: lines that swing with each step hide one another. */
+const mostPoints = 60;
+
+function joined(x: number[], y: number[], kind: "mean" | "last"): { x: number[]; y: number[] } {
+  const size = Math.ceil(x.length / mostPoints);
+  if (size < 2 || kind === "last") return { x, y };
+  const starts = Array.from({ length: Math.ceil(x.length / size) }, (_, i) => i * size);
+  const meanFrom = (start: number): number => {
+    const known = y.slice(start, start + size).filter(Number.isFinite);
+    return known.reduce((sum, value) => sum + value, 0) / known.length;
+  };
+  return { x: starts.map((start) => x[Math.min(start + size, x.length) - 1]), y: starts.map(meanFrom) };
+}
 
 function overlay({ runs, names }: Compared, { of, text, steps = false, ...options }: Overlay): Html | null {
   const lines = runs.map(of);

@@ -121,7 +121,8 @@ const figuresOf = (masks: boolean, runs: readonly RunRecord[]): readonly Fact[] 
   {
     name: "loss at the end",
     value: ({ metrics }) => finite(metrics.rows.at(-1)?.["train/loss"]),
-    text: brief,
+    // As many digits for each.
+    text: (value) => value.toPrecision(3),
     better: null,
   },
 ];

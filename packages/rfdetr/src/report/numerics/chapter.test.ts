@@ -228,7 +228,9 @@ describe("the chapter on numerics", () => {
   it("has updates, memory, time, and the cost against 32-true", () => {
     expect(text).toContain("If the weights themselves were bfloat16, 63 % of the changes would have been lost");
     expect(text).toContain("The process keeps decoded images as well, up to 256 MiB of them in training");
-    expect(text).toContain("Of 8.58 MiB in backward of step 9, the highest that was looked at.");
+    expect(text).toContain(
+      "Of 8.58 MiB in backward of step 9, the highest of the watched steps that were looked into.",
+    );
     expect(page.texts("text")).toEqual(
       expect.arrayContaining(["activations", "float16", "waiting for images", "between the steps"]),
     );

@@ -74,18 +74,21 @@ ${report !== null && evidence(report)}
 `;
 }
 
+/** A module, or what is none, such as `the loss`, in plain words. */
+const named = (place: string): Part => (place.includes(" ") ? place : pathOf(place));
+
 function headline(run: SkippedRun | null, report: OverflowReport | null): Part {
   const place = report?.module ?? run?.bad_module ?? null;
   if (report?.phase === "none") return "a fault that a second try did not show";
   if (report?.phase === "backward")
-    return html`a gradient was not finite${place !== null && html`, first at ${pathOf(place)}`}`;
-  if (place !== null) return html`${pathOf(place)} was not finite`;
+    return html`a gradient was not finite${place !== null && html`, first at ${named(place)}`}`;
+  if (place !== null) return html`${named(place)} was not finite`;
   if (run?.bad_parameter != null) return html`the gradient of ${pathOf(run.bad_parameter)} was not finite`;
   return run?.fault != null ? html`${run.fault} was not finite` : "the loss or a gradient was not finite";
 }
 
 function where(report: OverflowReport): Part {
-  const place = report.module === null ? "a place without a name" : pathOf(report.module);
+  const place = report.module === null ? "a place without a name" : named(report.module);
   const made = report.operator === null ? null : html` (operator <code>${report.operator}</code>)`;
   const readers = report.readers.map((reader, i) => html`${i > 0 && ", "}${pathOf(reader)}`);
   switch (report.phase) {

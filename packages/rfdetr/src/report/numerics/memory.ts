@@ -27,7 +27,7 @@ export function memory(numerics: NumericsRecord): Html | null {
   if (peak === null) return null;
   return subsection(
     "Memory",
-    html`<p>All tensors together took ${formatBytes(peak)} at most${resident !== null && afterStep(resident)}.${written(numerics)}</p>`,
+    html`<p>All tensors together took ${formatBytes(peak)} at most, in the largest step of this run${resident !== null && afterStep(resident)}.${written(numerics)}</p>`,
     html`<div class="figures">${[kinds(numerics), dtypes(numerics), course(numerics)]}</div>`,
   );
 }
@@ -77,7 +77,7 @@ function kinds({ peak, header, points }: NumericsRecord): Html | null {
     const all = Object.entries(peak.kinds).map(([kind, bytes]) => ({ name: kindWords[kind] ?? kind, bytes }));
     return shares(
       `Memory by kind at the peak`,
-      `Of ${formatBytes(peak.bytes)} in ${peak.phase} of step ${grouped(peak.step)}, the highest that was looked at.`,
+      `Of ${formatBytes(peak.bytes)} in ${peak.phase} of step ${grouped(peak.step)}, the highest of the watched steps that were looked into.`,
       all,
     );
   }

@@ -145,10 +145,10 @@ describe("the summary of a run's numerics", () => {
     expect(text).toContain("Time of a step: 500 ms on average: load 10.0 %, forward 30.0 %");
     expect(text).toContain("optimizer 6.0 %, between the steps 4.0 %");
     expect(text).toContain(
-      "Memory: peak of tensors 8.58 MiB; the process after a step, at most 381 MiB (summary.json has its peak over the whole run",
+      "Memory, the most of any step of this run, with its batch and its sizes of images: peak of tensors 8.58 MiB; the process after a step, at most 381 MiB (summary.json has its peak over the whole run",
     );
     expect(text).toContain(
-      "at the peak of step 2, the highest that was looked at, 8.00 MiB in backward: weights 977 KiB, activations 7.05 MiB",
+      "at the peak of step 2, the highest of the watched steps that were looked into, 8.00 MiB in backward: weights 977 KiB, activations 7.05 MiB",
     );
     expect(text).toContain("After step 4: the rule of a became fp32");
     expect(text).toContain("After step 5: the last override was taken back, as precision_changes of the settings asks");

@@ -174,12 +174,12 @@ function peakText({ step, bytes, phase, kinds, dtypes }: PeakMemory): string {
       .filter(([, part]) => part > 0)
       .map(([name, part]) => `${name} ${formatBytes(part)}`)
       .join(", ");
-  return `  at the peak of step ${step}, the highest that was looked at, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
+  return `  at the peak of step ${step}, the highest of the watched steps that were looked into, ${formatBytes(bytes)} in ${phase}: ${list(kinds)}\n  by dtype: ${list(dtypes)}`;
 }
 
 function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak }: NumericsMemory): string {
   const lines = [
-    `Memory: peak of tensors ${formatBytes(peak)}; the process after a step, at most ${formatBytes(peak_rss)} (summary.json has its peak over the whole run, with evaluations and pictures)`,
+    `Memory, the most of any step of this run, with its batch and its sizes of images: peak of tensors ${formatBytes(peak)}; the process after a step, at most ${formatBytes(peak_rss)} (summary.json has its peak over the whole run, with evaluations and pictures)`,
   ];
   if (fixed)
     lines.push(
@@ -187,7 +187,7 @@ function memoryText({ fixed, half_copies, kept, peak, peak_rss, written, at_peak
     );
   if (kept > 0)
     lines.push(
-      `  kept for backward by one forward: ${formatBytes(kept)}; low-precision copies of the weights: ${formatBytes(half_copies)}`,
+      `  kept for backward by one forward, at most: ${formatBytes(kept)}; low-precision copies of the weights: ${formatBytes(half_copies)}`,
     );
   if (written !== null && written.half > 0)
     lines.push(
