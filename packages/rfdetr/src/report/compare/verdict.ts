@@ -124,6 +124,6 @@ export function moreSeeds({ runs }: Compared): Html | null {
       : [];
   });
   if (commands.length === 0) return null;
-  return html`<p>Settings that have one seed, with another:</p>
+  return html`<p>This trains settings of one seed with another:</p>
 ${commands.map((command) => html`<pre><code>${command}</code></pre>\n`)}`;
 }

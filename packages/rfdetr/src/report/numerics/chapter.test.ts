@@ -238,7 +238,7 @@ describe("the chapter on numerics", () => {
     expect(text).toContain("before the run: a step without the optimizer, its moments and the average");
     // What a process takes at its peak is another figure than what it takes after a step.
     expect(text).toContain(
-      "All tensors together took 8.58 MiB at most; after a step the whole process took up to 381 MiB",
+      "All tensors together took 8.58 MiB at most, in the largest step of this run; after a step the whole process took up to 381 MiB",
     );
     expect(text).toContain("477 MiBpeak memory of the process, whole run");
     expect(text).toContain("Its gradient points 1.15° away from the exact one.");
