@@ -8,13 +8,8 @@ import type { DatasetListing } from "../formats/list-dataset.js";
 import type { ListedClass, ListedImage, Listing } from "../formats/listing.js";
 import { layoutOfCopy, otherYaml } from "../write/unchanged.js";
 import type { SplitCounts } from "../write/verify-copy.js";
-import {
-  nameUnder,
-  refuseExisting,
-  type WrittenDataset,
-  type WrittenImage,
-  writeDataset,
-} from "../write/write-dataset.js";
+import { nameUnder, refuseExisting, writeDataset } from "../write/write-dataset.js";
+import type { WrittenDataset, WrittenImage } from "../write/written.js";
 import { shapeOf } from "./box-frame.js";
 import {
   type CheckOptions,

@@ -8,7 +8,7 @@ import { readSegmentation } from "../formats/segmentation.js";
 import type { Size } from "../images/image-header.js";
 import { boxRectangle } from "../region-masks.js";
 import { labelFields } from "../write/unchanged.js";
-import type { WrittenBox } from "../write/write-dataset.js";
+import type { WrittenBox } from "../write/written.js";
 import { boxFault, clippedCorners, usableBoxes } from "./box-frame.js";
 import { lacksOutline, maskFit, outlineFault } from "./outline-checks.js";
 

@@ -7,13 +7,8 @@ import { splits } from "../formats/layout.js";
 import { listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { refuseFaults } from "../write/unchanged.js";
-import {
-  nameUnder,
-  refuseExisting,
-  type WrittenDataset,
-  type WrittenImage,
-  writeDataset,
-} from "../write/write-dataset.js";
+import { nameUnder, refuseExisting, writeDataset } from "../write/write-dataset.js";
+import type { WrittenDataset, WrittenImage } from "../write/written.js";
 import { type ConvertImage, Losses } from "./losses.js";
 import { toCoco } from "./to-coco.js";
 import { toYolo } from "./to-yolo.js";

@@ -1,6 +1,6 @@
 // Counts what a conversion cannot keep.
 import type { ListedImage } from "../formats/listing.js";
-import type { WrittenImage } from "../write/write-dataset.js";
+import type { WrittenImage } from "../write/written.js";
 
 /** What a conversion could not keep, counted by what it is. */
 export class Losses {

@@ -1,7 +1,7 @@
 // The labels of a YOLO image as COCO annotations, in pixels.
 import { frameOf } from "../formats/listing.js";
 import { labelFields } from "../write/unchanged.js";
-import type { WrittenBox } from "../write/write-dataset.js";
+import type { WrittenBox } from "../write/written.js";
 import type { ConvertImage } from "./losses.js";
 
 export const toCoco: ConvertImage = (image, losses) => {

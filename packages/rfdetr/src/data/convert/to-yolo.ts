@@ -8,7 +8,7 @@ import { outlineFault } from "../check/outline-checks.js";
 import { frameOf, type ListedBox, type ListedImage } from "../formats/listing.js";
 import { outlineExtent, readSegmentation } from "../formats/segmentation.js";
 import { labelLine } from "../write/unchanged.js";
-import type { WrittenBox } from "../write/write-dataset.js";
+import type { WrittenBox } from "../write/written.js";
 import type { ConvertImage, Losses } from "./losses.js";
 
 const kept = new Set(["id", "image_id", "category_id", "bbox", "iscrowd", "segmentation"]);

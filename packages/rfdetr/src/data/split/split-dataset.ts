@@ -18,7 +18,8 @@ import { splits } from "../formats/layout.js";
 import { type DatasetListing, listDataset } from "../formats/list-dataset.js";
 import type { ListedImage, Listing } from "../formats/listing.js";
 import { layoutOfCopy, otherYaml, refuseFaults, unchanged } from "../write/unchanged.js";
-import { refuseExisting, type WrittenDataset, writeDataset } from "../write/write-dataset.js";
+import { refuseExisting, writeDataset } from "../write/write-dataset.js";
+import type { WrittenDataset } from "../write/written.js";
 import { assignSplits, type Shares } from "./assign-splits.js";
 import { groupPictures } from "./group-pictures.js";
 

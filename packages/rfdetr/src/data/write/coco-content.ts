@@ -9,7 +9,7 @@ import { type Entry, isEntry, readId } from "../formats/entries.js";
 import type { ListedClass } from "../formats/listing.js";
 import { readSegmentation } from "../formats/segmentation.js";
 import type { Size } from "../images/image-header.js";
-import type { NamedImages, WrittenBox, WrittenDataset } from "./write-dataset.js";
+import type { NamedImages, WrittenBox, WrittenDataset } from "./written.js";
 
 /**
  * @param rest the annotation file that the split is a copy of, without images and annotations; null where it is of

@@ -8,7 +8,8 @@ import type { Split } from "../formats/dataset.js";
 import type { SplitSource } from "../formats/layout.js";
 import type { DatasetListing } from "../formats/list-dataset.js";
 import { frameOf, type ListedBox, type ListedImage, type Listing } from "../formats/listing.js";
-import { nameUnder, type WrittenImage } from "./write-dataset.js";
+import { nameUnder } from "./write-dataset.js";
+import type { WrittenImage } from "./written.js";
 
 /**
  * An image with all its annotations as they are. Boxes without a class are left out and counted by `lost`.

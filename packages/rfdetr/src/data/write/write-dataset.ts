@@ -8,53 +8,13 @@ import { isTaken, scratchPath, whileScratch } from "../../support/files/scratch.
 import { longestName, shortName } from "../../support/files/short-name.js";
 import { quotedYaml } from "../../support/files/yaml.js";
 import { checkArgument, filePath } from "../../support/options.js";
-import type { Split } from "../formats/dataset.js";
 import type { Entry } from "../formats/entries.js";
 import { isClutter, isInside, spellingKey } from "../formats/find-file.js";
-import type { ListedClass } from "../formats/listing.js";
 import { readImageHeader } from "../images/image-header.js";
 import { imageExtensions } from "../images/image-kinds.js";
 import { cocoContent } from "./coco-content.js";
 import { type SplitCounts, verifyCopy } from "./verify-copy.js";
-
-/** An object to write. */
-export interface WrittenBox {
-  /** Index of its class. */
-  label: number;
-  /** Left, top, width and height in pixels. */
-  box: readonly [x: number, y: number, width: number, height: number];
-  /** Fields of a COCO annotation to keep beside those that are written here. */
-  entry: Entry;
-  /** The line of a YOLO label file to write in place of label and box. */
-  line?: string;
-}
-
-/** An image to write. */
-export interface WrittenImage {
-  /** Path of the file, which is linked, or copied where links are not possible. */
-  file: string;
-  /** Name under the folder of the split; made unique where two images have the same. */
-  name: string;
-  /** Pixels of the frame that the boxes refer to. */
-  width: number;
-  height: number;
-  boxes: readonly WrittenBox[];
-  /** Fields of a COCO image to keep. */
-  entry: Entry;
-}
-
-/** A dataset to write. */
-export interface WrittenDataset {
-  layout: "coco" | "yolo";
-  /** The classes with the ids of their categories in a COCO file. */
-  classes: readonly ListedClass[];
-  /** The names to write for them. */
-  classNames: readonly string[];
-  /** `rest` is the annotation file that a split is a copy of, without its lists; null in YOLO datasets. */
-  splits: Partial<Record<Split, { images: readonly WrittenImage[]; rest: Entry | null }>>;
-  /** What data.yaml keeps beside the keys that are written here. */
-  yaml?: string;
-}
+import type { NamedImages, WrittenDataset, WrittenImage } from "./written.js";
 
 /** How a dataset is written. */
 export interface WriteOptions {
@@ -116,9 +76,6 @@ function countsOf({ splits }: WrittenDataset): SplitCounts {
     }),
   );
 }
-
-/** Images with the names that they get in the dataset. */
-export type NamedImages = readonly (readonly [name: string, image: WrittenImage])[];
 
 /** @returns what is not as it was */
 function writeCoco(folder: string, images: NamedImages, rest: Entry | null, dataset: WrittenDataset): string[] {
