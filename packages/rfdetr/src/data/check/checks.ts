@@ -125,7 +125,7 @@ export const checks: readonly Check[] = [
     "Images without objects; they teach the model what is background.",
     ({ annotations, name }) => (annotations > 0 ? null : `${name} has no annotations`),
   ),
-  foundByReader("labels without an image", "kept", "A label file whose picture is not there."),
+  foundByReader("labels without an image", "kept", "A label file whose picture is not there, or has another one."),
   foundByReader(
     "labels of two images",
     "kept",

@@ -25,6 +25,8 @@ export class LabelFiles {
   readonly #folders = new Map<string, LabelFolder>();
   /** The image of each label file. */
   readonly #used = new Map<string, string>();
+  /** Names in the folders of images whose labels are in others. */
+  readonly #beside = new Map<string, ReadonlySet<string>>();
 
   /**
    * @param root folder of the dataset: labels of an image in it are in it too
@@ -51,6 +53,11 @@ export class LabelFiles {
     if (other !== undefined)
       report("labels of two images", `${path} is taken for the labels of ${image} and of ${other}`);
     this.#used.set(path, image);
+    if (dirname(path) !== dirname(image) && this.#namesIn(dirname(image)).has(name))
+      report(
+        "labels without an image",
+        `${join(dirname(image), name)} is not read: ${image} has its labels in ${path}`,
+      );
     if (basename(path) !== name)
       report(
         "names in another spelling",
@@ -122,6 +129,14 @@ export class LabelFiles {
       if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) return path;
     }
     return null;
+  }
+
+  #namesIn(folder: string): ReadonlySet<string> {
+    const known = this.#beside.get(folder);
+    if (known !== undefined) return known;
+    const names = new Set(readdirSync(folder));
+    this.#beside.set(folder, names);
+    return names;
   }
 
   #filesIn(folder: string): LabelFolder {

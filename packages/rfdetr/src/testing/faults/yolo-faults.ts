@@ -40,6 +40,13 @@ export const yoloFaults: Kind[] = [
   ],
   ["a label without its image", () => yolo("z", "0 0.5 0.5 0.2 0.2"), ["train labels without an image: kept"]],
   [
+    "labels beside an image that has others",
+    () => {
+      writeFileSync(join(folder, "train/images/a.txt"), "0 0.5 0.5 0.1 0.1\n");
+    },
+    ["train labels without an image: kept"],
+  ],
+  [
     "an image without labels",
     () => rmSync(join(folder, "train/labels/a.txt")),
     ["train images without annotations: kept"],
