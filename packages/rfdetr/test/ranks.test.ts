@@ -101,7 +101,10 @@ const records = (name: string) => bytes(name, "numerics.jsonl").toString().trim(
 const steps = (name: string): unknown[] =>
   records(name)
     .filter(({ kind }) => kind === "step")
-    .map(({ seconds, memory, phases, ranks, fault, bad_module, ...figures }) => figures);
+    .map(({ seconds, memory, phases, ranks, fault, bad_module, progress, ...figures }) => ({
+      ...figures,
+      progress: progress && { ...progress, images_per_second: null, seconds_left: null },
+    }));
 
 const said = (events: readonly TrainEvent[]): string[] =>
   events.flatMap((event) => (event.type === "warning" ? [event.message] : []));
