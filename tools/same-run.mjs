@@ -72,7 +72,7 @@ const stepsOf = (name) =>
     .split("\n")
     .map((line) => JSON.parse(line))
     .filter(({ kind }) => kind === "step")
-    .map(({ seconds, memory, phases, ranks, fault, bad_module, ...figures }) => figures);
+    .map(({ seconds, memory, phases, ranks, fault, bad_module, progress, ...figures }) => figures);
 
 /**
  * One line for each part of a run: how many processes, and how it ends early.

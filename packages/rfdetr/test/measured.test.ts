@@ -44,7 +44,8 @@ describe("amp: calibrate", () => {
     const events = await run(settings("measured", { amp: "calibrate" }));
     expect(events[0]).toEqual({ type: "preparing", what: "measuring every precision on the first batch" });
     const start = events[1] as Extract<TrainEvent, { type: "start" }>;
-    expect(start.reason).toMatch(/^measured here: /);
+    // Beside other programs its rounds may disagree.
+    expect(start.reason).toMatch(/^measured here(, but rounds disagree)?: /);
     const header = parseRecord(read("measured", "numerics.jsonl").toString().split("\n")[0]);
     expect(header.calibration).toMatchObject([{ precision: "32-true", speedup: 1 }, { precision: "bf16-mixed" }]);
     await run(settings("named", { precision: start.precision }));
