@@ -92,7 +92,7 @@ describe("the report of a run with a damaged record", () => {
         },
       ),
       {
-        numRuns: 400,
+        numRuns: 150,
         examples: places
           .filter(({ path }) => path.join() === "updates")
           .map((place): [typeof place, unknown[]] => [place, []]),
