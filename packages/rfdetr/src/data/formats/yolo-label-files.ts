@@ -134,7 +134,8 @@ export class LabelFiles {
   #namesIn(folder: string): ReadonlySet<string> {
     const known = this.#beside.get(folder);
     if (known !== undefined) return known;
-    const names = new Set(readdirSync(folder));
+    // A list of images may name some in a folder that is not there.
+    const names = new Set(isFolder(folder) ? readdirSync(folder) : []);
     this.#beside.set(folder, names);
     return names;
   }

@@ -47,6 +47,16 @@ export const yoloFaults: Kind[] = [
     ["train labels without an image: kept"],
   ],
   [
+    "a list with an image in a folder that is not there, which has labels",
+    () => {
+      writeFileSync(join(folder, "list.txt"), "train/images/a.jpg\ngone/images/a.jpg\n");
+      mkdirSync(join(folder, "gone/labels"), { recursive: true });
+      writeFileSync(join(folder, "gone/labels/a.txt"), "0 0.5 0.5 0.1 0.1\n");
+      writeFileSync(join(folder, "data.yaml"), "train: list.txt\nval: valid/images\nnames: [cat, dog]\n");
+    },
+    ["train missing files: refused", "train labels without an image: kept"],
+  ],
+  [
     "an image without labels",
     () => rmSync(join(folder, "train/labels/a.txt")),
     ["train images without annotations: kept"],
